@@ -1,0 +1,92 @@
+//! Cuts: which layers of a job stay on the device.
+
+use crate::workload::{LayerId, Model, TensorId};
+
+/// A set of layers of one model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LayerSet {
+    words: Vec<u64>,
+}
+
+impl LayerSet {
+    /// No layer of `model`.
+    pub fn none(model: &Model) -> LayerSet {
+        LayerSet { words: vec![0; model.layers.len().div_ceil(64)] }
+    }
+
+    /// Every layer of `model`.
+    pub fn all(model: &Model) -> LayerSet {
+        let mut set = LayerSet::none(model);
+        (0..model.layers.len()).for_each(|l| {
+            set.insert(LayerId::at(l));
+        });
+        set
+    }
+
+    /// Adds a layer; says whether it was new.
+    pub fn insert(&mut self, layer: LayerId) -> bool {
+        let (word, bit) = (layer.index() / 64, 1 << (layer.index() % 64));
+        let is_new = self.words[word] & bit == 0;
+        self.words[word] |= bit;
+        is_new
+    }
+
+    /// Takes a layer out; says whether it was there.
+    pub fn remove(&mut self, layer: LayerId) -> bool {
+        let (word, bit) = (layer.index() / 64, 1 << (layer.index() % 64));
+        let was_there = self.words[word] & bit != 0;
+        self.words[word] &= !bit;
+        was_there
+    }
+
+    /// Whether `layer` is in the set.
+    pub fn contains(&self, layer: LayerId) -> bool {
+        self.words[layer.index() / 64] >> (layer.index() % 64) & 1 == 1
+    }
+
+    /// How many layers are in the set.
+    pub fn count(&self) -> usize {
+        self.words.iter().map(|w| w.count_ones() as usize).sum()
+    }
+
+    /// Whether no layer is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|&w| w == 0)
+    }
+
+    /// Whether every layer of `self` is in `other`.
+    pub fn is_subset(&self, other: &LayerSet) -> bool {
+        self.words.iter().zip(&other.words).all(|(a, b)| a & !b == 0)
+    }
+
+    /// The layers, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = LayerId> + '_ {
+        self.words.iter().enumerate().flat_map(|(i, &word)| {
+            (0..64).filter(move |b| word >> b & 1 == 1).map(move |b| LayerId::at(i * 64 + b))
+        })
+    }
+}
+
+/// Whether every layer that a member reads from is a member.
+pub fn is_downward_closed(model: &Model, set: &LayerSet) -> bool {
+    set.iter().all(|layer| {
+        model.layers[layer.index()]
+            .reads
+            .iter()
+            .filter_map(|t| model.tensors[t.index()].producer)
+            .all(|p| set.contains(p))
+    })
+}
+
+/// The tensors that are on the device (inputs included) and that some layer outside `set` reads,
+/// in the order of [`Model::tensors`]. Each is sent once.
+pub fn frontier(model: &Model, set: &LayerSet) -> Vec<TensorId> {
+    (0..model.tensors.len())
+        .filter(|&t| {
+            let tensor = &model.tensors[t];
+            tensor.producer.is_none_or(|p| set.contains(p))
+                && tensor.readers.iter().any(|&r| !set.contains(r))
+        })
+        .map(TensorId::at)
+        .collect()
+}

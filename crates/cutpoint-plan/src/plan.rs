@@ -1,0 +1,253 @@
+//! What is to be done, completely: where each job is cut and when each operation runs.
+
+use crate::cut::LayerSet;
+use crate::units::Time;
+use crate::workload::{JobId, LayerId, TensorId};
+use std::fmt;
+use std::str::FromStr;
+
+/// A way to make a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Policy {
+    /// Every layer of every job on the device.
+    LocalOnly,
+    /// Every layer of every job on the server.
+    ServerOnly,
+    /// Every job at its own latency-optimal cut, in arrival order.
+    PartitionOnly,
+    /// Each job wholly on the device or wholly on the server, the best assignment and order.
+    ScheduleOnly,
+    /// One cut for all jobs of a model, chosen for the makespan.
+    BestSingle,
+    /// The two adjacent cut points around equal stage times, the best split between them.
+    Adjacent,
+    /// Cuts and order together; never worse than any of the above.
+    Joint,
+    /// Every choice tried: the optimum, for small instances only.
+    Exhaustive,
+}
+
+impl Policy {
+    /// All policies, simplest first.
+    pub const ALL: [Policy; 8] = [
+        Policy::LocalOnly,
+        Policy::ServerOnly,
+        Policy::PartitionOnly,
+        Policy::ScheduleOnly,
+        Policy::BestSingle,
+        Policy::Adjacent,
+        Policy::Joint,
+        Policy::Exhaustive,
+    ];
+
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::LocalOnly => "local-only",
+            Policy::ServerOnly => "server-only",
+            Policy::PartitionOnly => "partition-only",
+            Policy::ScheduleOnly => "schedule-only",
+            Policy::BestSingle => "best-single",
+            Policy::Adjacent => "adjacent",
+            Policy::Joint => "joint",
+            Policy::Exhaustive => "exhaustive",
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Policy {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Policy, String> {
+        Policy::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| {
+            let known: Vec<_> = Policy::ALL.iter().map(|p| p.name()).collect();
+            format!("unknown policy {name:?}; expected one of {}", known.join(", "))
+        })
+    }
+}
+
+/// When a tensor may start to cross the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Granularity {
+    /// As soon as the layer that writes it (or its encode) has ended.
+    Layer,
+    /// After the last device layer of its job: the chain model of the paper.
+    Job,
+}
+
+impl Granularity {
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Granularity::Layer => "layer",
+            Granularity::Job => "job",
+        }
+    }
+}
+
+impl fmt::Display for Granularity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Granularity {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Granularity, String> {
+        match name {
+            "layer" => Ok(Granularity::Layer),
+            "job" => Ok(Granularity::Job),
+            _ => Err(format!("unknown granularity {name:?}; expected layer or job")),
+        }
+    }
+}
+
+/// A resource that does one thing at a time (the server: as many as it has executors).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Machine {
+    /// The weak computer the jobs start on.
+    Device,
+    /// The link from device to server.
+    Uplink,
+    /// The strong computer.
+    Server,
+    /// The link from server to device, where its cost is modelled.
+    Downlink,
+}
+
+impl Machine {
+    /// All machines, in the order a job visits them.
+    pub const ALL: [Machine; 4] =
+        [Machine::Device, Machine::Uplink, Machine::Server, Machine::Downlink];
+
+    /// The name in files and charts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Machine::Device => "device",
+            Machine::Uplink => "uplink",
+            Machine::Server => "server",
+            Machine::Downlink => "downlink",
+        }
+    }
+}
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// One layer, on the device.
+    Layer(LayerId),
+    /// Bringing one frontier tensor into its encoding, on the device.
+    Encode(TensorId),
+    /// Sending one frontier tensor, on the uplink.
+    Transfer(TensorId),
+    /// All layers that are not on the device, and the decodes, on the server.
+    Suffix,
+    /// All model outputs made on the server, on the downlink.
+    Download,
+}
+
+impl Work {
+    /// The machine that does this kind of work.
+    pub fn machine(self) -> Machine {
+        match self {
+            Work::Layer(_) | Work::Encode(_) => Machine::Device,
+            Work::Transfer(_) => Machine::Uplink,
+            Work::Suffix => Machine::Server,
+            Work::Download => Machine::Downlink,
+        }
+    }
+}
+
+/// One piece of one job on one machine, planned or measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Whose.
+    pub job: JobId,
+    /// What.
+    pub work: Work,
+    /// When it starts.
+    pub start: Time,
+    /// When it ends, and its machine is free again.
+    pub end: Time,
+}
+
+/// When each operation runs, by machine, each list by start time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// Layers and encodes.
+    pub device: Vec<Operation>,
+    /// Transfers.
+    pub uplink: Vec<Operation>,
+    /// Suffixes.
+    pub server: Vec<Operation>,
+    /// Downloads.
+    pub downlink: Vec<Operation>,
+}
+
+impl Schedule {
+    /// The operations of one machine.
+    pub fn on(&self, machine: Machine) -> &[Operation] {
+        match machine {
+            Machine::Device => &self.device,
+            Machine::Uplink => &self.uplink,
+            Machine::Server => &self.server,
+            Machine::Downlink => &self.downlink,
+        }
+    }
+}
+
+/// One tensor that crosses the link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Upload {
+    /// Which.
+    pub tensor: TensorId,
+    /// Its position in the tensor's encodings; `None` for raw.
+    pub encoding: Option<usize>,
+}
+
+/// Where one job is cut, and how its tensors cross the link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Partition {
+    /// The layers that stay on the device: a downward-closed set.
+    pub device_layers: LayerSet,
+    /// Every frontier tensor once, in the order they are sent.
+    pub uploads: Vec<Upload>,
+}
+
+/// Partitions and schedule together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What made it.
+    pub policy: Policy,
+    /// When transfers may start.
+    pub granularity: Granularity,
+    /// One for each job.
+    pub partitions: Vec<Partition>,
+    /// When each operation runs.
+    pub schedule: Schedule,
+    /// When each job is complete.
+    pub completions: Vec<Time>,
+    /// The last completion.
+    pub makespan: Time,
+    /// No plan for this workload (at this granularity) has a smaller makespan than this.
+    pub lower_bound: Time,
+    /// Whether the makespan is proved to be the smallest possible.
+    pub optimal: bool,
+}
+
+impl Plan {
+    /// How far above the lower bound the makespan is: `(makespan - bound) / bound`; 0 for nothing
+    /// to do.
+    pub fn gap(&self) -> f64 {
+        let bound = self.lower_bound.nanoseconds() as f64;
+        let over = self.makespan.saturating_sub(self.lower_bound).nanoseconds() as f64;
+        if over > 0.0 { over / bound.max(1.0) } else { 0.0 }
+    }
+}

@@ -1,0 +1,145 @@
+//! What there is to do, and with what: models as layers with measured times, the link, the server,
+//! and the list of jobs.
+//!
+//! Everything here is validated when it is built ([`Workload::try_from`] in `format`), so that
+//! planning cannot fail.
+
+use crate::units::{Bandwidth, Time};
+use std::num::NonZeroU32;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// The position in the list this id belongs to.
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+
+            /// The id at a position. Lists are limited to 2^32 - 1 entries when they are read.
+            pub fn at(index: usize) -> $name {
+                $name(u32::try_from(index).expect("lists are limited when they are read"))
+            }
+        }
+    };
+}
+
+id!(
+    /// One inference request: its position in the workload's expanded list of jobs.
+    JobId
+);
+id!(
+    /// A model: its position in [`Workload::models`].
+    ModelId
+);
+id!(
+    /// A layer of one model: its position in [`Model::layers`].
+    LayerId
+);
+id!(
+    /// A tensor of one model: its position in [`Model::tensors`].
+    TensorId
+);
+
+/// Everything the planner knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// The link between device and server.
+    pub link: Link,
+    /// The server.
+    pub server: Server,
+    /// The models, in the order of their names.
+    pub models: Vec<Model>,
+    /// The model of each job, jobs in the order of the workload.
+    pub jobs: Vec<ModelId>,
+}
+
+impl Workload {
+    /// The model of a job.
+    pub fn model_of(&self, job: JobId) -> &Model {
+        &self.models[self.jobs[job.index()].index()]
+    }
+}
+
+/// The link between device and server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Link {
+    /// From device to server.
+    pub uplink: Bandwidth,
+    /// From server to device; `None` if results return at no cost.
+    pub downlink: Option<Bandwidth>,
+    /// There and back; half of it passes between the end of a transfer and its arrival.
+    pub round_trip: Time,
+    /// Added to the transfer of each tensor on the uplink.
+    pub message_overhead: Time,
+}
+
+/// The server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// How many jobs it computes at a time; `None` for any number.
+    pub executors: Option<NonZeroU32>,
+}
+
+/// A model as the planner sees it: layers that read and write tensors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// Its name in the workload.
+    pub name: String,
+    /// All tensors: first the inputs, then what layers write, in the order of the file.
+    pub tensors: Vec<Tensor>,
+    /// The layers in the order of the file.
+    pub layers: Vec<Layer>,
+    /// All layers, each after the layers that it reads from; ties in the order of the file.
+    pub topological: Vec<LayerId>,
+    /// Tensors that are on the device from the start.
+    pub inputs: Vec<TensorId>,
+    /// Tensors that the user wants.
+    pub outputs: Vec<TensorId>,
+}
+
+/// The atomic unit the planner may place on the device or on the server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Its name, unique in the model.
+    pub name: String,
+    /// What it takes on the device.
+    pub device: Time,
+    /// What it takes on the server.
+    pub server: Time,
+    /// The tensors it reads, each once.
+    pub reads: Vec<TensorId>,
+    /// The tensors it writes.
+    pub writes: Vec<TensorId>,
+}
+
+/// What flows between layers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Its name, unique in the model.
+    pub name: String,
+    /// Its raw size.
+    pub bytes: u64,
+    /// Other forms in which it can cross the link.
+    pub encodings: Vec<Encoding>,
+    /// The layer that writes it; `None` for an input.
+    pub producer: Option<LayerId>,
+    /// The layers that read it, in the order of the file.
+    pub readers: Vec<LayerId>,
+}
+
+/// A form in which a tensor can cross the link.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoding {
+    /// Its name, for example `u8+zstd`.
+    pub name: String,
+    /// The size on the link.
+    pub bytes: u64,
+    /// What encoding takes on the device.
+    pub encode: Time,
+    /// What decoding takes on the server.
+    pub decode: Time,
+}

@@ -1,0 +1,30 @@
+//! The command line: one file for each subcommand, each with its `Args` and its `run`.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Finish many DNN inference jobs sooner by sharing the work between a device and a server.
+#[derive(Debug, Parser)]
+#[command(name = "cutpoint", version)]
+pub struct Cli {
+    /// Say more on standard error: -v for each job, -vv for each frame.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Runs the program; the result is its exit code: 0 done, 1 failed, 2 misuse.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let level = match cli.verbose {
+        0 => log::LevelFilter::Info,
+        1 => log::LevelFilter::Debug,
+        _ => log::LevelFilter::Trace,
+    };
+    env_logger::Builder::new().filter_module("cutpoint", level).parse_default_env().init();
+    match cli.command {}
+}

@@ -1,0 +1,55 @@
+//! Inference engines behind one small trait: load a segment, run it, profile it.
+//!
+//! An engine only ever sees whole ONNX models; a segment of a split model is one. Everything is
+//! keyed by tensor name.
+
+use crate::error::Result;
+use crate::tensor::Tensor;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// How to load a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// How many threads one run may use.
+    pub threads: NonZeroUsize,
+}
+
+/// An inference engine.
+pub trait Engine: Send + Sync {
+    /// Name and version, for example `rten 0.27.0`.
+    fn name(&self) -> String;
+
+    /// Loads a model from the bytes of an ONNX file without external data.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Engine`] if the engine cannot run the model, or is known to run
+    /// it wrongly; the hint names an engine that can.
+    fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>>;
+}
+
+/// A model that is loaded and ready to run.
+pub trait Session: Send {
+    /// Runs once: every input of the model by name; returns every output, in the model's order.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Input`] if an input is missing, unknown or of the wrong shape or
+    /// element type; [`crate::error::ErrorKind::Engine`] if the engine fails.
+    fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<(String, Tensor)>>;
+
+    /// Runs `repeats` times with the engine's own clock on every node.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    fn profile(&mut self, inputs: &[(&str, &Tensor)], repeats: usize) -> Result<Vec<NodeTimes>>;
+}
+
+/// What one node took in each profiled run, by the engine's own clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeTimes {
+    /// The name of an output tensor of the node (the last one, where the engine fused several
+    /// nodes into one), or the node's name where the engine only knows that.
+    pub tensor_or_node: String,
+    /// One duration for each repeat.
+    pub times: Vec<Duration>,
+}
