@@ -1,5 +1,8 @@
 //! The command line: one file for each subcommand, each with its `Args` and its `run`.
 
+mod engine;
+mod engine_args;
+
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -16,7 +19,10 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// List, install, remove or measure inference engines.
+    Engine(engine::Args),
+}
 
 /// Runs the program; the result is its exit code: 0 done, 1 failed, 2 misuse.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -26,5 +32,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         _ => log::LevelFilter::Trace,
     };
     env_logger::Builder::new().filter_module("cutpoint", level).parse_default_env().init();
-    match cli.command {}
+    match cli.command {
+        Command::Engine(args) => engine::run(args),
+    }
 }

@@ -1,12 +1,20 @@
-//! Inference engines behind one small trait: load a segment, run it, profile it.
+//! Inference engines behind one small trait: load a segment and run it.
 //!
 //! An engine only ever sees whole ONNX models; a segment of a split model is one. Everything is
 //! keyed by tensor name.
+//!
+//! [`select::select`] finds the engine; [`rten`] is always there, [`onnxruntime`] is faster and
+//! used where its library is found.
+
+pub mod declared;
+pub mod install;
+pub mod onnxruntime;
+pub mod rten;
+pub mod select;
 
 use crate::error::Result;
 use crate::tensor::Tensor;
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 /// How to load a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,20 +44,4 @@ pub trait Session: Send {
     /// [`crate::error::ErrorKind::Input`] if an input is missing, unknown or of the wrong shape or
     /// element type; [`crate::error::ErrorKind::Engine`] if the engine fails.
     fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<(String, Tensor)>>;
-
-    /// Runs `repeats` times with the engine's own clock on every node.
-    ///
-    /// # Errors
-    /// As [`Session::run`].
-    fn profile(&mut self, inputs: &[(&str, &Tensor)], repeats: usize) -> Result<Vec<NodeTimes>>;
-}
-
-/// What one node took in each profiled run, by the engine's own clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeTimes {
-    /// The name of an output tensor of the node (the last one, where the engine fused several
-    /// nodes into one), or the node's name where the engine only knows that.
-    pub tensor_or_node: String,
-    /// One duration for each repeat.
-    pub times: Vec<Duration>,
 }
