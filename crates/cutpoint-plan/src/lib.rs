@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod cut;
+pub mod format;
 pub mod plan;
 pub mod units;
 pub mod workload;
