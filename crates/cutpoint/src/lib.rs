@@ -4,4 +4,6 @@
 pub mod cli;
 pub mod engine;
 pub mod error;
+pub mod link;
 pub mod tensor;
+pub mod wire;

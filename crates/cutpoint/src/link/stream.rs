@@ -1,0 +1,231 @@
+//! A stream of jobs: tensors leave one at a time in the order of the calls, replies come back in
+//! any order.
+
+use super::socket::Meter;
+use super::{Core, InferReply, InferRequest, infer_message, infer_reply};
+use crate::error::{Error, Result};
+use crate::wire::inference::{
+    ModelInferRequest, ModelStreamInferResponse,
+    grpc_inference_service_client::GrpcInferenceServiceClient,
+};
+use crate::wire::limits::MESSAGE_BYTES_MAX;
+use prost::Message;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+/// The bytes that gRPC puts before each message.
+const MESSAGE_PREFIX_BYTES: u64 = 5;
+
+/// When a request was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When its first byte was offered to the link.
+    pub start: Instant,
+    /// When its last byte was handed to the socket, which holds back at most 16 KiB.
+    pub end: Instant,
+    /// How many bytes it has, with what the protocol adds to the tensors.
+    pub bytes: u64,
+}
+
+/// What comes back for a job.
+#[derive(Clone, Debug)]
+pub enum StreamReply {
+    /// The job is computed.
+    Done(InferReply),
+    /// The server refused the job, or failed to compute it. Other jobs are not concerned.
+    Failed {
+        /// The request's id; empty if the server does not tell.
+        id: String,
+        /// The server's words.
+        message: String,
+        /// When the reply had arrived.
+        received: Instant,
+    },
+}
+
+/// What both ends and the task between them share.
+#[derive(Default)]
+struct State {
+    requests: AtomicU64,
+    end: Mutex<Option<Status>>,
+}
+
+/// The end of a stream that jobs go into. Dropping it says that no more come.
+pub struct StreamSender {
+    core: Arc<Core>,
+    state: Arc<State>,
+    meter: Arc<Meter>,
+    requests: mpsc::Sender<ModelInferRequest>,
+}
+
+/// The end of a stream that replies come out of. Dropping it gives the stream up.
+pub struct StreamReceiver {
+    core: Arc<Core>,
+    state: Arc<State>,
+    replies: mpsc::UnboundedReceiver<(ModelStreamInferResponse, Instant)>,
+    task: JoinHandle<()>,
+}
+
+impl super::Client {
+    /// Opens a stream on a connection of its own. Whether the server offers streams turns out
+    /// with the first request: some servers answer the call only with their first reply.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Network`] or [`crate::error::ErrorKind::Protocol`] if the
+    /// connection cannot be set up.
+    pub fn open_stream(&self) -> Result<(StreamSender, StreamReceiver)> {
+        let core = self.core.clone();
+        let (channel, meter) = core.runtime().block_on(core.peer.open())?;
+        let (requests, queue) = mpsc::channel(1);
+        let (reply_sender, replies) = mpsc::unbounded_channel();
+        let state = Arc::new(State::default());
+        let call = core.peer.request(ReceiverStream::new(queue));
+        let (shared, watched) = (state.clone(), meter.clone());
+        let task = core.runtime().spawn(async move {
+            let mut client = GrpcInferenceServiceClient::new(channel)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX);
+            let end = match client.model_stream_infer(call).await {
+                Err(status) => Some(status),
+                Ok(response) => pump(response.into_inner(), &reply_sender, &shared).await.err(),
+            };
+            *shared.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+            // Only now: whoever waits for this finds the reason.
+            watched.abandon();
+        });
+        let sender = StreamSender { core: core.clone(), state: state.clone(), meter, requests };
+        Ok((sender, StreamReceiver { core, state, replies, task }))
+    }
+}
+
+/// Passes replies on until there are no more.
+async fn pump(
+    mut stream: tonic::Streaming<ModelStreamInferResponse>,
+    replies: &mpsc::UnboundedSender<(ModelStreamInferResponse, Instant)>,
+    state: &State,
+) -> Result<(), Status> {
+    let mut count = 0;
+    while let Some(reply) = stream.message().await? {
+        count += 1;
+        // This also bounds the queue.
+        if count > state.requests.load(Ordering::SeqCst) {
+            return Err(Status::internal("there are more replies than requests"));
+        }
+        if replies.send((reply, Instant::now())).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl State {
+    fn error(&self, core: &Core) -> Error {
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*end {
+            Some(status) => core.peer.failed(status, None),
+            None => core.peer.network("the server has ended the stream"),
+        }
+    }
+}
+
+impl StreamSender {
+    /// Sends a job, or a part of one, and waits until its last byte is handed to the socket.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Network`] if the connection broke, or no byte could be sent for
+    /// the request timeout; [`crate::error::ErrorKind::Protocol`] if the server has ended the
+    /// stream with an error. The stream is of no more use then.
+    pub fn send(&mut self, request: &InferRequest) -> Result<Sent> {
+        let message = infer_message(request);
+        let bytes = message.encoded_len() as u64 + MESSAGE_PREFIX_BYTES;
+        let passage = self.meter.announce(bytes);
+        self.state.requests.fetch_add(1, Ordering::SeqCst);
+        let sent = async {
+            // An error here means that the other end is dropped, which the passage tells too.
+            let _ = self.requests.send(message).await;
+            self.watch(passage).await
+        };
+        let passage = self.core.runtime().block_on(sent)?;
+        Ok(Sent { start: passage.start, end: passage.end, bytes })
+    }
+
+    async fn watch(
+        &self,
+        mut passage: oneshot::Receiver<super::socket::Passage>,
+    ) -> Result<super::socket::Passage> {
+        let patience = self.core.peer.options.request_timeout;
+        let mut before = self.meter.sent_bytes();
+        loop {
+            match tokio::time::timeout(patience, &mut passage).await {
+                Ok(Ok(passage)) => return Ok(passage),
+                Ok(Err(_)) => return Err(self.state.error(&self.core)),
+                Err(_) => {
+                    let now = self.meter.sent_bytes();
+                    if now == before {
+                        let message = format!("no byte could be sent for {patience:?}");
+                        return Err(self.core.peer.network(message));
+                    }
+                    before = now;
+                }
+            }
+        }
+    }
+}
+
+impl StreamReceiver {
+    /// Waits for the next reply; `None` when the sending end is dropped and all replies are here.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Network`] if the connection broke;
+    /// [`crate::error::ErrorKind::Protocol`] if the server ended the stream with an error, or a
+    /// reply breaks the protocol.
+    pub fn recv(&mut self) -> Result<Option<StreamReply>> {
+        let next = self.replies.blocking_recv();
+        self.reply(next)
+    }
+
+    /// As [`StreamReceiver::recv`], but waits no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`StreamReceiver::recv`], and [`crate::error::ErrorKind::Network`] if nothing came; the
+    /// stream can still be used then.
+    pub fn recv_timeout(&mut self, patience: Duration) -> Result<Option<StreamReply>> {
+        let replies = &mut self.replies;
+        let next = async { tokio::time::timeout(patience, replies.recv()).await };
+        match self.core.runtime().block_on(next) {
+            Ok(next) => self.reply(next),
+            Err(_) => Err(self.core.peer.network(format!("no reply within {patience:?}"))),
+        }
+    }
+
+    fn reply(
+        &self,
+        next: Option<(ModelStreamInferResponse, Instant)>,
+    ) -> Result<Option<StreamReply>> {
+        let Some((message, received)) = next else {
+            let end = self.state.end.lock().unwrap_or_else(PoisonError::into_inner);
+            return match &*end {
+                Some(status) => Err(self.core.peer.failed(status, None)),
+                None => Ok(None),
+            };
+        };
+        let reply = message.infer_response.unwrap_or_default();
+        if !message.error_message.is_empty() {
+            let message = message.error_message;
+            return Ok(Some(StreamReply::Failed { id: reply.id, message, received }));
+        }
+        let reply = infer_reply(reply, received)
+            .map_err(|e| e.at(format!("server {}", self.core.peer.address)))?;
+        Ok(Some(StreamReply::Done(reply)))
+    }
+}
+
+impl Drop for StreamReceiver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
