@@ -5,5 +5,6 @@ pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod link;
+pub mod onnx;
 pub mod tensor;
 pub mod wire;

@@ -2,6 +2,10 @@
 
 mod engine;
 mod engine_args;
+mod inspect;
+mod output;
+mod source_args;
+mod split;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -20,6 +24,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Print the layers of a model, their shapes and sizes, and the cuts between them.
+    Inspect(inspect::Args),
+    /// Cut a model in two ONNX files at the tensors named.
+    Split(split::Args),
     /// List, install, remove or measure inference engines.
     Engine(engine::Args),
 }
@@ -33,6 +41,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     env_logger::Builder::new().filter_module("cutpoint", level).parse_default_env().init();
     match cli.command {
+        Command::Inspect(args) => inspect::run(args),
+        Command::Split(args) => split::run(args),
         Command::Engine(args) => engine::run(args),
     }
 }

@@ -34,6 +34,15 @@ pub trait Engine: Send + Sync {
     /// [`crate::error::ErrorKind::Engine`] if the engine cannot run the model, or is known to run
     /// it wrongly; the hint names an engine that can.
     fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>>;
+
+    /// Loads a model to be run node by node as it is in the file, where the engine can do that: for
+    /// models that have intermediate tensors as outputs, which optimisation may remove or merge.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    fn load_unoptimized(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+        self.load(onnx, options)
+    }
 }
 
 /// A model that is loaded and ready to run.

@@ -52,13 +52,30 @@ impl Engine for Rten {
     }
 
     fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+        self.load_with(onnx, options, &ModelOptions::with_all_ops())
+    }
+
+    fn load_unoptimized(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+        let mut plain = ModelOptions::with_all_ops();
+        plain.enable_optimization(false);
+        self.load_with(onnx, options, &plain)
+    }
+}
+
+impl Rten {
+    fn load_with(
+        &self,
+        onnx: &[u8],
+        options: EngineOptions,
+        model_options: &ModelOptions,
+    ) -> Result<Box<dyn Session>> {
         let declared = Declared::read(onnx)?;
         if let Some(operator) = declared.operators.iter().find(|o| is_known_wrong(o)) {
             let message = "rten gives wrong results for ConvInteger with padding";
             let error = Error::new(ErrorKind::Engine, message);
             return Err(error.at(format!("node {:?}", operator.node)).hint(INSTALL_HINT));
         }
-        let load = || ModelOptions::with_all_ops().load(onnx.to_vec());
+        let load = || model_options.load(onnx.to_vec());
         let model = guarded(load)?.map_err(|e| {
             let error = Error::new(ErrorKind::Engine, format!("rten cannot load the model: {e}"));
             error.hint(INSTALL_HINT)

@@ -1,0 +1,303 @@
+//! Reading an ONNX file into a model that can be cut: checked, in order, self-contained, with
+//! inputs of fixed shape.
+
+use super::proto::type_proto::Value as TypeValue;
+use super::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
+use super::shapes::{self, Shapes};
+use super::wiring::{self, Wiring};
+use super::{TensorSpec, external, limits};
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::{ElementType, Tensor};
+use bytes::Bytes;
+use prost::Message;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The version of the intermediate representation from which on constants need not be inputs.
+const IR_VERSION_MIN: i64 = 4;
+
+/// What a reader may say about a model beyond its file.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Shapes of inputs by name, instead of those in the file. A symbolic dimension that is not
+    /// given is taken as 1 if it is the first of its input, and refused elsewhere.
+    pub shapes: BTreeMap<String, Vec<usize>>,
+}
+
+/// A model as it is in its file, with external data read in and inputs of fixed shape.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(super) header: ModelProto,
+    pub(super) graph: GraphProto,
+    pub(super) inputs: Vec<(String, TensorSpec)>,
+    pub(super) place: String,
+    pub(super) sha256: String,
+}
+
+impl Model {
+    /// Reads a model and its external data.
+    ///
+    /// # Errors
+    /// [`ErrorKind::File`] if a file cannot be read; [`ErrorKind::Model`] if it holds no model that
+    /// can be used; [`ErrorKind::Input`] if a shape is missing or does not fit. The place is the
+    /// file, and the node, tensor or input in it.
+    pub fn load(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Model> {
+        let path = path.as_ref();
+        let place = path.display().to_string();
+        let unreadable =
+            |e: std::io::Error| Error::new(ErrorKind::File, format!("cannot be read: {e}"));
+        let limit = limits::MODEL_BYTES_MAX;
+        let read = || -> Result<Vec<u8>> {
+            let file = File::open(path).map_err(unreadable)?;
+            let mut bytes = Vec::new();
+            file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+            if bytes.len() as u64 > limit {
+                let message = format!("a model of more than {limit} bytes is not read");
+                return Err(Error::new(ErrorKind::Model, message));
+            }
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|e| e.at(&place))?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        Model::read(bytes.into(), Some(folder.unwrap_or(Path::new("."))), &place, options)
+            .map_err(|e| e.at(&place))
+    }
+
+    /// Reads a model without external data. `place` says in errors where the bytes are from.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_bytes(bytes: Bytes, place: &str, options: &ReadOptions) -> Result<Model> {
+        Model::read(bytes, None, place, options).map_err(|e| e.at(place))
+    }
+
+    fn read(
+        bytes: Bytes,
+        folder: Option<&Path>,
+        place: &str,
+        options: &ReadOptions,
+    ) -> Result<Model> {
+        let size = bytes.len() as u64;
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut header = decode(bytes)?;
+        external::inline(&mut header, folder, size)?;
+        let graph = header
+            .graph
+            .take()
+            .ok_or_else(|| Error::new(ErrorKind::Model, "not an ONNX model: it holds no graph"))?;
+        if header.opset_import.is_empty() {
+            return Err(Error::new(ErrorKind::Model, "the model says no operator set"));
+        }
+        header.ir_version = Some(header.ir_version().max(IR_VERSION_MIN));
+        let mut graph = checked(graph)?;
+        let inputs = shapes::fix_inputs(&mut graph, &Shapes::new(&options.shapes))?;
+        Ok(Model { header, graph, inputs, place: place.to_owned(), sha256 })
+    }
+
+    /// The inputs, in the model's order.
+    pub fn inputs(&self) -> &[(String, TensorSpec)] {
+        &self.inputs
+    }
+
+    /// The names of the outputs, in the model's order.
+    pub fn outputs(&self) -> impl Iterator<Item = &str> {
+        self.graph.output.iter().map(ValueInfoProto::name)
+    }
+
+    /// The SHA-256 of the model's file, in hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Where the model is from, as in its errors.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The whole model as the bytes of an ONNX file: external data included, inputs of fixed shape.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if it is too large for one protobuf.
+    pub fn to_onnx(&self) -> Result<Vec<u8>> {
+        encode(ModelProto { graph: Some(self.graph.clone()), ..self.header.clone() })
+            .map_err(|e| e.at(&self.place))
+    }
+
+    /// Values for every input, the same for the same seed: floating point numbers spread evenly
+    /// over 0 to 1, whole numbers and truth values 0 or 1.
+    pub fn synthetic_inputs(&self, seed: u64) -> Vec<(String, Tensor)> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let tensor = |spec: &TensorSpec| synthetic(spec, &mut random);
+        self.inputs.iter().map(|(name, _)| name.clone()).zip(self.specs().map(tensor)).collect()
+    }
+
+    fn specs(&self) -> impl Iterator<Item = &TensorSpec> {
+        self.inputs.iter().map(|(_, spec)| spec)
+    }
+}
+
+fn synthetic(spec: &TensorSpec, random: &mut impl Rng) -> Tensor {
+    let count: usize = spec.shape.iter().product();
+    let mut bytes = Vec::with_capacity(count * spec.element_type.size());
+    for _ in 0..count {
+        let bits = random.next_u32();
+        let unit = (bits >> 8) as f32 / (1u32 << 24) as f32;
+        match spec.element_type {
+            ElementType::F32 => bytes.extend(unit.to_le_bytes()),
+            ElementType::F64 => bytes.extend(f64::from(unit).to_le_bytes()),
+            ElementType::F16 => bytes.extend(half::f16::from_f32(unit).to_le_bytes()),
+            whole => {
+                bytes.push(u8::from(bits >> 31 == 1));
+                bytes.resize(bytes.len() + whole.size() - 1, 0);
+            }
+        }
+    }
+    Tensor::new(spec.element_type, spec.shape.clone(), bytes.into())
+        .expect("as many bytes were made as the shape asks for")
+}
+
+fn decode(bytes: Bytes) -> Result<ModelProto> {
+    let is_empty = bytes.is_empty();
+    // Every field that can stand first in a model's file has a tag below 32 and wire type 0 or 2.
+    let starts_well = bytes.first().is_some_and(|&b| matches!(b & 7, 0 | 2) && b >> 3 > 0);
+    ModelProto::decode(bytes).map_err(|source| {
+        let reason = source.to_string();
+        let is_cut_short = reason.contains("underflow") || reason.contains("length");
+        let message = match (is_empty, starts_well && is_cut_short) {
+            (true, _) => "not an ONNX model: the file is empty".to_owned(),
+            (_, true) => "the protobuf ends too early: a truncated ONNX model, or none".to_owned(),
+            (_, false) => format!("not an ONNX model: {reason}"),
+        };
+        Error::new(ErrorKind::Model, message).because(source)
+    })
+}
+
+/// The bytes of a model's file.
+pub(super) fn encode(model: ModelProto) -> Result<Vec<u8>> {
+    let (size, limit) = (model.encoded_len(), limits::SEGMENT_BYTES_MAX);
+    if size > limit {
+        let message = format!("a model of {size} bytes is larger than protobuf's {limit}");
+        return Err(Error::new(ErrorKind::Model, message).hint("cut it into smaller segments"));
+    }
+    Ok(model.encode_to_vec())
+}
+
+/// The graph in topological order, if every name in it makes sense.
+fn checked(mut graph: GraphProto) -> Result<GraphProto> {
+    let error = |message: String| Error::new(ErrorKind::Model, message);
+    if graph.node.is_empty() {
+        return Err(error("the graph is empty: it has no nodes".into()));
+    }
+    if graph.node.len() > limits::NODES_MAX {
+        let message = format!("{} nodes, at most {}", graph.node.len(), limits::NODES_MAX);
+        return Err(error(message));
+    }
+    if graph.output.is_empty() {
+        return Err(error("the graph has no outputs".into()));
+    }
+    external::each_tensor(&mut graph, &mut |tensor| check_stored(tensor))?;
+    let constants: BTreeSet<String> = graph
+        .initializer
+        .iter()
+        .map(TensorProto::name)
+        .chain(wiring::sparse_names(&graph))
+        .map(str::to_owned)
+        .collect();
+    if constants.len() < graph.initializer.len() + graph.sparse_initializer.len() {
+        return Err(error("two initializers have one name".into()));
+    }
+    graph.input.retain(|input| !constants.contains(input.name()));
+    check_names(&graph, &constants)?;
+    graph.node = wiring::sorted(graph.node)?;
+    Ok(graph)
+}
+
+/// Checks that every tensor has one producer, and every tensor that is read has any.
+fn check_names(graph: &GraphProto, constants: &BTreeSet<String>) -> Result<()> {
+    let mut known: BTreeSet<&str> = constants.iter().map(String::as_str).collect();
+    let twice = |name: &str| {
+        Error::new(ErrorKind::Model, format!("tensor {name:?} is defined more than once"))
+    };
+    for input in &graph.input {
+        if input.name().is_empty() {
+            return Err(Error::new(ErrorKind::Model, "an input of the model has no name"));
+        }
+        if !known.insert(input.name()) {
+            return Err(twice(input.name()).at("model inputs"));
+        }
+    }
+    for node in &graph.node {
+        for name in wiring::writes(node) {
+            if !known.insert(name) {
+                return Err(twice(name).at(wiring::place(node)));
+            }
+        }
+    }
+    let missing = |name: &str| {
+        Error::new(ErrorKind::Model, format!("nothing writes tensor {name:?}, which is read here"))
+    };
+    for node in &graph.node {
+        if let Some(name) = wiring::reads(node).into_iter().find(|name| !known.contains(name)) {
+            return Err(missing(name).at(wiring::place(node)));
+        }
+    }
+    let produced = Wiring::new(&graph.node).producer;
+    let mut seen = BTreeSet::new();
+    for name in graph.output.iter().map(ValueInfoProto::name) {
+        if !produced.contains_key(name) {
+            let message = format!("no node writes tensor {name:?}, which is an output");
+            return Err(Error::new(ErrorKind::Model, message).at("model outputs"));
+        }
+        if !seen.insert(name) {
+            return Err(twice(name).at("model outputs"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a stored tensor has as many elements as its dimensions say.
+fn check_stored(tensor: &mut TensorProto) -> Result<()> {
+    let error = |message: String| {
+        Err(Error::new(ErrorKind::Model, message).at(format!("initializer {:?}", tensor.name())))
+    };
+    if tensor.dims.len() > limits::RANK_MAX {
+        return error(format!("{} dimensions, at most {}", tensor.dims.len(), limits::RANK_MAX));
+    }
+    let Some(element) = ElementType::from_onnx_number(tensor.data_type()) else { return Ok(()) };
+    let Some(expected) = external::stored_bytes(tensor) else {
+        return error(format!("shape {:?} makes no sense", tensor.dims));
+    };
+    let size = element.size() as u64;
+    let (found, unit) = match &tensor.raw_data {
+        Some(raw) => (raw.len() as u64, "bytes"),
+        None => (size * values(tensor, element) as u64, "bytes by its values"),
+    };
+    if found != expected {
+        let shape = &tensor.dims;
+        return error(format!("shape {shape:?} asks for {expected} bytes, found {found} {unit}"));
+    }
+    Ok(())
+}
+
+fn values(tensor: &TensorProto, element: ElementType) -> usize {
+    match element {
+        ElementType::F32 => tensor.float_data.len(),
+        ElementType::F64 => tensor.double_data.len(),
+        ElementType::I64 => tensor.int64_data.len(),
+        ElementType::U32 | ElementType::U64 => tensor.uint64_data.len(),
+        _ => tensor.int32_data.len(),
+    }
+}
+
+/// The declared type of a tensor, if it is a dense tensor.
+pub(super) fn tensor_type(value: &ValueInfoProto) -> Option<&super::proto::type_proto::Tensor> {
+    match value.r#type.as_ref()?.value.as_ref()? {
+        TypeValue::TensorType(tensor) => Some(tensor),
+        _ => None,
+    }
+}

@@ -1,0 +1,364 @@
+//! Cutting a model: segments, which are models of their own, and the sets of tensors between them.
+
+use super::proto::{
+    GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto,
+};
+use super::resolve::LayeredModel;
+use super::{external, read, shapes, wiring};
+use crate::error::{Error, ErrorKind, Result};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A part of a model, as a model of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// What it reads: inputs of the whole model, and tensors that other parts write.
+    pub inputs: Vec<String>,
+    /// What it writes for other parts, and the outputs of the whole model that it makes.
+    pub outputs: Vec<String>,
+    /// The bytes of an ONNX file.
+    pub onnx: Vec<u8>,
+}
+
+/// A cut between nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeCut {
+    /// By node: whether it is computed before the cut.
+    is_before: Vec<bool>,
+    /// The tensors that cross the cut, inputs of the model first, then in the order they are made.
+    pub frontier: Vec<String>,
+}
+
+/// A cut after some layers of a model, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boundary {
+    /// How many layers are before it.
+    pub device_layers: usize,
+    /// The tensors that cross it, inputs of the model first, then in the order they are made.
+    pub frontier: Vec<String>,
+}
+
+/// The constants that some nodes need: those stored, and the nodes that make the others.
+#[derive(Debug, Default)]
+pub(super) struct Constants {
+    stored: BTreeSet<String>,
+    nodes: BTreeSet<usize>,
+}
+
+impl Constants {
+    /// The size of all that is stored in them.
+    pub(super) fn bytes(&self, graph: &GraphProto) -> u64 {
+        let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
+        let stored = graph.initializer.iter().chain(sparse);
+        let stored = stored.filter(|tensor| self.stored.contains(tensor.name()));
+        let attributes = self.nodes.iter().flat_map(|&n| &graph.node[n].attribute);
+        let size = |tensor: &TensorProto| external::stored_bytes(tensor).unwrap_or(0);
+        stored.map(size).sum::<u64>()
+            + attributes.filter_map(|a| a.t.as_ref()).map(size).sum::<u64>()
+    }
+}
+
+impl LayeredModel {
+    /// A model of some of the layers, by their positions in the order of
+    /// [`LayerGraph`](super::LayerGraph). Any convex set will do: a prefix, a suffix, or what lies
+    /// between two cuts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cut`] if the set is empty or names no layer, or if something outside it reads
+    /// from it and is read by it; [`ErrorKind::Model`] if the segment is too large for a file.
+    pub fn segment(&self, layers: &[usize]) -> Result<Segment> {
+        let mut is_in = vec![false; self.is_computed.len()];
+        let all = &self.layers.layers;
+        for &index in layers {
+            let layer = all.get(index).ok_or_else(|| {
+                Error::new(ErrorKind::Cut, format!("no layer {index}, there are {}", all.len()))
+            })?;
+            layer.nodes.iter().for_each(|node| is_in[node.index] = true);
+        }
+        self.check_convex(&is_in)?;
+        self.part(&is_in, "segment")
+    }
+
+    /// The whole model as one segment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if it is too large for a file.
+    pub fn whole(&self) -> Result<Segment> {
+        self.part(&self.is_computed, "whole")
+    }
+
+    /// The nodes up to a cut.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if the segment is too large for a file.
+    pub fn prefix(&self, cut: &NodeCut) -> Result<Segment> {
+        self.part(&cut.is_before, "prefix")
+    }
+
+    /// The nodes behind a cut.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if the segment is too large for a file.
+    pub fn suffix(&self, cut: &NodeCut) -> Result<Segment> {
+        let after = self.is_computed.iter().zip(&cut.is_before);
+        let after: Vec<bool> = after.map(|(&computed, &before)| computed && !before).collect();
+        self.part(&after, "suffix")
+    }
+
+    /// The cut that only `tensors` cross: before it the smallest set of nodes that makes them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cut`] if there is none, naming the tensors that are missing or too many, or if
+    /// one side of the cut would be empty.
+    pub fn cut_at<S: AsRef<str>>(&self, tensors: &[S]) -> Result<NodeCut> {
+        let named: BTreeSet<&str> = tensors.iter().map(AsRef::as_ref).collect();
+        named.iter().try_for_each(|name| self.check_can_cross(name))?;
+        let mut is_before = vec![false; self.is_computed.len()];
+        for name in &named {
+            self.add_with_ancestors(self.wiring.producer.get(*name).copied(), &mut is_before);
+        }
+        let first = self.frontier(&is_before);
+        let mut frontier = first.clone();
+        while let Some(extra) = frontier.iter().find(|name| !named.contains(name.as_str())) {
+            for &reader in self.wiring.readers(extra) {
+                self.add_with_ancestors(Some(reader), &mut is_before);
+            }
+            frontier = self.frontier(&is_before);
+        }
+        if frontier.len() < named.len() {
+            return Err(no_cut(&named, &first));
+        }
+        if !is_before.contains(&true) {
+            let message = "only inputs of the model are named: nothing is before the cut";
+            return Err(Error::new(ErrorKind::Cut, message));
+        }
+        Ok(NodeCut { is_before, frontier })
+    }
+
+    /// Every cut after the first so many layers with something on both sides that
+    /// [`LayeredModel::cut_at`] makes from its frontier.
+    pub fn boundaries(&self) -> Vec<Boundary> {
+        let layers = &self.layers.layers;
+        let mut is_before = vec![false; self.is_computed.len()];
+        let mut boundaries = Vec::new();
+        for (index, layer) in layers.iter().enumerate() {
+            layer.nodes.iter().for_each(|node| is_before[node.index] = true);
+            let frontier = self.frontier(&is_before);
+            // Only inputs cross where the layers so far end in outputs of the model.
+            if frontier.iter().any(|name| self.wiring.producer.contains_key(name)) {
+                boundaries.push(Boundary { device_layers: index + 1, frontier });
+            }
+        }
+        boundaries
+    }
+
+    fn check_can_cross(&self, name: &str) -> Result<()> {
+        let message = if self.wiring.producer.contains_key(name) && !self.flows(name)
+            || self.model.graph.initializer.iter().any(|t| t.name() == name)
+        {
+            format!("tensor {name:?} is constant: every segment that needs it has it")
+        } else if !self.flows(name) {
+            format!("the model has no tensor {name:?}")
+        } else if !self.can_cross(name) {
+            format!("tensor {name:?} cannot cross a cut: its type or shape is known only in a run")
+        } else {
+            return Ok(());
+        };
+        let hint = "cutpoint inspect lists the tensors of each cut";
+        Err(Error::new(ErrorKind::Cut, message).at(&self.model.place).hint(hint))
+    }
+
+    fn add_with_ancestors(&self, node: Option<usize>, set: &mut [bool]) {
+        let mut stack: Vec<usize> = node.into_iter().collect();
+        while let Some(node) = stack.pop() {
+            if self.is_computed[node] && !set[node] {
+                set[node] = true;
+                stack.extend(self.wiring.predecessors(node));
+            }
+        }
+    }
+
+    /// The tensors that are there before a cut and read behind it, inputs of the model first.
+    fn frontier(&self, is_before: &[bool]) -> Vec<String> {
+        let is_read = |name: &&String| {
+            let mut readers = self.wiring.readers(name).iter();
+            readers.any(|&r| self.is_computed[r] && !is_before[r])
+        };
+        let inputs = self.model.inputs.iter().map(|(name, _)| name);
+        let made = (0..is_before.len()).filter(|&n| is_before[n]);
+        let made = made.flat_map(|n| &self.wiring.writes[n]);
+        inputs.chain(made).filter(is_read).cloned().collect()
+    }
+
+    fn check_convex(&self, is_in: &[bool]) -> Result<()> {
+        if !is_in.contains(&true) {
+            return Err(Error::new(ErrorKind::Cut, "a segment of no layers"));
+        }
+        // Nodes outside the set that depend on it.
+        let mut is_behind = vec![false; is_in.len()];
+        for node in 0..is_in.len() {
+            let depends = self.wiring.predecessors(node).any(|p| is_behind[p]);
+            if is_in[node] && depends {
+                let message = "a segment reads what depends on its own output".to_owned();
+                let place = wiring::place(&self.model.graph.node[node]);
+                return Err(Error::new(ErrorKind::Cut, message).at(place));
+            }
+            let reads = self.wiring.predecessors(node).any(|p| is_in[p]);
+            is_behind[node] = !is_in[node] && (depends || reads);
+        }
+        Ok(())
+    }
+
+    /// The constants that nodes need.
+    pub(super) fn constants_of(&self, nodes: &[usize]) -> Constants {
+        let mut constants = Constants::default();
+        let mut stack: Vec<usize> = nodes.to_vec();
+        while let Some(node) = stack.pop() {
+            for name in &self.wiring.reads[node] {
+                match self.wiring.producer.get(name) {
+                    Some(&maker) if self.is_computed[maker] => {}
+                    Some(&maker) => {
+                        if constants.nodes.insert(maker) {
+                            stack.push(maker);
+                        }
+                    }
+                    None => drop(constants.stored.insert(name.clone())),
+                }
+            }
+        }
+        constants
+    }
+
+    fn part(&self, is_in: &[bool], part: &str) -> Result<Segment> {
+        let nodes: Vec<usize> = (0..is_in.len()).filter(|&n| is_in[n]).collect();
+        let is_made_here =
+            |name: &str| self.wiring.producer.get(name).is_some_and(|&node| is_in[node]);
+        let mut seen = BTreeSet::new();
+        let reads = nodes.iter().flat_map(|&n| &self.wiring.reads[n]);
+        let reads: BTreeSet<&String> = reads
+            .filter(|name| self.flows(name) && !is_made_here(name) && seen.insert(name.as_str()))
+            .collect();
+        let all = self.model.inputs.iter().map(|(name, _)| name);
+        let all = all.chain(self.wiring.writes.iter().flatten());
+        let inputs: Vec<String> = all.filter(|name| reads.contains(name)).cloned().collect();
+        let is_output = |name: &str| self.model.outputs().any(|output| output == name);
+        let leaves = |name: &&String| {
+            is_output(name) || self.wiring.readers(name).iter().any(|&reader| !is_in[reader])
+        };
+        let written = nodes.iter().flat_map(|&n| &self.wiring.writes[n]);
+        let (last, middle): (Vec<&String>, Vec<&String>) =
+            written.filter(leaves).partition(|name| is_output(name));
+        let own: BTreeSet<&String> = last.into_iter().collect();
+        let own = self
+            .model
+            .graph
+            .output
+            .iter()
+            .map(ValueInfoProto::name)
+            .filter(|&name| own.iter().any(|o| o.as_str() == name));
+        let outputs: Vec<String> =
+            middle.into_iter().cloned().chain(own.map(str::to_owned)).collect();
+        let graph = self.graph_of(&nodes, &inputs, &outputs);
+        let mut model = ModelProto { graph: Some(graph), ..self.model.header.clone() };
+        model.training_info.clear();
+        self.sign(&mut model, part, &inputs, &outputs);
+        let onnx = read::encode(model).map_err(|e| e.at(&self.model.place))?;
+        Ok(Segment { inputs, outputs, onnx })
+    }
+
+    fn graph_of(&self, nodes: &[usize], inputs: &[String], outputs: &[String]) -> GraphProto {
+        let whole = &self.model.graph;
+        let constants = self.constants_of(nodes);
+        let mut kept: Vec<usize> = nodes.iter().chain(&constants.nodes).copied().collect();
+        kept.sort_unstable();
+        let node: Vec<NodeProto> = kept.iter().map(|&n| whole.node[n].clone()).collect();
+        let known: BTreeMap<&str, &ValueInfoProto> = (whole.value_info.iter())
+            .chain(&whole.input)
+            .chain(&whole.output)
+            .map(|value| (value.name(), value))
+            .collect();
+        let declare = |name: &String| {
+            let empty = ValueInfoProto { name: Some(name.clone()), ..ValueInfoProto::default() };
+            let known = known.get(name.as_str()).copied();
+            match self.tensors.get(name) {
+                Some(spec) if !self.unstable.contains(name) => {
+                    shapes::declare(known.unwrap_or(&empty), spec)
+                }
+                Some(spec) => {
+                    let has_shape = |v: &&ValueInfoProto| {
+                        read::tensor_type(v).is_some_and(|t| t.shape.is_some())
+                    };
+                    known.filter(has_shape).cloned().unwrap_or_else(|| {
+                        shapes::declare_open(&empty, spec.element_type, Some(spec.shape.len()))
+                    })
+                }
+                None => known.cloned().unwrap_or(empty),
+            }
+        };
+        let inner: BTreeSet<&str> =
+            node.iter().flat_map(wiring::writes).chain(inputs.iter().map(String::as_str)).collect();
+        let is_port = |name: &str| inputs.iter().chain(outputs).any(|port| port == name);
+        let declared = whole.value_info.iter().map(|value| value.name().to_owned());
+        let declared = declared.filter(|name| inner.contains(name.as_str()) && !is_port(name));
+        let is_stored = |name: &str| constants.stored.contains(name);
+        let annotation = whole.quantization_annotation.iter();
+        GraphProto {
+            name: whole.name.clone(),
+            doc_string: whole.doc_string.clone(),
+            metadata_props: whole.metadata_props.clone(),
+            input: inputs.iter().map(declare).collect(),
+            output: outputs.iter().map(declare).collect(),
+            value_info: declared.map(|name| declare(&name)).collect(),
+            initializer: (whole.initializer.iter().filter(|t| is_stored(t.name())))
+                .cloned()
+                .collect(),
+            sparse_initializer: (whole.sparse_initializer.iter())
+                .filter(|s| s.values.as_ref().is_some_and(|v| is_stored(v.name())))
+                .cloned()
+                .collect(),
+            quantization_annotation: annotation
+                .filter(|a| inner.contains(a.tensor_name()) || is_stored(a.tensor_name()))
+                .cloned()
+                .collect(),
+            node,
+        }
+    }
+
+    /// Writes into a segment what it is a part of.
+    fn sign(&self, model: &mut ModelProto, part: &str, inputs: &[String], outputs: &[String]) {
+        let list = |names: &[String]| serde_json::Value::from(names.to_vec()).to_string();
+        let entries = [
+            ("cutpoint.source_sha256", self.model.sha256.clone()),
+            ("cutpoint.part", part.to_owned()),
+            ("cutpoint.reads", list(inputs)),
+            ("cutpoint.writes", list(outputs)),
+        ];
+        model.metadata_props.retain(|entry| !entry.key().starts_with("cutpoint."));
+        model.metadata_props.extend(entries.map(|(key, value)| StringStringEntryProto {
+            key: Some(key.to_owned()),
+            value: Some(value),
+        }));
+    }
+}
+
+/// Why some tensors are no cut. `frontier` is what crosses it if nothing but their ancestors is
+/// before it.
+fn no_cut(named: &BTreeSet<&str>, frontier: &[String]) -> Error {
+    let list = |names: Vec<&str>| names.join(", ");
+    let missing: Vec<&str> =
+        frontier.iter().map(String::as_str).filter(|name| !named.contains(name)).collect();
+    let extra: Vec<&str> = (named.iter().copied())
+        .filter(|name| !frontier.iter().any(|crossing| crossing == name))
+        .collect();
+    let named = list(named.iter().copied().collect());
+    let (mut why, mut hint) = (Vec::new(), Vec::new());
+    if !missing.is_empty() {
+        why.push(format!("{} would cross it as well", list(missing.clone())));
+        hint.push(format!("name {} too", list(missing)));
+    }
+    if !extra.is_empty() {
+        why.push(format!("nothing behind it reads {}", list(extra.clone())));
+        hint.push(format!("leave {} out", list(extra)));
+    }
+    Error::new(ErrorKind::Cut, format!("{named} is no cut: {}", why.join("; ")))
+        .hint(hint.join("; "))
+}
