@@ -2,8 +2,11 @@
 
 #![warn(missing_docs)]
 
+pub mod check;
 pub mod cut;
 pub mod format;
 pub mod plan;
+#[cfg(test)]
+mod testing;
 pub mod units;
 pub mod workload;

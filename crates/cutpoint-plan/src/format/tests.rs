@@ -103,7 +103,7 @@ fn plans_that_are_not_of_their_workload_are_refused_with_code_and_place() {
         unknown-name--granularity.json | granularity | unknown granularity "tensor"; expected layer or job
         unknown-name.json | policy | unknown policy "best"; expected one of local-only, server-only, partition-only, schedule-only, best-single, adjacent, joint, exhaustive
         unknown-tensor.json | jobs[0].uploads[0].tensor | tensor "middle" is no input and no layer writes it
-        wrong-gap.json | gap | the gap is 0.6875 by makespan and lower bound, the plan says 0.5
+        wrong-gap.json | gap | the gap is 0.75 by makespan and lower bound, the plan says 0.5
         wrong-model.json | jobs[1].model | the plan says model "other", the workload "pair"
     "#]],
     );

@@ -1,0 +1,251 @@
+//! Random workloads and plain plans for tests of everything that reads them.
+
+use crate::cut::LayerSet;
+use crate::format::{
+    EncodingFile, JobsFile, LayerFile, LinkFile, ModelFile, ServerFile, SizeFile, WORKLOAD_SCHEMA,
+    WorkloadFile, write_workload,
+};
+use crate::plan::{Granularity, Operation, Partition, Plan, Policy, Schedule, Upload, Work};
+use crate::units::Time;
+use crate::workload::{JobId, Model, TensorId, Workload};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::fmt;
+
+/// Workloads of up to 3 models with up to 6 layers and up to 6 jobs, with everything that the
+/// format has: several inputs and outputs, encodings, executors, downlink, delays.
+pub(crate) fn arb_workload() -> impl Strategy<Value = Sample> {
+    any::<u64>().prop_map(|seed| Sample(random_workload(&mut ChaCha8Rng::seed_from_u64(seed))))
+}
+
+/// A workload that is printed as the file it would be, ready for testdata/.
+pub(crate) struct Sample(pub(crate) Workload);
+
+impl fmt::Debug for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut json = Vec::new();
+        write_workload(&self.0, &mut json).map_err(|_| fmt::Error)?;
+        f.write_str(&String::from_utf8_lossy(&json))
+    }
+}
+
+fn random_workload(rng: &mut ChaCha8Rng) -> Workload {
+    let names: Vec<String> = (0..rng.random_range(1..=3)).map(|i| format!("model{i}")).collect();
+    let models = names.iter().map(|name| (name.clone(), random_model(rng))).collect();
+    let jobs = (0..rng.random_range(1..=3)).map(|_| JobsFile {
+        model: names[rng.random_range(0..names.len())].clone(),
+        count: rng.random_range(0..=2u64).into(),
+    });
+    let jobs = jobs.collect();
+    let file = WorkloadFile {
+        schema: WORKLOAD_SCHEMA.into(),
+        link: LinkFile {
+            uplink_mbps: *pick(rng, &[1.1, 5.85, 18.88]),
+            downlink_mbps: *pick(rng, &[None, Some(3.0), Some(40.0)]),
+            rtt_ms: *pick(rng, &[0.0, 5.0, 0.000_003]),
+            message_overhead_ms: *pick(rng, &[0.0, 0.25]),
+        },
+        server: pick(rng, &[None, Some(0u64), Some(1), Some(2)])
+            .map(|executors| ServerFile { executors: executors.into() }),
+        models,
+        jobs,
+    };
+    Workload::try_from(file).expect("the generator keeps the rules")
+}
+
+fn pick<'a, T>(rng: &mut ChaCha8Rng, choices: &'a [T]) -> &'a T {
+    &choices[rng.random_range(0..choices.len())]
+}
+
+fn random_size(rng: &mut ChaCha8Rng) -> SizeFile {
+    let bytes = rng.random_range(0..200_000u64);
+    let encodings = (0..rng.random_range(0..=2)).map(|i| {
+        let encoding = EncodingFile {
+            bytes: rng.random_range(0..=bytes).into(),
+            encode_ms: random_ms(rng),
+            decode_ms: random_ms(rng),
+        };
+        (format!("form{i}"), encoding)
+    });
+    SizeFile { bytes: bytes.into(), encodings: encodings.collect() }
+}
+
+fn random_ms(rng: &mut ChaCha8Rng) -> f64 {
+    match rng.random_range(0..4) {
+        0 => 0.0,
+        1 => f64::from(rng.random_range(0..20u32)),
+        _ => f64::from(rng.random_range(0..20_000_000u32)) / 1e6,
+    }
+}
+
+fn random_model(rng: &mut ChaCha8Rng) -> ModelFile {
+    let inputs: Vec<String> = (0..rng.random_range(1..=2)).map(|i| format!("in{i}")).collect();
+    let mut tensors = inputs.clone();
+    let mut layers = Vec::new();
+    for i in 0..rng.random_range(0..=6) {
+        let reads = (0..rng.random_range(0..=2)).map(|_| pick(rng, &tensors).clone()).collect();
+        let written: Vec<_> = (0..rng.random_range(0..=2)).map(|k| format!("t{i}.{k}")).collect();
+        let writes = written.iter().map(|name| (name.clone(), random_size(rng))).collect();
+        let (device_ms, server_ms) = (random_ms(rng), random_ms(rng) / 4.0);
+        layers.push(LayerFile { name: format!("layer{i}"), reads, writes, device_ms, server_ms });
+        tensors.extend(written);
+    }
+    // The file need not be in topological order.
+    layers.reverse();
+    let outputs = rng.random_bool(0.3).then(|| vec![pick(rng, &tensors).clone()]);
+    let inputs = inputs.into_iter().map(|name| (name, random_size(rng))).collect();
+    ModelFile { inputs, outputs, layers }
+}
+
+/// A valid plan with random cuts and encodings: jobs in the order of the workload, each machine
+/// first come, first served, every operation as early as that order allows.
+pub(crate) fn list_plan(workload: &Workload, granularity: Granularity, seed: u64) -> Plan {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut device = Lane::default();
+    let (mut partitions, mut sends, mut completions) = (Vec::new(), Vec::new(), Vec::new());
+    for job in (0..workload.jobs.len()).map(JobId::at) {
+        let model = workload.model_of(job);
+        let partition = random_partition(model, &mut rng);
+        let mut ready = device.run_job(job, model, &partition);
+        if granularity == Granularity::Job {
+            ready.fill(device.job_end);
+        }
+        let all = partition.uploads.iter().zip(&ready);
+        sends.extend(all.map(|(upload, &ready)| (ready, job, upload.clone())));
+        completions.push(device.last_layer_end);
+        partitions.push(partition);
+    }
+    sends.sort_by_key(|&(ready, job, _)| (ready, job));
+    let (mut uplink, link) = (Lane::default(), &workload.link);
+    let mut arrivals: Vec<_> = vec![Time::ZERO; workload.jobs.len()];
+    for (ready, job, upload) in sends {
+        let tensor = &workload.model_of(job).tensors[upload.tensor.index()];
+        let bytes = upload.encoding.map_or(tensor.bytes, |e| tensor.encodings[e].bytes);
+        let time = link.uplink.transfer_time(bytes).unwrap() + link.message_overhead;
+        let end = uplink.add(job, Work::Transfer(upload.tensor), ready, time);
+        arrivals[job.index()] = end + link.round_trip.half();
+    }
+    let (server, downlink) = serve(workload, &partitions, &arrivals, &mut completions);
+    let makespan = completions.iter().copied().max().unwrap_or_default();
+    let schedule =
+        Schedule { device: device.operations, uplink: uplink.operations, server, downlink };
+    let policy = Policy::PartitionOnly;
+    let lower_bound = Time::ZERO;
+    let optimal = makespan == Time::ZERO;
+    Plan { policy, granularity, partitions, schedule, completions, makespan, lower_bound, optimal }
+}
+
+fn random_partition(model: &Model, rng: &mut ChaCha8Rng) -> Partition {
+    let mut device_layers = LayerSet::none(model);
+    let likely = *pick(rng, &[0.0, 0.5, 0.8, 1.0]);
+    for &layer in &model.topological {
+        let producers = model.layers[layer.index()].reads.iter();
+        let mut producers = producers.filter_map(|t| model.tensors[t.index()].producer);
+        if producers.all(|p| device_layers.contains(p)) && rng.random_bool(likely) {
+            device_layers.insert(layer);
+        }
+    }
+    let frontier = crate::cut::frontier(model, &device_layers).into_iter();
+    let uploads = frontier.map(|tensor| {
+        let forms = model.tensors[tensor.index()].encodings.len();
+        let encoding = rng.random_range(0..=forms).checked_sub(1);
+        Upload { tensor, encoding }
+    });
+    Partition { uploads: uploads.collect(), device_layers }
+}
+
+#[derive(Default)]
+struct Lane {
+    operations: Vec<Operation>,
+    free: Time,
+    last_layer_end: Time,
+    job_end: Time,
+}
+
+impl Lane {
+    fn add(&mut self, job: JobId, work: Work, ready: Time, time: Time) -> Time {
+        let start = self.free.max(ready);
+        self.free = start + time;
+        self.job_end = self.free;
+        self.operations.push(Operation { job, work, start, end: self.free });
+        self.free
+    }
+
+    /// Each layer and, behind it, the encodes of what it writes; gives when each upload is ready.
+    fn run_job(&mut self, job: JobId, model: &Model, partition: &Partition) -> Vec<Time> {
+        let mut ready = vec![Time::ZERO; partition.uploads.len()];
+        (self.last_layer_end, self.job_end) = (Time::ZERO, Time::ZERO);
+        let on_device = model.topological.iter().filter(|l| partition.device_layers.contains(**l));
+        let steps = std::iter::once(None).chain(on_device.map(|&layer| Some(layer)));
+        for step in steps {
+            if let Some(layer) = step {
+                let time = model.layers[layer.index()].device;
+                self.last_layer_end = self.add(job, Work::Layer(layer), Time::ZERO, time);
+            }
+            for (upload, ready) in partition.uploads.iter().zip(&mut ready) {
+                let tensor = &model.tensors[upload.tensor.index()];
+                if tensor.producer != step {
+                    continue;
+                }
+                *ready = if step.is_some() { self.free } else { Time::ZERO };
+                if let Some(encoding) = upload.encoding {
+                    let time = tensor.encodings[encoding].encode;
+                    *ready = self.add(job, Work::Encode(upload.tensor), Time::ZERO, time);
+                }
+            }
+        }
+        ready
+    }
+}
+
+/// Server and downlink; completions of jobs with a suffix become later.
+fn serve(
+    workload: &Workload,
+    partitions: &[Partition],
+    arrivals: &[Time],
+    completions: &mut [Time],
+) -> (Vec<Operation>, Vec<Operation>) {
+    let has_suffix = |&job: &usize| {
+        partitions[job].device_layers.count() < workload.model_of(JobId::at(job)).layers.len()
+    };
+    let mut order: Vec<usize> = (0..arrivals.len()).filter(has_suffix).collect();
+    order.sort_by_key(|&job| arrivals[job]);
+    let executors = workload.server.executors.map_or(order.len(), |n| n.get() as usize);
+    let mut free = vec![Time::ZERO; executors];
+    let (mut server, mut downlink) = (Vec::new(), Lane::default());
+    for &index in &order {
+        let job = JobId::at(index);
+        let (model, partition) = (workload.model_of(job), &partitions[index]);
+        let remote = (0..model.layers.len())
+            .filter(|&l| !partition.device_layers.contains(crate::workload::LayerId::at(l)));
+        let decode = partition
+            .uploads
+            .iter()
+            .filter_map(|u| Some(model.tensors[u.tensor.index()].encodings[u.encoding?].decode));
+        let time = remote.map(|l| model.layers[l].server).sum::<Time>() + decode.sum();
+        let slot = free.iter_mut().min().expect("one for each job, or at least one");
+        let start = arrivals[index].max(*slot);
+        *slot = start + time;
+        server.push(Operation { job, work: Work::Suffix, start, end: *slot });
+    }
+    server.sort_by_key(|op| op.start);
+    let mut blocks = server.clone();
+    blocks.sort_by_key(|op| op.end);
+    for op in blocks {
+        let mut back = op.end;
+        if let Some(link) = workload.link.downlink {
+            let (model, partition) = (workload.model_of(op.job), &partitions[op.job.index()]);
+            let is_remote = |t: &&TensorId| {
+                let producer = model.tensors[t.index()].producer;
+                producer.is_some_and(|p| !partition.device_layers.contains(p))
+            };
+            let outputs = model.outputs.iter().filter(is_remote);
+            let bytes = outputs.map(|t| model.tensors[t.index()].bytes).sum();
+            back = downlink.add(op.job, Work::Download, op.end, link.transfer_time(bytes).unwrap());
+        }
+        let completion = &mut completions[op.job.index()];
+        *completion = (*completion).max(back + workload.link.round_trip.half());
+    }
+    (server, downlink.operations)
+}
