@@ -8,3 +8,4 @@ pub mod link;
 pub mod onnx;
 pub mod tensor;
 pub mod wire;
+pub mod zoo;

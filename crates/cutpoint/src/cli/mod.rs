@@ -6,6 +6,7 @@ mod inspect;
 mod output;
 mod source_args;
 mod split;
+mod zoo;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -28,6 +29,9 @@ enum Command {
     Inspect(inspect::Args),
     /// Cut a model in two ONNX files at the tensors named.
     Split(split::Args),
+    /// Write a well-known network as an ONNX file: its published architecture, untrained, with
+    /// weights drawn at random.
+    Zoo(zoo::Args),
     /// List, install, remove or measure inference engines.
     Engine(engine::Args),
 }
@@ -43,6 +47,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Inspect(args) => inspect::run(args),
         Command::Split(args) => split::run(args),
+        Command::Zoo(args) => zoo::run(args),
         Command::Engine(args) => engine::run(args),
     }
 }

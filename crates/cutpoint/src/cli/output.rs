@@ -1,7 +1,24 @@
 //! Files that appear whole or not at all.
 
+use crate::error::{Error, ErrorKind, Result};
+use std::io::Write;
 use std::path::Path;
 use tempfile::NamedTempFile;
+
+/// Writes a file; `-` is standard output.
+pub(crate) fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
+    let failed = |e: std::io::Error| {
+        Error::new(ErrorKind::File, format!("cannot be written: {e}")).at(path.display())
+    };
+    if path == Path::new("-") {
+        return std::io::stdout().lock().write_all(contents).map_err(failed);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = temporary(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+    file.write_all(contents).map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
 
 /// A nameless file in a folder, with the rights of any new file, to be given its name when it is
 /// complete.

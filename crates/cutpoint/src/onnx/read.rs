@@ -136,6 +136,13 @@ impl Model {
         self.inputs.iter().map(|(name, _)| name.clone()).zip(self.specs().map(tensor)).collect()
     }
 
+    /// How many elements the initializers have whose names are chosen.
+    #[cfg(test)]
+    pub(crate) fn stored_elements(&self, is_chosen: impl Fn(&str) -> bool) -> u64 {
+        let chosen = self.graph.initializer.iter().filter(|tensor| is_chosen(tensor.name()));
+        chosen.map(|tensor| tensor.dims.iter().product::<i64>() as u64).sum()
+    }
+
     fn specs(&self) -> impl Iterator<Item = &TensorSpec> {
         self.inputs.iter().map(|(_, spec)| spec)
     }

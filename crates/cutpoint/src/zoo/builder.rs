@@ -1,0 +1,304 @@
+//! What the networks are built with: one method for each operator, weights drawn on the way.
+
+use crate::onnx::proto::attribute_proto::AttributeType;
+use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension::Value as DimensionValue};
+use crate::onnx::proto::type_proto::{Tensor as TensorType, Value as TypeValue};
+use crate::onnx::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto,
+};
+use crate::tensor::ElementType;
+use bytes::Bytes;
+use prost::Message;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const IR_VERSION: i64 = 7;
+const OPSET_VERSION: i64 = 13;
+const CLASSES: usize = 1000;
+
+/// Half the width of the interval that biases are drawn from.
+const BIAS_LIMIT: f32 = 0.05;
+
+/// A tensor of a network that is being built: `[1, channels, ...]`.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    name: String,
+    pub(super) channels: usize,
+}
+
+/// The geometry of a convolution; square, padding 0, stride 1, one group unless said otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Conv {
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+    pad: usize,
+    is_depthwise: bool,
+}
+
+impl Conv {
+    pub(super) fn new(channels: usize, kernel: usize) -> Conv {
+        Conv { channels, kernel, stride: 1, pad: 0, is_depthwise: false }
+    }
+
+    pub(super) fn stride(self, stride: usize) -> Conv {
+        Conv { stride, ..self }
+    }
+
+    pub(super) fn pad(self, pad: usize) -> Conv {
+        Conv { pad, ..self }
+    }
+
+    pub(super) fn depthwise(self) -> Conv {
+        Conv { is_depthwise: true, ..self }
+    }
+}
+
+/// What follows a layer with weights; its variance depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    Relu,
+    /// A rectifier that ends at 6.
+    Relu6,
+    Nothing,
+}
+
+/// A network that is being built.
+pub(super) struct Builder {
+    graph: GraphProto,
+    random: ChaCha8Rng,
+    seed: u64,
+}
+
+impl Builder {
+    pub(super) fn new(name: &str, seed: u64) -> Builder {
+        let graph = GraphProto { name: Some(name.to_owned()), ..GraphProto::default() };
+        Builder { graph, random: ChaCha8Rng::seed_from_u64(seed), seed }
+    }
+
+    pub(super) fn input(&mut self, channels: usize, size: usize) -> Value {
+        self.graph.input.push(declared("data", &[1, channels, size, size]));
+        Value { name: "data".to_owned(), channels }
+    }
+
+    /// The file. `logits` is what the last node writes.
+    pub(super) fn finish(mut self, logits: &Value) -> Vec<u8> {
+        if let Some(last) = self.graph.node.last_mut() {
+            last.output = vec!["logits".to_owned()];
+        }
+        self.graph.output.push(declared("logits", &[1, logits.channels]));
+        let opset =
+            OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET_VERSION) };
+        let model = ModelProto {
+            ir_version: Some(IR_VERSION),
+            opset_import: vec![opset],
+            producer_name: Some("cutpoint".to_owned()),
+            producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            doc_string: Some(format!("Untrained: weights drawn at random, seed {}.", self.seed)),
+            graph: Some(self.graph),
+            ..ModelProto::default()
+        };
+        model.encode_to_vec()
+    }
+
+    /// A convolution with bias, and what follows.
+    pub(super) fn conv(&mut self, name: &str, input: &Value, conv: Conv, then: Then) -> Value {
+        let Conv { channels, kernel, stride, pad, is_depthwise } = conv;
+        let groups = if is_depthwise { input.channels } else { 1 };
+        let shape = [channels, input.channels / groups, kernel, kernel];
+        let weight = self.weight(&format!("{name}.weight"), &shape, then);
+        let bias = self.bias(&format!("{name}.bias"), channels);
+        let attributes = vec![
+            ints("dilations", &[1, 1]),
+            int("group", groups),
+            ints("kernel_shape", &[kernel, kernel]),
+            ints("pads", &[pad; 4]),
+            ints("strides", &[stride, stride]),
+        ];
+        let output = self.node(name, "Conv", &[&input.name, &weight, &bias], attributes);
+        self.then(name, Value { name: output, channels }, then)
+    }
+
+    /// A fully connected layer, and what follows. Its input is `[1, channels]`.
+    pub(super) fn dense(
+        &mut self,
+        name: &str,
+        input: &Value,
+        channels: usize,
+        then: Then,
+    ) -> Value {
+        let shape = [channels, input.channels];
+        let weight = self.weight(&format!("{name}.weight"), &shape, then);
+        let bias = self.bias(&format!("{name}.bias"), channels);
+        let output =
+            self.node(name, "Gemm", &[&input.name, &weight, &bias], vec![int("transB", 1)]);
+        self.then(name, Value { name: output, channels }, then)
+    }
+
+    /// The fully connected layer that ends most networks.
+    pub(super) fn classifier(&mut self, name: &str, input: &Value) -> Value {
+        self.dense(name, input, CLASSES, Then::Nothing)
+    }
+
+    fn then(&mut self, name: &str, value: Value, then: Then) -> Value {
+        match then {
+            Then::Nothing => value,
+            Then::Relu => self.relu(name, &value),
+            Then::Relu6 => {
+                let (low, high) = (self.scalar("zero", 0.0), self.scalar("six", 6.0));
+                let name =
+                    self.node(&format!("{name}.clip"), "Clip", &[&value.name, &low, &high], vec![]);
+                Value { name, ..value }
+            }
+        }
+    }
+
+    pub(super) fn relu(&mut self, name: &str, value: &Value) -> Value {
+        let name = self.node(&format!("{name}.relu"), "Relu", &[&value.name], vec![]);
+        Value { name, ..*value }
+    }
+
+    pub(super) fn add(&mut self, name: &str, a: &Value, b: &Value) -> Value {
+        let output = self.node(name, "Add", &[&a.name, &b.name], vec![]);
+        Value { name: output, ..*a }
+    }
+
+    /// A maximum pooling; pads in ONNX's order: top, left, bottom, right.
+    pub(super) fn max_pool(
+        &mut self,
+        name: &str,
+        input: &Value,
+        [kernel, stride]: [usize; 2],
+        pads: [usize; 4],
+    ) -> Value {
+        let attributes = vec![
+            ints("kernel_shape", &[kernel, kernel]),
+            ints("pads", &pads),
+            ints("strides", &[stride, stride]),
+        ];
+        let output = self.node(name, "MaxPool", &[&input.name], attributes);
+        Value { name: output, ..*input }
+    }
+
+    /// The mean over each channel, as `[1, channels]`.
+    pub(super) fn global_average(&mut self, input: &Value) -> Value {
+        let name = self.node("average", "GlobalAveragePool", &[&input.name], vec![]);
+        self.flatten(&Value { name, ..*input }, 1)
+    }
+
+    /// `[1, channels * area]` from a tensor of so many elements in each channel.
+    pub(super) fn flatten(&mut self, input: &Value, area: usize) -> Value {
+        let name = self.node("flatten", "Flatten", &[&input.name], vec![int("axis", 1)]);
+        Value { name, channels: input.channels * area }
+    }
+
+    /// Joins tensors along their channels.
+    pub(super) fn concat(&mut self, name: &str, parts: &[Value]) -> Value {
+        let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+        let output = self.node(name, "Concat", &names, vec![int("axis", 1)]);
+        Value { name: output, channels: parts.iter().map(|part| part.channels).sum() }
+    }
+
+    fn node(
+        &mut self,
+        name: &str,
+        op_type: &str,
+        inputs: &[&str],
+        attribute: Vec<AttributeProto>,
+    ) -> String {
+        let output = format!("{name}.out");
+        self.graph.node.push(NodeProto {
+            name: Some(name.to_owned()),
+            op_type: Some(op_type.to_owned()),
+            input: inputs.iter().map(|&input| input.to_owned()).collect(),
+            output: vec![output.clone()],
+            attribute,
+            ..NodeProto::default()
+        });
+        output
+    }
+
+    /// He's variance for a rectifier is 2 over the fan-in; without one, half of that keeps the
+    /// second moment. The weights of each output are then centred: it answers to differences in
+    /// its input, not to how bright all of it is.
+    fn weight(&mut self, name: &str, shape: &[usize], then: Then) -> String {
+        let fan_in: usize = shape[1..].iter().product();
+        let variance = if then == Then::Nothing { 1.0 } else { 2.0 } / fan_in as f32;
+        let mut values = self.drawn(shape[0] * fan_in, (3.0 * variance).sqrt());
+        for filter in values.chunks_exact_mut(fan_in) {
+            let mean = filter.iter().map(|&value| f64::from(value)).sum::<f64>() / fan_in as f64;
+            filter.iter_mut().for_each(|value| *value -= mean as f32);
+        }
+        self.store(name, shape, values)
+    }
+
+    fn bias(&mut self, name: &str, channels: usize) -> String {
+        let values = self.drawn(channels, BIAS_LIMIT);
+        self.store(name, &[channels], values)
+    }
+
+    /// Values spread evenly between `-limit` and `limit`.
+    fn drawn(&mut self, count: usize, limit: f32) -> Vec<f32> {
+        let mut bits = vec![0u32; count];
+        self.random.fill_bytes(bytemuck::cast_slice_mut(&mut bits));
+        let scale = limit / (1u32 << 31) as f32;
+        bits.into_iter().map(|bits| u32::from_le(bits).cast_signed() as f32 * scale).collect()
+    }
+
+    fn scalar(&mut self, name: &str, value: f32) -> String {
+        if self.graph.initializer.iter().any(|tensor| tensor.name() == name) {
+            return name.to_owned();
+        }
+        self.store(name, &[], vec![value])
+    }
+
+    fn store(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> String {
+        self.graph.initializer.push(TensorProto {
+            name: Some(name.to_owned()),
+            data_type: Some(ElementType::F32.onnx_number()),
+            dims: shape.iter().map(|&dim| dim as i64).collect(),
+            raw_data: Some(little_endian(values)),
+            ..TensorProto::default()
+        });
+        name.to_owned()
+    }
+}
+
+fn little_endian(mut values: Vec<f32>) -> Bytes {
+    if cfg!(target_endian = "big") {
+        values.iter_mut().for_each(|v| *v = f32::from_bits(v.to_bits().swap_bytes()));
+    }
+    bytemuck::pod_collect_to_vec::<f32, u8>(&values).into()
+}
+
+fn int(name: &str, value: usize) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Int.into()),
+        i: Some(value as i64),
+        ..AttributeProto::default()
+    }
+}
+
+fn ints(name: &str, values: &[usize]) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Ints.into()),
+        ints: values.iter().map(|&value| value as i64).collect(),
+        ..AttributeProto::default()
+    }
+}
+
+fn declared(name: &str, shape: &[usize]) -> ValueInfoProto {
+    let dim = |&size: &usize| Dimension {
+        value: Some(DimensionValue::DimValue(size as i64)),
+        ..Dimension::default()
+    };
+    let tensor = TensorType {
+        elem_type: Some(ElementType::F32.onnx_number()),
+        shape: Some(TensorShapeProto { dim: shape.iter().map(dim).collect() }),
+    };
+    let r#type = TypeProto { value: Some(TypeValue::TensorType(tensor)), ..TypeProto::default() };
+    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(r#type), ..Default::default() }
+}
