@@ -14,6 +14,11 @@ impl LayerSet {
         LayerSet { words: vec![0; model.layers.len().div_ceil(64)] }
     }
 
+    /// A set of layers of a model without layers.
+    pub fn empty() -> LayerSet {
+        LayerSet { words: Vec::new() }
+    }
+
     /// Every layer of `model`.
     pub fn all(model: &Model) -> LayerSet {
         let mut set = LayerSet::none(model);
@@ -39,6 +44,11 @@ impl LayerSet {
         was_there
     }
 
+    /// Adds every layer of `other`, a set of the same model.
+    pub fn extend(&mut self, other: &LayerSet) {
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a |= b);
+    }
+
     /// Whether `layer` is in the set.
     pub fn contains(&self, layer: LayerId) -> bool {
         self.words[layer.index() / 64] >> (layer.index() % 64) & 1 == 1
@@ -62,7 +72,11 @@ impl LayerSet {
     /// The layers, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = LayerId> + '_ {
         self.words.iter().enumerate().flat_map(|(i, &word)| {
-            (0..64).filter(move |b| word >> b & 1 == 1).map(move |b| LayerId::at(i * 64 + b))
+            std::iter::successors((word != 0).then_some(word), |w| {
+                let rest = w & (w - 1);
+                (rest != 0).then_some(rest)
+            })
+            .map(move |w| LayerId::at(i * 64 + w.trailing_zeros() as usize))
         })
     }
 }

@@ -2,11 +2,23 @@
 
 #![warn(missing_docs)]
 
+mod bound;
 pub mod check;
+mod cost;
 pub mod cut;
+mod flow_shop;
 pub mod format;
+pub mod instances;
+mod joint;
+#[cfg(test)]
+mod oracle;
+mod partition;
 pub mod plan;
+pub mod policy;
+pub mod simulate;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod units;
 pub mod workload;

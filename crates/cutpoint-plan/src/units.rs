@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign, Sub, SubAssign};
+use std::ops::{Add, AddAssign, Mul, Sub, SubAssign};
 
 /// The longest time a single operation or a whole workload may take: about 73 years.
 ///
@@ -87,6 +87,13 @@ impl Sub for Time {
 impl SubAssign for Time {
     fn sub_assign(&mut self, other: Time) {
         self.0 -= other.0;
+    }
+}
+
+impl Mul<u64> for Time {
+    type Output = Time;
+    fn mul(self, count: u64) -> Time {
+        Time(self.0 * count)
     }
 }
 

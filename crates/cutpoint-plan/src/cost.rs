@@ -1,0 +1,302 @@
+//! What one way to run one job costs on each machine.
+//!
+//! A *mode* is a cut together with the form in which each frontier tensor crosses the link. A
+//! mode's uploads are grouped into *parcels*: tensors that are ready at the same moment and so may
+//! as well leave together. Everything the planner decides is expressed in modes and parcels; layers
+//! come back only when a decision is written out.
+
+use crate::cut::LayerSet;
+use crate::flow_shop::johnson::Block;
+use crate::flow_shop::segments::{Segment, segments};
+use crate::plan::{Granularity, Upload};
+use crate::units::{TIME_MAX, Time};
+use crate::workload::{LayerId, Link, Model, TensorId};
+
+/// A mode with more parcels than this has its last ones joined, which keeps plans valid but not
+/// provably best.
+pub(crate) const PARCELS_MAX: usize = 8;
+
+/// Ancestor sets are kept for models of up to this many layers; beyond, a parcel waits for the
+/// whole cut.
+const ANCESTOR_LAYERS_MAX: usize = 8192;
+
+/// What the cost of a mode depends on besides the model and the cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pricing {
+    pub link: Link,
+    pub granularity: Granularity,
+    /// A mode counts only if this many jobs could all take it within [`TIME_MAX`].
+    pub jobs: u64,
+}
+
+impl Pricing {
+    /// What `bytes` take on the uplink; `None` if they never get through.
+    pub(crate) fn transfer(&self, bytes: u64) -> Option<Time> {
+        self.link.uplink.transfer_time(bytes)?.checked_add(self.link.message_overhead)
+    }
+}
+
+/// Tensors of one mode that leave together, and when they may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parcel {
+    /// Positions in [`Mode::uploads`].
+    pub uploads: Vec<u32>,
+    /// Time on the uplink.
+    pub uplink: Time,
+}
+
+/// One way to run one job of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mode {
+    /// The layers on the device.
+    pub layers: LayerSet,
+    /// The frontier and its encodings, in the order of the model's tensors.
+    pub uploads: Vec<Upload>,
+    /// The uploads grouped; at most [`PARCELS_MAX`].
+    pub parcels: Vec<Parcel>,
+    /// Device time of all layers and encodes.
+    pub device: Time,
+    /// Uplink time of all parcels.
+    pub uplink: Time,
+    /// Server time of all other layers and the decodes.
+    pub server: Time,
+    /// Downlink time; `None` if nothing is downloaded or downloads cost nothing.
+    pub download: Option<Time>,
+    /// Whether the server computes anything.
+    pub has_suffix: bool,
+    /// Whether the parcels are as fine as the cost model allows.
+    pub is_exact: bool,
+    /// Device time that must precede each set of parcels, by bit mask.
+    before: Vec<Time>,
+    /// Composite jobs of the two-machine flow shop, in their order.
+    pub segments: Vec<Segment>,
+}
+
+impl Mode {
+    /// Device time of everything that the parcels in `mask` wait for.
+    pub(crate) fn before(&self, mask: usize) -> Time {
+        self.before[mask]
+    }
+
+    /// The mask of all parcels.
+    pub(crate) fn all_parcels(&self) -> usize {
+        (1 << self.parcels.len()) - 1
+    }
+
+    /// Device time that no parcel waits for.
+    pub(crate) fn rest(&self) -> Time {
+        self.device - self.before[self.all_parcels()]
+    }
+
+    /// When the last parcel of a job alone on device and uplink arrives at the link's far end,
+    /// without propagation. Zero if nothing is sent.
+    pub(crate) fn sent_alone(&self) -> Time {
+        let sending = self.segments.iter().filter(|s| !s.parcels.is_empty());
+        sending.map(Block::from).fold(Block::default(), Block::then).alone
+    }
+
+    /// When a job alone completes; `half` is the propagation time of one direction.
+    pub(crate) fn latency(&self, half: Time) -> Time {
+        if !self.has_suffix {
+            return self.device;
+        }
+        let arrival = if self.parcels.is_empty() { Time::ZERO } else { self.sent_alone() + half };
+        let back = arrival + self.server + self.download.unwrap_or_default() + half;
+        back.max(self.device)
+    }
+}
+
+/// A model with what is needed to price many of its cuts.
+#[derive(Clone, Debug)]
+pub(crate) struct Pricer<'m> {
+    pub model: &'m Model,
+    pricing: Pricing,
+    /// For each layer, itself and all it depends on; empty where parcels wait for the whole cut.
+    ancestors: Vec<LayerSet>,
+    server_total: Time,
+}
+
+impl<'m> Pricer<'m> {
+    pub(crate) fn new(model: &'m Model, pricing: Pricing) -> Pricer<'m> {
+        let is_layer = pricing.granularity == Granularity::Layer;
+        let fits = model.layers.len() <= ANCESTOR_LAYERS_MAX;
+        let ancestors = if is_layer && fits { ancestors(model) } else { Vec::new() };
+        let server_total = model.layers.iter().map(|l| l.server).sum();
+        Pricer { model, pricing, ancestors, server_total }
+    }
+
+    /// What crossing the link costs a tensor in one of its forms: encode, transfer, decode. `None`
+    /// if it never gets through.
+    pub(crate) fn crossing(&self, upload: &Upload) -> Option<(Time, Time, Time)> {
+        let tensor = &self.model.tensors[upload.tensor.index()];
+        match upload.encoding {
+            None => Some((Time::ZERO, self.pricing.transfer(tensor.bytes)?, Time::ZERO)),
+            Some(e) => {
+                let form = &tensor.encodings[e];
+                Some((form.encode, self.pricing.transfer(form.bytes)?, form.decode))
+            }
+        }
+    }
+
+    /// The mode of cut `layers` with `uploads` for its frontier, in the order of the frontier;
+    /// `None` if a transfer never ends or the times pass the limit.
+    pub(crate) fn mode(&self, layers: LayerSet, uploads: Vec<Upload>) -> Option<Mode> {
+        let (mut device, mut server_kept) = (Time::ZERO, Time::ZERO);
+        for layer in layers.iter() {
+            device += self.model.layers[layer.index()].device;
+            server_kept += self.model.layers[layer.index()].server;
+        }
+        let (mut uplink, mut server) = (Time::ZERO, self.server_total - server_kept);
+        let mut crossings = Vec::with_capacity(uploads.len());
+        for upload in &uploads {
+            let (encode, transfer, decode) = self.crossing(upload)?;
+            device = device.checked_add(encode)?;
+            uplink = uplink.checked_add(transfer)?;
+            server = server.checked_add(decode)?;
+            crossings.push((encode, transfer));
+        }
+        let has_suffix = layers.count() < self.model.layers.len();
+        let download = self.download(&layers)?;
+        let whole = device.checked_add(uplink)?.checked_add(server)?;
+        let whole = whole.checked_add(download.unwrap_or_default())?;
+        whole.checked_mul(self.pricing.jobs).filter(|&t| t <= TIME_MAX)?;
+        let (parcels, before, is_exact) = self.parcels(&layers, &uploads, &crossings);
+        let mut mode = Mode {
+            layers,
+            uploads,
+            parcels,
+            device,
+            uplink,
+            server,
+            download,
+            has_suffix,
+            is_exact,
+            before,
+            segments: Vec::new(),
+        };
+        mode.segments = segments(&mode);
+        Some(mode)
+    }
+
+    /// What the outputs made on the server take on the downlink; the outer `None` if they never
+    /// get through, the inner if there are none.
+    fn download(&self, layers: &LayerSet) -> Option<Option<Time>> {
+        let Some(downlink) = self.pricing.link.downlink else { return Some(None) };
+        let made_there = self.model.outputs.iter().filter_map(|&t| {
+            let tensor = &self.model.tensors[t.index()];
+            tensor.producer.filter(|&p| !layers.contains(p)).map(|_| tensor.bytes)
+        });
+        let bytes = made_there
+            .fold(None, |sum: Option<u64>, b| Some(sum.unwrap_or_default().saturating_add(b)));
+        match bytes {
+            None => Some(None),
+            Some(bytes) => downlink.transfer_time(bytes).map(Some),
+        }
+    }
+
+    /// The layers that must precede an upload on the device.
+    fn needs(&self, layers: &LayerSet, tensor: TensorId) -> LayerSet {
+        match self.model.tensors[tensor.index()].producer {
+            _ if self.ancestors.is_empty() && self.pricing.granularity == Granularity::Job => {
+                layers.clone()
+            }
+            None => LayerSet::none(self.model),
+            Some(_) if self.ancestors.is_empty() => layers.clone(),
+            Some(producer) => self.ancestors[producer.index()].clone(),
+        }
+    }
+
+    /// Groups uploads that become ready together, and tabulates what precedes each set of groups.
+    fn parcels(
+        &self,
+        layers: &LayerSet,
+        uploads: &[Upload],
+        crossings: &[(Time, Time)],
+    ) -> (Vec<Parcel>, Vec<Time>, bool) {
+        let mut parcels: Vec<(Parcel, LayerSet, Time)> = Vec::new();
+        for (u, upload) in uploads.iter().enumerate() {
+            let (encode, transfer) = crossings[u];
+            let needs = self.needs(layers, upload.tensor);
+            let same = (upload.encoding.is_none())
+                .then(|| parcels.iter_mut().find(|(p, n, _)| *n == needs && is_raw(p, uploads)));
+            if let Some(Some((parcel, _, _))) = same {
+                parcel.uploads.push(index(u));
+                parcel.uplink += transfer;
+            } else {
+                let parcel = Parcel { uploads: vec![index(u)], uplink: transfer };
+                parcels.push((parcel, needs, encode));
+            }
+        }
+        let mut is_exact = self.ancestors.len() == self.model.layers.len()
+            || self.pricing.granularity == Granularity::Job;
+        while parcels.len() > PARCELS_MAX {
+            is_exact = false;
+            self.join_last(&mut parcels);
+        }
+        let before = self.preceding(&parcels);
+        (parcels.into_iter().map(|(p, _, _)| p).collect(), before, is_exact)
+    }
+
+    /// Joins the two parcels that wait longest.
+    fn join_last(&self, parcels: &mut Vec<(Parcel, LayerSet, Time)>) {
+        parcels.sort_by_key(|(_, needs, encode)| self.device(needs) + *encode);
+        if let Some((last, needs, encode)) = parcels.pop()
+            && let Some(target) = parcels.last_mut()
+        {
+            target.0.uploads.extend(last.uploads);
+            target.0.uplink += last.uplink;
+            target.1.extend(&needs);
+            target.2 += encode;
+        }
+    }
+
+    /// The device time before each set of parcels.
+    fn preceding(&self, parcels: &[(Parcel, LayerSet, Time)]) -> Vec<Time> {
+        if let [(_, needs, encode)] = parcels {
+            return vec![Time::ZERO, self.device(needs) + *encode];
+        }
+        let mut unions = vec![LayerSet::none(self.model)];
+        let mut before = vec![Time::ZERO];
+        let mut encodes = vec![Time::ZERO];
+        for mask in 1..1usize << parcels.len() {
+            let (_, needs, encode) = &parcels[mask.trailing_zeros() as usize];
+            let mut union = unions[mask & (mask - 1)].clone();
+            union.extend(needs);
+            encodes.push(encodes[mask & (mask - 1)] + *encode);
+            before.push(self.device(&union) + encodes[mask]);
+            unions.push(union);
+        }
+        before
+    }
+
+    fn device(&self, layers: &LayerSet) -> Time {
+        layers.iter().map(|l| self.model.layers[l.index()].device).sum()
+    }
+}
+
+fn is_raw(parcel: &Parcel, uploads: &[Upload]) -> bool {
+    parcel.uploads.iter().all(|&u| uploads[u as usize].encoding.is_none())
+}
+
+fn index(position: usize) -> u32 {
+    u32::try_from(position).expect("tensors are numbered in 32 bits")
+}
+
+/// For each layer, the layers it depends on and itself. O(layers x edges / 64).
+fn ancestors(model: &Model) -> Vec<LayerSet> {
+    let mut sets = vec![LayerSet::none(model); model.layers.len()];
+    for &layer in &model.topological {
+        let mut set = LayerSet::none(model);
+        for parent in parents(model, layer) {
+            set.extend(&sets[parent.index()]);
+        }
+        set.insert(layer);
+        sets[layer.index()] = set;
+    }
+    sets
+}
+
+/// The layers that `layer` reads from, possibly with repeats.
+pub(crate) fn parents(model: &Model, layer: LayerId) -> impl Iterator<Item = LayerId> + '_ {
+    model.layers[layer.index()].reads.iter().filter_map(|t| model.tensors[t.index()].producer)
+}

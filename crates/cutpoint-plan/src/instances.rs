@@ -1,0 +1,219 @@
+//! Random models and workloads for tests, benches and experiments.
+//!
+//! A theorem's hypotheses are in the name of the generator that can only make instances of that
+//! kind. Times and sizes are small whole numbers, so that ties happen; with [`unit_link`] a byte
+//! takes a nanosecond.
+
+use crate::units::{Bandwidth, Time};
+use crate::workload::{
+    Encoding, Layer, LayerId, Link, Model, ModelId, Server, Tensor, TensorId, Workload,
+};
+use rand::{Rng, RngExt};
+
+/// A link that carries a byte in a nanosecond, with no downlink, round trip or overhead.
+pub fn unit_link() -> Link {
+    Link {
+        uplink: Bandwidth::from_mbit_per_s(8000.0).expect("positive and finite"),
+        downlink: None,
+        round_trip: Time::ZERO,
+        message_overhead: Time::ZERO,
+    }
+}
+
+/// A graph of layers to be filled with times and sizes: for each layer, the earlier layers that it
+/// reads from. A layer that reads from none reads the model's input.
+pub type Shape = Vec<Vec<usize>>;
+
+/// A model of one tensor for each layer and an input; times in nanoseconds.
+///
+/// `device`, `server` and `bytes` have an entry for each layer of `shape`.
+pub fn model(
+    name: &str,
+    shape: &Shape,
+    input_bytes: u64,
+    device: &[u64],
+    server: &[u64],
+    bytes: &[u64],
+) -> Model {
+    let mut tensors = vec![tensor("input", input_bytes, None)];
+    let mut layers = Vec::new();
+    for (l, from) in shape.iter().enumerate() {
+        let reads: Vec<TensorId> = match from.as_slice() {
+            [] => vec![TensorId(0)],
+            from => from.iter().map(|&p| TensorId::at(p + 1)).collect(),
+        };
+        for t in &reads {
+            tensors[t.index()].readers.push(LayerId::at(l));
+        }
+        tensors.push(tensor(&format!("t{l}"), bytes[l], Some(LayerId::at(l))));
+        layers.push(Layer {
+            name: format!("l{l}"),
+            device: Time::from_nanoseconds(device[l]),
+            server: Time::from_nanoseconds(server[l]),
+            reads,
+            writes: vec![TensorId::at(l + 1)],
+        });
+    }
+    let unread = (0..tensors.len()).filter(|&t| tensors[t].readers.is_empty());
+    let outputs = unread.map(TensorId::at).collect();
+    Model {
+        name: name.to_owned(),
+        topological: (0..layers.len()).map(LayerId::at).collect(),
+        layers,
+        inputs: vec![TensorId(0)],
+        outputs,
+        tensors,
+    }
+}
+
+fn tensor(name: &str, bytes: u64, producer: Option<LayerId>) -> Tensor {
+    Tensor { name: name.to_owned(), bytes, encodings: Vec::new(), producer, readers: Vec::new() }
+}
+
+/// A workload with `counts[m]` jobs of `models[m]`, jobs of different models taking turns.
+pub fn workload(models: Vec<Model>, counts: &[usize], link: Link, server: Server) -> Workload {
+    let mut jobs = Vec::new();
+    for round in 0..counts.iter().copied().max().unwrap_or(0) {
+        let more = (0..models.len()).filter(|&m| round < counts[m]);
+        jobs.extend(more.map(ModelId::at));
+    }
+    Workload { link, server, models, jobs }
+}
+
+/// A line of `layers` layers.
+pub fn line(layers: usize) -> Shape {
+    (0..layers).map(|l| if l == 0 { vec![] } else { vec![l - 1] }).collect()
+}
+
+/// A line whose stage times are `cuts[k] = (device, uplink)` when cut after layer k, in
+/// nanoseconds on a [`unit_link`]; the first entry is the cut before any layer, and device times
+/// never fall.
+pub fn line_of_cuts(name: &str, cuts: &[(u64, u64)]) -> Model {
+    let device: Vec<u64> = cuts.windows(2).map(|w| w[1].0 - w[0].0).collect();
+    let bytes: Vec<u64> = cuts[1..].iter().map(|c| c.1).collect();
+    let layers = cuts.len() - 1;
+    model(name, &line(layers), cuts[0].1, &device, &vec![0; layers], &bytes)
+}
+
+/// Cuts of a line under the paper's hypotheses: device time linear, uplink time convex and falling
+/// to zero.
+pub fn convex_cuts(rng: &mut impl Rng, layers: usize) -> Vec<(u64, u64)> {
+    let step = rng.random_range(1..10);
+    let mut falls: Vec<u64> = (0..layers).map(|_| rng.random_range(0..20)).collect();
+    falls.sort_unstable();
+    let mut cuts: Vec<(u64, u64)> = Vec::new();
+    let mut uplink = 0;
+    for (k, fall) in (0..=layers).rev().zip(std::iter::once(0).chain(falls)) {
+        uplink += fall;
+        cuts.push((k as u64 * step, uplink));
+    }
+    cuts.reverse();
+    cuts
+}
+
+/// Cuts of a line with device time rising and uplink time falling, not convex in general.
+pub fn monotone_cuts(rng: &mut impl Rng, layers: usize) -> Vec<(u64, u64)> {
+    let (mut device, mut cuts) = (0, Vec::new());
+    let mut uplinks: Vec<u64> = (0..layers).map(|_| rng.random_range(0..60)).collect();
+    uplinks.sort_unstable();
+    uplinks.push(rng.random_range(40..90));
+    uplinks.last_mut().into_iter().for_each(|u| *u = (*u).max(60));
+    for &uplink in uplinks.iter().rev() {
+        cuts.push((device, uplink));
+        device += rng.random_range(0..20);
+    }
+    cuts
+}
+
+/// Cuts of a line with any sizes.
+pub fn arbitrary_cuts(rng: &mut impl Rng, layers: usize) -> Vec<(u64, u64)> {
+    let mut device = 0;
+    let mut cuts = vec![(0, rng.random_range(1..40))];
+    for _ in 0..layers {
+        device += rng.random_range(0..12);
+        cuts.push((device, rng.random_range(0..40)));
+    }
+    cuts
+}
+
+/// Every layer but the first reads from one earlier layer: branches fan out.
+pub fn out_tree(rng: &mut impl Rng, layers: usize) -> Shape {
+    (0..layers).map(|l| if l == 0 { vec![] } else { vec![rng.random_range(0..l)] }).collect()
+}
+
+/// Every layer but the last is read by one later layer: branches come together.
+pub fn in_tree(rng: &mut impl Rng, layers: usize) -> Shape {
+    let mut shape: Shape = vec![vec![]; layers];
+    for l in 0..layers.saturating_sub(1) {
+        let reader = rng.random_range(l + 1..layers);
+        shape[reader].push(l);
+    }
+    shape
+}
+
+/// Branches that split and join again, put in series and side by side.
+pub fn series_parallel(rng: &mut impl Rng, layers: usize) -> Shape {
+    let mut shape: Shape = Vec::new();
+    let mut ends: Vec<usize> = Vec::new();
+    while shape.len() < layers {
+        let room = layers - shape.len();
+        let width = if shape.is_empty() { 1 } else { rng.random_range(1..=3.min(room)) };
+        let from = ends.clone();
+        let base = shape.len();
+        // A join, if there are several ends, or a fan of branches from the one end.
+        let width = if from.len() > 1 { 1 } else { width };
+        shape.extend((0..width).map(|_| from.clone()));
+        ends = (base..base + width).collect();
+    }
+    shape
+}
+
+/// Every layer reads from one to three earlier layers.
+pub fn general(rng: &mut impl Rng, layers: usize) -> Shape {
+    (0..layers)
+        .map(|l| {
+            let mut from: Vec<usize> = (0..rng.random_range(1..=3))
+                .filter(|_| l > 0)
+                .map(|_| rng.random_range(0..l))
+                .collect();
+            from.sort_unstable();
+            from.dedup();
+            from
+        })
+        .collect()
+}
+
+/// `layers` branches of one layer each and a last one that joins them all.
+pub fn wide(layers: usize) -> Shape {
+    let branches = layers.saturating_sub(1);
+    let mut shape: Shape = vec![vec![]; branches];
+    shape.push((0..branches).collect());
+    shape
+}
+
+/// A model of a shape with random times and sizes: device times below 12, sizes below 30, server
+/// times below `server_below` (0 for none).
+pub fn fill(rng: &mut impl Rng, name: &str, shape: &Shape, server_below: u64) -> Model {
+    let layers = shape.len();
+    let device: Vec<u64> = (0..layers).map(|_| rng.random_range(0..12)).collect();
+    let server: Vec<u64> = (0..layers)
+        .map(|_| if server_below > 0 { rng.random_range(0..server_below) } else { 0 })
+        .collect();
+    let bytes: Vec<u64> = (0..layers).map(|_| rng.random_range(0..30)).collect();
+    let input = rng.random_range(1..40);
+    model(name, shape, input, &device, &server, &bytes)
+}
+
+/// Gives about half of a model's tensors an encoding that is smaller and takes time at both ends.
+pub fn encode_some(rng: &mut impl Rng, model: &mut Model) {
+    for tensor in &mut model.tensors {
+        if rng.random_range(0..2) == 0 {
+            tensor.encodings.push(Encoding {
+                name: "small".to_owned(),
+                bytes: tensor.bytes / rng.random_range(2..5),
+                encode: Time::from_nanoseconds(rng.random_range(0..6)),
+                decode: Time::from_nanoseconds(rng.random_range(0..4)),
+            });
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A mix: how many jobs of each class take each mode, run in the order of a fixed rule.
+//!
+//! The rule sorts all segments of all modes once; a mix is then a walk over the segments in use,
+//! whatever the number of jobs. Copies of one segment run one after the other, and only the first
+//! and the last of them can be on a critical path.
+
+use crate::cost::Mode;
+use crate::flow_shop::johnson::{Block, johnson_key, segment_key};
+use crate::joint::outline::{Member, Outline};
+use crate::joint::problem::Problem;
+use crate::units::Time;
+use std::cmp::Reverse;
+
+/// In which order segments run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Johnson's rule on device and uplink, segment by segment. Optimal on two machines.
+    TwoMachine,
+    /// Johnson's rule on (device + uplink, uplink + server), job by job.
+    ThreeMachine,
+    /// Johnson's rule on (uplink, server and downlink), job by job.
+    Back,
+    /// Longest time after the uplink first, job by job.
+    LongestTail,
+}
+
+impl Rule {
+    pub(crate) const ALL: [Rule; 4] =
+        [Rule::TwoMachine, Rule::ThreeMachine, Rule::Back, Rule::LongestTail];
+
+    /// Where a job of a mode stands under a rule that keeps its parcels together.
+    fn job_key(self, mode: &Mode) -> (bool, Time, Reverse<Time>) {
+        let tail = mode.server + mode.download.unwrap_or_default();
+        if !mode.has_suffix {
+            return (true, Time::ZERO, Reverse(Time::ZERO));
+        }
+        match self {
+            Rule::TwoMachine => johnson_key(mode.device, mode.uplink),
+            Rule::ThreeMachine => johnson_key(mode.device + mode.uplink, mode.uplink + tail),
+            Rule::Back => johnson_key(mode.uplink, tail),
+            Rule::LongestTail => (false, Time::ZERO, Reverse(tail)),
+        }
+    }
+}
+
+/// A segment of a mode, with its place in the order of a [`Line`].
+#[derive(Clone, Debug)]
+struct Slot {
+    class: usize,
+    mode: usize,
+    segment: usize,
+    block: Block,
+    /// Server and downlink time, if this segment sends the last parcel.
+    visit: Option<(Time, Option<Time>)>,
+    sends: bool,
+}
+
+/// All segments of all modes in the order of one rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Line<'p> {
+    problem: &'p Problem<'p>,
+    slots: Vec<Slot>,
+    has_downloads: bool,
+    is_two_machine: bool,
+}
+
+/// For each class, how many of its jobs take each mode.
+pub(crate) type Counts = Vec<Vec<u64>>;
+
+impl<'p> Line<'p> {
+    pub(crate) fn new(problem: &'p Problem<'p>, rule: Rule) -> Line<'p> {
+        let mut slots = Vec::new();
+        for (c, class) in problem.classes.iter().enumerate() {
+            for (m, mode) in class.modes.iter().enumerate() {
+                push_slots(c, m, mode, &mut slots);
+            }
+        }
+        let key = |s: &Slot| {
+            let mode = &problem.classes[s.class].modes[s.mode];
+            let segment = &mode.segments[s.segment];
+            let last = segment.parcels.is_empty();
+            let key = match rule {
+                _ if last => (true, Time::ZERO, Reverse(Time::ZERO)),
+                Rule::TwoMachine => segment_key(segment),
+                _ => rule.job_key(mode),
+            };
+            (last, key, s.class, s.mode, s.segment)
+        };
+        slots.sort_by_cached_key(key);
+        let has_downloads = problem.all_modes().any(|(_, m)| m.download.is_some());
+        let is_two_machine = problem.is_two_machine();
+        Line { problem, slots, has_downloads, is_two_machine }
+    }
+
+    /// The makespan of a mix; exact, but with several executors an estimate that treats them as one
+    /// fast one. O(slots).
+    pub(crate) fn makespan(&self, counts: &Counts) -> Time {
+        let mut state = Progress::default();
+        for slot in &self.slots {
+            let copies = counts[slot.class][slot.mode];
+            if copies > 0 {
+                state.run(self, slot, copies);
+            }
+        }
+        state.device.max(state.returned)
+    }
+
+    /// The plan of a mix.
+    pub(crate) fn outline(&self, counts: &Counts) -> Outline {
+        let mut modes = Vec::with_capacity(counts.len());
+        let mut first = Vec::with_capacity(counts.len());
+        for (class, by_mode) in counts.iter().enumerate() {
+            // Jobs take modes in the order in which the modes come first in the line.
+            let mut starts = vec![0u32; by_mode.len()];
+            let mut taken: Vec<u32> = Vec::new();
+            let heads = self.slots.iter().filter(|s| s.class == class && s.segment == 0);
+            for slot in heads {
+                starts[slot.mode] = count(taken.len());
+                let copies = usize::try_from(by_mode[slot.mode]).expect("jobs are a list");
+                taken.resize(taken.len() + copies, count(slot.mode));
+            }
+            modes.push(taken);
+            first.push(starts);
+        }
+        let mut sends = Vec::new();
+        for slot in &self.slots {
+            let parcels = &self.problem.classes[slot.class].modes[slot.mode].segments[slot.segment];
+            let start = first[slot.class][slot.mode];
+            let copies = count(usize::try_from(counts[slot.class][slot.mode]).expect("a list"));
+            for position in start..start + copies {
+                let member = Member { class: count(slot.class), position };
+                sends.extend(parcels.parcels.iter().map(|&p| (member, p)));
+            }
+        }
+        Outline { modes, sends, server: None }
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).expect("jobs and modes are numbered in 32 bits")
+}
+
+fn push_slots(class: usize, m: usize, mode: &Mode, slots: &mut Vec<Slot>) {
+    let last = mode.segments.iter().rposition(|s| !s.parcels.is_empty());
+    for (s, segment) in mode.segments.iter().enumerate() {
+        // A job that uses the server without sending anything visits it at any time.
+        let visits = mode.has_suffix && last.unwrap_or(0) == s;
+        slots.push(Slot {
+            class,
+            mode: m,
+            segment: s,
+            block: segment.into(),
+            visit: visits.then_some((mode.server, mode.download)),
+            sends: !segment.parcels.is_empty(),
+        });
+    }
+}
+
+/// When each machine is free, while walking along a line.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    device: Time,
+    uplink: Time,
+    server: Time,
+    downlink: Time,
+    returned: Time,
+}
+
+impl Progress {
+    fn run(&mut self, line: &Line<'_>, slot: &Slot, copies: u64) {
+        let all = slot.block.repeat(copies);
+        let (mut first, mut last) = (Time::ZERO, Time::ZERO);
+        if slot.sends {
+            let half = line.problem.half;
+            first = (self.uplink + slot.block.uplink).max(self.device + slot.block.alone) + half;
+            self.uplink = (self.uplink + all.uplink).max(self.device + all.alone);
+            last = self.uplink + half;
+        }
+        self.device += all.device;
+        if let Some((server, download)) = slot.visit {
+            self.visit(line, copies, (first, last), server, download);
+        }
+    }
+
+    /// `copies` suffixes that arrive from `first` to `last`.
+    fn visit(
+        &mut self,
+        line: &Line<'_>,
+        copies: u64,
+        (first, last): (Time, Time),
+        server: Time,
+        download: Option<Time>,
+    ) {
+        let half = line.problem.half;
+        if line.is_two_machine {
+            self.returned = self.returned.max(last + half);
+            return;
+        }
+        let (made_first, made_last) = match line.problem.executors {
+            None => (first + server, last + server),
+            Some(k) => {
+                // A copy waits for all before it; the critical path enters the server with the
+                // first copy or with the last one. Several executors count as one of their speed.
+                let share = |n: u64| Time::from_nanoseconds((server * n).nanoseconds() / k);
+                let made_first = self.server.max(first) + server;
+                let made_last = (self.server + share(copies))
+                    .max(first + share(copies))
+                    .max(last + server)
+                    .max(made_first);
+                self.server =
+                    if k == 1 { made_last } else { self.server.max(first) + share(copies) };
+                (made_first, made_last)
+            }
+        };
+        let done = match download {
+            Some(time) if line.has_downloads => {
+                self.downlink = (self.downlink + time * copies)
+                    .max(made_first + time * copies)
+                    .max(made_last + time);
+                self.downlink
+            }
+            _ => made_last,
+        };
+        self.returned = self.returned.max(done + half);
+    }
+}

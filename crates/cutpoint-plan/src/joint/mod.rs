@@ -1,0 +1,12 @@
+//! Which mode does each job take, and in which order are the parcels sent?
+//!
+//! Jobs of one model are interchangeable, so a mix of modes is a count for each (model, mode) and
+//! costs the same to evaluate for ten jobs and for a million ([`mix`]). Small instances are solved
+//! by a search over everything ([`exact`]).
+
+pub(crate) mod exact;
+pub(crate) mod local_search;
+pub(crate) mod mix;
+pub(crate) mod outline;
+pub(crate) mod problem;
+pub(crate) mod server;

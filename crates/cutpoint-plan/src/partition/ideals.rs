@@ -1,0 +1,144 @@
+//! All downward-closed sets of a model's layers, each once.
+//!
+//! A walk over decisions: the first layer whose parents are all in the set is either taken in or
+//! left out for good. Every downward-closed set is reached by exactly one series of decisions.
+//! Taking a layer costs its edges plus one word operation per 64 tensors for the frontier.
+
+use crate::cut::LayerSet;
+use crate::workload::{LayerId, Model, TensorId};
+
+/// Shows every downward-closed set with its frontier to `see` until that returns false; says
+/// whether it has shown them all. Stops, with false, when there are more than `limit`.
+pub(crate) fn visit(
+    model: &Model,
+    limit: usize,
+    mut see: impl FnMut(&LayerSet, &[TensorId]) -> bool,
+) -> bool {
+    let mut state = State::new(model);
+    let mut frontier = Vec::new();
+    let sources: Vec<LayerId> =
+        model.topological.iter().copied().filter(|l| state.parents_left[l.index()] == 0).collect();
+    let mut frames = vec![Frame { ready: sources, next: 0, taken: None }];
+    let mut shown = 0;
+    let mut show = |state: &State<'_>| {
+        shown += 1;
+        state.frontier(&mut frontier);
+        shown <= limit && see(&state.set, &frontier)
+    };
+    if !show(&state) {
+        return false;
+    }
+    while let Some(frame) = frames.last_mut() {
+        let Some(&layer) = frame.ready.get(frame.next) else {
+            frame.taken.into_iter().for_each(|l| state.put_back(l));
+            frames.pop();
+            continue;
+        };
+        frame.next += 1;
+        let mut ready = frame.ready[frame.next..].to_vec();
+        state.take(layer, &mut ready);
+        frames.push(Frame { ready, next: 0, taken: Some(layer) });
+        if !show(&state) {
+            return false;
+        }
+    }
+    true
+}
+
+/// One decision: the layers that could be taken, and which of them are decided.
+struct Frame {
+    ready: Vec<LayerId>,
+    next: usize,
+    /// The layer whose taking opened this frame.
+    taken: Option<LayerId>,
+}
+
+struct State<'m> {
+    model: &'m Model,
+    set: LayerSet,
+    /// For each layer, how many of its reads are of tensors not yet on the device.
+    parents_left: Vec<u32>,
+    /// For each tensor, how many of its readers are outside the set.
+    readers_left: Vec<u32>,
+    /// Tensors on the device with readers outside, as bits.
+    open: Vec<u64>,
+}
+
+impl<'m> State<'m> {
+    fn new(model: &'m Model) -> State<'m> {
+        let written = |t: &&TensorId| model.tensors[t.index()].producer.is_some();
+        let count = |n: usize| u32::try_from(n).expect("lists are numbered in 32 bits");
+        let mut state = State {
+            model,
+            set: LayerSet::none(model),
+            parents_left: model
+                .layers
+                .iter()
+                .map(|l| count(l.reads.iter().filter(written).count()))
+                .collect(),
+            readers_left: model.tensors.iter().map(|t| count(t.readers.len())).collect(),
+            open: vec![0; model.tensors.len().div_ceil(64)],
+        };
+        for t in 0..model.tensors.len() {
+            if model.tensors[t].producer.is_none() {
+                state.set_open(t, state.readers_left[t] > 0);
+            }
+        }
+        state
+    }
+
+    fn take(&mut self, layer: LayerId, ready: &mut Vec<LayerId>) {
+        let model = self.model;
+        self.set.insert(layer);
+        for t in &model.layers[layer.index()].reads {
+            self.readers_left[t.index()] -= 1;
+            if self.readers_left[t.index()] == 0 {
+                self.set_open(t.index(), false);
+            }
+        }
+        for t in &model.layers[layer.index()].writes {
+            self.set_open(t.index(), self.readers_left[t.index()] > 0);
+            for reader in &model.tensors[t.index()].readers {
+                self.parents_left[reader.index()] -= 1;
+                if self.parents_left[reader.index()] == 0 {
+                    ready.push(*reader);
+                }
+            }
+        }
+    }
+
+    fn put_back(&mut self, layer: LayerId) {
+        let model = self.model;
+        self.set.remove(layer);
+        for t in &model.layers[layer.index()].writes {
+            self.set_open(t.index(), false);
+            for reader in &model.tensors[t.index()].readers {
+                self.parents_left[reader.index()] += 1;
+            }
+        }
+        for t in &model.layers[layer.index()].reads {
+            self.readers_left[t.index()] += 1;
+            self.set_open(t.index(), true);
+        }
+    }
+
+    fn set_open(&mut self, tensor: usize, is_open: bool) {
+        let (word, bit) = (tensor / 64, 1u64 << (tensor % 64));
+        if is_open {
+            self.open[word] |= bit;
+        } else {
+            self.open[word] &= !bit;
+        }
+    }
+
+    fn frontier(&self, into: &mut Vec<TensorId>) {
+        into.clear();
+        for (w, &word) in self.open.iter().enumerate() {
+            let mut left = word;
+            while left != 0 {
+                into.push(TensorId::at(w * 64 + left.trailing_zeros() as usize));
+                left &= left - 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! When does everything happen if decisions are carried out as early as they can be?
+//!
+//! A decision says what each machine does and in which order; the simulation starts every
+//! operation as soon as its machine is free and what it waits for is there. No schedule with the
+//! same orders has anything earlier.
+
+use crate::plan::{Granularity, Operation, Partition, Schedule, Work};
+use crate::units::Time;
+use crate::workload::{JobId, TensorId, Workload};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// What to do, without times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Where each job is cut.
+    pub partitions: Vec<Partition>,
+    /// Every device layer and encode of every job, in the order they run; a layer after the
+    /// layers that it reads from, an encode after the layer that writes its tensor.
+    pub device: Vec<(JobId, Work)>,
+    /// Every upload of every job, in the order they are sent.
+    pub uplink: Vec<(JobId, TensorId)>,
+    /// In which order jobs start on the server; `None` for the order of arrival.
+    pub server: Option<Vec<JobId>>,
+}
+
+/// A decision carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Simulated {
+    /// When each operation runs.
+    pub schedule: Schedule,
+    /// When each job is complete.
+    pub completions: Vec<Time>,
+    /// The last completion.
+    pub makespan: Time,
+}
+
+/// Carries out `decision` as early as possible. O(operations x uploads of a job + n log n).
+///
+/// # Panics
+///
+/// If a transfer never ends or an order leaves something out: decisions are made by the planner,
+/// which chooses neither.
+pub fn simulate(workload: &Workload, granularity: Granularity, decision: &Decision) -> Simulated {
+    let mut run = Run::new(workload, decision);
+    run.device();
+    run.uplink(granularity);
+    run.server();
+    run.downlink();
+    let makespan = run.completions.iter().copied().max().unwrap_or_default();
+    Simulated { schedule: run.schedule, completions: run.completions, makespan }
+}
+
+struct Run<'a> {
+    workload: &'a Workload,
+    decision: &'a Decision,
+    schedule: Schedule,
+    completions: Vec<Time>,
+    /// For each job, when each of its uploads is ready to be sent.
+    ready: Vec<Vec<Time>>,
+    /// For each job with a suffix, when everything has arrived.
+    arrived: Vec<Option<Time>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(workload: &'a Workload, decision: &'a Decision) -> Run<'a> {
+        let jobs = workload.jobs.len();
+        let partitions = &decision.partitions;
+        let has_suffix = |j: usize| {
+            let layers = workload.model_of(JobId::at(j)).layers.len();
+            partitions[j].device_layers.count() < layers
+        };
+        Run {
+            workload,
+            decision,
+            schedule: Schedule::default(),
+            completions: vec![Time::ZERO; jobs],
+            ready: partitions.iter().map(|p| vec![Time::ZERO; p.uploads.len()]).collect(),
+            arrived: (0..jobs).map(|j| has_suffix(j).then_some(Time::ZERO)).collect(),
+        }
+    }
+
+    fn device(&mut self) {
+        let mut now = Time::ZERO;
+        self.schedule.device.reserve(self.decision.device.len());
+        for &(job, work) in &self.decision.device {
+            let model = self.workload.model_of(job);
+            let uploads = &self.decision.partitions[job.index()].uploads;
+            let start = now;
+            let ready = &mut self.ready[job.index()];
+            match work {
+                Work::Layer(layer) => {
+                    now += model.layers[layer.index()].device;
+                    self.completions[job.index()] = now;
+                    for (u, upload) in uploads.iter().enumerate() {
+                        if model.tensors[upload.tensor.index()].producer == Some(layer) {
+                            ready[u] = now;
+                        }
+                    }
+                }
+                Work::Encode(tensor) => {
+                    let found = uploads.iter().enumerate().find(|(_, u)| u.tensor == tensor);
+                    let (u, upload) = found.expect("only uploads are encoded");
+                    let form = upload.encoding.expect("raw uploads are not encoded");
+                    now += model.tensors[tensor.index()].encodings[form].encode;
+                    ready[u] = now;
+                }
+                Work::Transfer(_) | Work::Suffix | Work::Download => {
+                    unreachable!("the device only runs layers and encodes")
+                }
+            }
+            self.schedule.device.push(Operation { job, work, start, end: now });
+        }
+    }
+
+    fn uplink(&mut self, granularity: Granularity) {
+        let link = &self.workload.link;
+        let mut free = Time::ZERO;
+        self.schedule.uplink.reserve(self.decision.uplink.len());
+        for &(job, tensor) in &self.decision.uplink {
+            let uploads = &self.decision.partitions[job.index()].uploads;
+            let found = uploads.iter().enumerate().find(|(_, u)| u.tensor == tensor);
+            let (u, upload) = found.expect("only uploads are sent");
+            let tensor_sent = &self.workload.model_of(job).tensors[tensor.index()];
+            let bytes = match upload.encoding {
+                None => tensor_sent.bytes,
+                Some(e) => tensor_sent.encodings[e].bytes,
+            };
+            let transfer =
+                link.uplink.transfer_time(bytes).expect("only what gets through is sent");
+            let mut ready = self.ready[job.index()][u];
+            if granularity == Granularity::Job {
+                ready = ready.max(self.completions[job.index()]);
+            }
+            let start = free.max(ready);
+            free = start + transfer + link.message_overhead;
+            let work = Work::Transfer(tensor);
+            self.schedule.uplink.push(Operation { job, work, start, end: free });
+            let arrived = self.arrived[job.index()].as_mut().expect("only jobs with a suffix send");
+            *arrived = (*arrived).max(free + link.round_trip.half());
+        }
+    }
+
+    fn server(&mut self) {
+        let order = match &self.decision.server {
+            Some(order) => order.clone(),
+            None => by_arrival(&self.arrived),
+        };
+        let jobs = u32::try_from(order.len()).unwrap_or(u32::MAX);
+        let executors = self.workload.server.executors.map_or(jobs, |k| k.get().min(jobs));
+        let mut free: BinaryHeap<Reverse<Time>> =
+            (0..executors).map(|_| Reverse(Time::ZERO)).collect();
+        for job in order {
+            let arrived = self.arrived[job.index()].expect("only jobs with a suffix are served");
+            let Reverse(executor) = free.pop().expect("there is an executor for the first job");
+            let start = arrived.max(executor);
+            let end = start + self.server_time(job);
+            free.push(Reverse(end));
+            self.schedule.server.push(Operation { job, work: Work::Suffix, start, end });
+        }
+        self.schedule.server.sort_by_key(|op| (op.start, op.end, op.job));
+    }
+
+    fn server_time(&self, job: JobId) -> Time {
+        let model = self.workload.model_of(job);
+        let partition = &self.decision.partitions[job.index()];
+        let layers: Time = (model.layers.iter().enumerate())
+            .filter(|(l, _)| !partition.device_layers.contains(crate::workload::LayerId::at(*l)))
+            .map(|(_, layer)| layer.server)
+            .sum();
+        let decodes: Time = (partition.uploads.iter())
+            .filter_map(|u| Some(model.tensors[u.tensor.index()].encodings[u.encoding?].decode))
+            .sum();
+        layers + decodes
+    }
+
+    /// Brings results back in the order in which they are made.
+    fn downlink(&mut self) {
+        let half = self.workload.link.round_trip.half();
+        let mut made: Vec<(Time, JobId)> =
+            self.schedule.server.iter().map(|op| (op.end, op.job)).collect();
+        made.sort();
+        let mut free = Time::ZERO;
+        for (end, job) in made {
+            let mut done = end;
+            if let Some(time) = self.download_time(job) {
+                let start = free.max(end);
+                free = start + time;
+                done = free;
+                let work = Work::Download;
+                self.schedule.downlink.push(Operation { job, work, start, end: free });
+            }
+            let completion = &mut self.completions[job.index()];
+            *completion = (*completion).max(done + half);
+        }
+    }
+
+    /// What a job's results take on the downlink; `None` if there is none or nothing to bring.
+    fn download_time(&self, job: JobId) -> Option<Time> {
+        let downlink = self.workload.link.downlink?;
+        let model = self.workload.model_of(job);
+        let layers = &self.decision.partitions[job.index()].device_layers;
+        let mut made_there = model.outputs.iter().filter_map(|&t| {
+            let tensor = &model.tensors[t.index()];
+            tensor.producer.filter(|&p| !layers.contains(p)).map(|_| tensor.bytes)
+        });
+        let first = made_there.next()?;
+        let bytes = made_there.fold(first, u64::saturating_add);
+        Some(downlink.transfer_time(bytes).expect("only what gets through is brought back"))
+    }
+}
+
+fn by_arrival(arrived: &[Option<Time>]) -> Vec<JobId> {
+    let mut order: Vec<(Time, JobId)> =
+        arrived.iter().enumerate().filter_map(|(j, a)| Some(((*a)?, JobId::at(j)))).collect();
+    order.sort();
+    order.into_iter().map(|(_, job)| job).collect()
+}

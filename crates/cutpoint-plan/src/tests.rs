@@ -1,0 +1,196 @@
+//! Plans compared with exhaustive search and with each other, on random instances.
+
+use crate::instances::*;
+use crate::oracle::{best_of_everything, best_of_uplink_orders};
+use crate::plan::{Granularity, Plan, Policy};
+use crate::policy::{PlanError, PlanOptions, plan};
+use crate::units::{Bandwidth, Time};
+use crate::workload::{Link, Server, Workload};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::num::NonZeroU32;
+
+const GRANULARITIES: [Granularity; 2] = [Granularity::Layer, Granularity::Job];
+
+fn ns(n: u64) -> Time {
+    Time::from_nanoseconds(n)
+}
+
+fn planned(workload: &Workload, policy: Policy, granularity: Granularity) -> Plan {
+    plan(workload, policy, &PlanOptions { granularity }).expect("the link works")
+}
+
+/// A shape of each kind in turn.
+fn shape(rng: &mut ChaCha8Rng, kind: usize, layers: usize) -> Shape {
+    match kind % 6 {
+        0 => line(layers),
+        1 => out_tree(rng, layers),
+        2 => in_tree(rng, layers),
+        3 => series_parallel(rng, layers),
+        4 => general(rng, layers),
+        _ => wide(layers),
+    }
+}
+
+/// What an instance has besides device and uplink times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extras {
+    TwoMachines,
+    Delays,
+    Unlimited,
+    OneExecutor,
+    TwoExecutors,
+    Downlink,
+    Encodings,
+}
+
+const EXTRAS: [Extras; 7] = [
+    Extras::TwoMachines,
+    Extras::Delays,
+    Extras::Unlimited,
+    Extras::OneExecutor,
+    Extras::TwoExecutors,
+    Extras::Downlink,
+    Extras::Encodings,
+];
+
+fn instance(seed: u64, extras: Extras, layers: usize, counts: &[usize]) -> Workload {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut link = unit_link();
+    let mut server = Server { executors: None };
+    let server_below = match extras {
+        Extras::TwoMachines | Extras::Delays => 0,
+        _ => [4, 12, 25][rng.random_range(0..3usize)],
+    };
+    let models = (0..counts.len())
+        .map(|m| {
+            let kind = rng.random_range(0..6);
+            let shape = shape(&mut rng, kind, layers);
+            let mut model = fill(&mut rng, &format!("m{m}"), &shape, server_below);
+            if extras == Extras::Encodings {
+                encode_some(&mut rng, &mut model);
+            }
+            model
+        })
+        .collect();
+    match extras {
+        Extras::TwoMachines | Extras::Unlimited => {}
+        Extras::Delays => {
+            link.round_trip = ns(rng.random_range(0..15));
+            link.message_overhead = ns(rng.random_range(0..5));
+        }
+        Extras::OneExecutor | Extras::Encodings => {
+            server.executors = NonZeroU32::new(1);
+            link.round_trip = ns(rng.random_range(0..8));
+        }
+        Extras::TwoExecutors => server.executors = NonZeroU32::new(2),
+        Extras::Downlink => {
+            link.downlink = Bandwidth::from_mbit_per_s(8000.0);
+            server.executors = NonZeroU32::new(rng.random_range(0..3));
+        }
+    }
+    workload(models, counts, link, server)
+}
+
+fn check_against(
+    oracle: impl Fn(&Workload, Granularity) -> Time,
+    seeds: std::ops::Range<u64>,
+    layers: usize,
+    counts: &[usize],
+) {
+    for extras in EXTRAS {
+        for seed in seeds.clone() {
+            let workload = instance(seed, extras, layers, counts);
+            for granularity in GRANULARITIES {
+                let best = oracle(&workload, granularity);
+                let joint = planned(&workload, Policy::Joint, granularity);
+                let place = format!("{extras:?} seed {seed} {granularity}\n{workload:?}");
+                assert_eq!(joint.makespan, best, "{place}");
+                assert!(joint.optimal && joint.lower_bound == best, "not proved: {place}");
+                for policy in Policy::ALL {
+                    let plan = planned(&workload, policy, granularity);
+                    assert!(plan.makespan >= best, "{policy}: {place}");
+                    assert!(plan.lower_bound <= best, "bound of {policy}: {place}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn joint_equals_trying_everything_on_two_jobs_of_one_model() {
+    check_against(best_of_everything, 0..6, 3, &[2]);
+}
+
+#[test]
+fn joint_equals_trying_everything_on_two_models() {
+    check_against(best_of_everything, 100..104, 3, &[1, 1]);
+}
+
+#[test]
+fn joint_equals_all_uplink_orders_on_three_jobs() {
+    check_against(best_of_uplink_orders, 200..212, 3, &[2, 1]);
+}
+
+#[test]
+fn joint_equals_all_uplink_orders_on_single_jobs() {
+    check_against(best_of_uplink_orders, 300..340, 4, &[1]);
+}
+
+#[test]
+fn joint_is_never_worse_than_another_policy() {
+    for seed in 0..20 {
+        for extras in EXTRAS {
+            let workload = instance(seed, extras, 6, &[7, 5, 4]);
+            for granularity in GRANULARITIES {
+                let joint = planned(&workload, Policy::Joint, granularity);
+                assert!(joint.lower_bound <= joint.makespan);
+                for policy in Policy::ALL.into_iter().filter(|&p| p != Policy::Exhaustive) {
+                    let other = planned(&workload, policy, granularity);
+                    assert!(joint.makespan <= other.makespan, "{policy} seed {seed} {extras:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The five cuts of the first counter-example: device time linear, uplink time convex.
+const BALANCED: [(u64, u64); 4] = [(0, 10), (5, 5), (10, 1), (15, 0)];
+
+fn identical(cuts: &[(u64, u64)], jobs: usize) -> Workload {
+    let model = line_of_cuts("line", cuts);
+    workload(vec![model], &[jobs], unit_link(), Server { executors: None })
+}
+
+#[test]
+fn zero_bandwidth_leaves_the_device() {
+    let mut workload = identical(&BALANCED, 3);
+    workload.link = Link {
+        uplink: Bandwidth::from_mbit_per_s(0.0).expect("zero is a bandwidth"),
+        ..workload.link
+    };
+    let joint = planned(&workload, Policy::Joint, Granularity::Layer);
+    assert_eq!(joint.makespan, ns(45));
+    assert!(joint.optimal);
+    let options = PlanOptions { granularity: Granularity::Layer };
+    let refused = plan(&workload, Policy::ServerOnly, &options);
+    assert_eq!(refused, Err(PlanError::Unreachable(Policy::ServerOnly)));
+}
+
+#[test]
+fn no_jobs_take_no_time() {
+    for policy in Policy::ALL {
+        let plan = planned(&identical(&BALANCED, 0), policy, Granularity::Layer);
+        assert_eq!((plan.makespan, plan.optimal), (Time::ZERO, true), "{policy}");
+    }
+}
+
+#[test]
+fn a_model_without_layers_takes_no_time() {
+    let model = model("empty", &vec![], 100, &[], &[], &[]);
+    let workload = workload(vec![model], &[3], unit_link(), Server { executors: None });
+    for policy in Policy::ALL {
+        let plan = planned(&workload, policy, Granularity::Job);
+        assert_eq!((plan.makespan, plan.optimal), (Time::ZERO, true), "{policy}");
+    }
+}
