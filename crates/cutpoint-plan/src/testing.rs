@@ -109,7 +109,7 @@ pub(crate) fn list_plan(workload: &Workload, granularity: Granularity, seed: u64
         let partition = random_partition(model, &mut rng);
         let mut ready = device.run_job(job, model, &partition);
         if granularity == Granularity::Job {
-            ready.fill(device.job_end);
+            ready.iter_mut().for_each(|at| *at = (*at).max(device.last_layer_end));
         }
         let all = partition.uploads.iter().zip(&ready);
         sends.extend(all.map(|(upload, &ready)| (ready, job, upload.clone())));
@@ -160,14 +160,12 @@ struct Lane {
     operations: Vec<Operation>,
     free: Time,
     last_layer_end: Time,
-    job_end: Time,
 }
 
 impl Lane {
     fn add(&mut self, job: JobId, work: Work, ready: Time, time: Time) -> Time {
         let start = self.free.max(ready);
         self.free = start + time;
-        self.job_end = self.free;
         self.operations.push(Operation { job, work, start, end: self.free });
         self.free
     }
@@ -175,7 +173,7 @@ impl Lane {
     /// Each layer and, behind it, the encodes of what it writes; gives when each upload is ready.
     fn run_job(&mut self, job: JobId, model: &Model, partition: &Partition) -> Vec<Time> {
         let mut ready = vec![Time::ZERO; partition.uploads.len()];
-        (self.last_layer_end, self.job_end) = (Time::ZERO, Time::ZERO);
+        self.last_layer_end = Time::ZERO;
         let on_device = model.topological.iter().filter(|l| partition.device_layers.contains(**l));
         let steps = std::iter::once(None).chain(on_device.map(|&layer| Some(layer)));
         for step in steps {

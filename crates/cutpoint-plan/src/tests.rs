@@ -1,5 +1,6 @@
 //! Plans compared with exhaustive search and with each other, on random instances.
 
+use crate::check::check_plan;
 use crate::instances::*;
 use crate::oracle::{best_of_everything, best_of_uplink_orders};
 use crate::plan::{Granularity, Plan, Policy};
@@ -17,7 +18,10 @@ fn ns(n: u64) -> Time {
 }
 
 fn planned(workload: &Workload, policy: Policy, granularity: Granularity) -> Plan {
-    plan(workload, policy, &PlanOptions { granularity }).expect("the link works")
+    let plan = plan(workload, policy, &PlanOptions { granularity }).expect("the link works");
+    let violations = check_plan(workload, &plan);
+    assert!(violations.is_empty(), "{policy} {granularity}: {violations:?}\n{workload:?}");
+    plan
 }
 
 /// A shape of each kind in turn.

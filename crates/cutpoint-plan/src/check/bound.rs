@@ -221,14 +221,13 @@ impl Cuts {
             let decoded: Option<u128> = cut.frontier.iter().map(|t| least(t, |f| f[2])).sum();
             let coded: Option<Vec<u128>> =
                 cut.frontier.iter().map(|t| least(t, |f| f[0] + f[1])).collect();
-            let first = cut.frontier.iter().map(|&t| self.before[t]).min();
-            let arrival = match granularity {
-                Granularity::Job => cut.device + coded?.iter().sum::<u128>(),
-                Granularity::Layer => {
-                    let each = cut.frontier.iter().zip(coded?).map(|(&t, c)| self.before[t] + c);
-                    each.max().unwrap_or(0).max(first.unwrap_or(0) + sent?)
-                }
+            let before = |t: &usize| match granularity {
+                Granularity::Job => cut.device,
+                Granularity::Layer => self.before[*t],
             };
+            let first = cut.frontier.iter().map(before).min();
+            let each = cut.frontier.iter().zip(coded?).map(|(t, c)| before(t) + c);
+            let arrival = each.max().unwrap_or(0).max(first.unwrap_or(0) + sent?);
             let there = if cut.frontier.is_empty() { 0 } else { arrival + half };
             Some(cut.device.max(there + cut.server + decoded? + cut.downlink + half))
         };

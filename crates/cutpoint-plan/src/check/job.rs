@@ -81,10 +81,8 @@ struct JobCheck<'a, 'r> {
     layer_runs: Vec<Option<(Time, Time)>>,
     /// When each encode starts and ends.
     encode_runs: Vec<Option<(Time, Time)>>,
-    /// When the last layer on the device ends.
+    /// When the last layer on the device ends: at job granularity, transfers wait for it.
     last_layer_end: Time,
-    /// When the last layer or encode on the device ends: at job granularity, transfers wait for it.
-    device_end: Time,
     /// When everything the server needs has arrived.
     arrival: Time,
     /// When the server block ends.
@@ -112,7 +110,6 @@ impl<'a, 'r> JobCheck<'a, 'r> {
             layer_runs: vec![None; model.layers.len()],
             encode_runs: vec![None; model.tensors.len()],
             last_layer_end: Time::ZERO,
-            device_end: Time::ZERO,
             arrival: Time::ZERO,
             suffix_end: None,
             returned: None,
@@ -248,7 +245,6 @@ impl<'a, 'r> JobCheck<'a, 'r> {
                 }
                 Work::Transfer(_) | Work::Suffix | Work::Download => {}
             }
-            self.device_end = self.device_end.max(op.end);
         }
         for (l, layer) in self.model.layers.iter().enumerate() {
             let expected = u32::from(self.on_device[l]);
@@ -315,11 +311,13 @@ impl<'a, 'r> JobCheck<'a, 'r> {
 
     /// When a tensor is there to be sent.
     fn ready(&self, tensor: usize) -> Time {
-        if self.plan.granularity == Granularity::Job {
-            return self.device_end;
-        }
         let producer = self.model.tensors[tensor].producer;
-        let written = producer.and_then(|p| self.layer_runs[p.index()]).map(|(_, end)| end);
+        let written = match self.plan.granularity {
+            Granularity::Job => Some(self.last_layer_end),
+            Granularity::Layer => {
+                producer.and_then(|p| self.layer_runs[p.index()]).map(|(_, end)| end)
+            }
+        };
         let encoded = match self.sent[tensor] {
             Some(Form::Encoded(_)) => self.encode_runs[tensor].map(|(_, end)| end),
             _ => None,
