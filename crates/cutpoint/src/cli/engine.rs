@@ -2,10 +2,10 @@
 
 mod bench;
 
-use crate::engine::Engine;
 use crate::engine::onnxruntime::OnnxRuntime;
 use crate::engine::rten::Rten;
-use crate::error::Error;
+use crate::engine::{Engine, install};
+use crate::error::{Error, ErrorKind};
 use serde::Serialize;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
@@ -21,6 +21,10 @@ pub(crate) struct Args {
 enum Command {
     /// List the engines: which can be used, and which one is used by default.
     List(ListArgs),
+    /// Fetch ONNX Runtime's library with pip, check it, and keep it in the user's cache.
+    Install(InstallArgs),
+    /// Remove the library that `install` fetched.
+    Remove,
     /// Measure how long a whole model takes on an engine.
     Bench(bench::Args),
 }
@@ -30,6 +34,13 @@ struct ListArgs {
     /// How to print the list.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+struct InstallArgs {
+    /// The Python whose pip fetches the package; its settings for mirrors and proxies apply.
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    python: PathBuf,
 }
 
 /// How results are printed.
@@ -45,8 +56,40 @@ enum Format {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::List(args) => list(&args),
+        Command::Install(args) => install_library(&args),
+        Command::Remove => remove_library(),
         Command::Bench(args) => bench::run(&args),
     }
+}
+
+fn install_library(args: &InstallArgs) -> anyhow::Result<ExitCode> {
+    let cache = cache_dir()?;
+    log::info!("fetching onnxruntime {} with {} -m pip", install::VERSION, args.python.display());
+    let path = install::install(&args.python, &cache)?;
+    let engine = OnnxRuntime::find(Some(&path)).inspect_err(|_| {
+        if let Err(e) = install::remove(&cache) {
+            log::warn!("the library that does not load is still there: {e}");
+        }
+    })?;
+    log::info!("installed {}", engine.name());
+    writeln!(stdout(), "{}", path.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn remove_library() -> anyhow::Result<ExitCode> {
+    let cache = cache_dir()?;
+    match install::remove(&cache)? {
+        true => log::info!("removed {}", cache.display()),
+        false => log::info!("nothing is installed in {}", cache.display()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cache_dir() -> Result<PathBuf, Error> {
+    install::cache_dir().ok_or_else(|| {
+        Error::new(ErrorKind::File, "there is no folder for the user's cache")
+            .hint("set HOME or XDG_CACHE_HOME to an absolute path")
+    })
 }
 
 #[derive(Serialize)]
