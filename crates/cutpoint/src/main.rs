@@ -3,7 +3,14 @@
 use clap::Parser;
 use std::process::ExitCode;
 
+/// Some builds of ONNX Runtime record how they are used, unless this is set before their library
+/// is loaded.
+#[cfg(unix)]
+const DISABLE_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
+
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    restart_without_telemetry();
     match cutpoint::cli::run(cutpoint::cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
@@ -14,4 +21,22 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// Starts the program over, in the same process, with telemetry turned off; a program cannot change
+/// its own environment without risk. Goes on as it is where that fails.
+#[cfg(unix)]
+fn restart_without_telemetry() {
+    use std::os::unix::process::CommandExt;
+    if std::env::var_os(DISABLE_TELEMETRY).is_some() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut arguments = std::env::args_os();
+    let mut command = std::process::Command::new(program);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    let error = command.args(arguments).env(DISABLE_TELEMETRY, "1").exec();
+    eprintln!("warning: cannot turn off the telemetry of ONNX Runtime: {error}");
 }

@@ -3,7 +3,7 @@
 mod bench;
 
 use crate::engine::onnxruntime::OnnxRuntime;
-use crate::engine::rten::Rten;
+use crate::engine::rten::{Rten, run_profile_job};
 use crate::engine::{Engine, install};
 use crate::error::{Error, ErrorKind};
 use serde::Serialize;
@@ -27,6 +27,9 @@ enum Command {
     Remove,
     /// Measure how long a whole model takes on an engine.
     Bench(bench::Args),
+    /// Run a profiling job for rten in this process; `cutpoint` starts it itself.
+    #[command(hide = true)]
+    ProfileRten { folder: PathBuf },
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,6 +61,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::List(args) => list(&args),
         Command::Install(args) => install_library(&args),
         Command::Remove => remove_library(),
+        Command::ProfileRten { folder } => {
+            run_profile_job(&folder)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Bench(args) => bench::run(&args),
     }
 }

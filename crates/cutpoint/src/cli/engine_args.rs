@@ -1,9 +1,10 @@
 //! The arguments that say which engine runs a model, and with how many threads.
 
 use crate::engine::onnxruntime::Optimization;
-use crate::engine::select::{EngineChoice, select_with};
+use crate::engine::select::{EngineChoice, SelectOptions, select};
 use crate::engine::{Engine, EngineOptions};
 use crate::error::Result;
+use std::env::current_exe;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -30,7 +31,9 @@ impl EngineArgs {
     pub(crate) fn select(&self) -> Result<(Arc<dyn Engine>, EngineOptions)> {
         let cores = || available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let threads = self.threads.unwrap_or_else(cores);
-        let engine = select_with(&self.engine, self.optimization)?;
+        let profiler = current_exe().ok();
+        let engine =
+            select(&self.engine, &SelectOptions { optimization: self.optimization, profiler })?;
         Ok((engine, EngineOptions { threads }))
     }
 }

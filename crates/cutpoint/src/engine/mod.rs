@@ -1,4 +1,4 @@
-//! Inference engines behind one small trait: load a segment and run it.
+//! Inference engines behind one small trait: load a segment, run it, time its nodes.
 //!
 //! An engine only ever sees whole ONNX models; a segment of a split model is one. Everything is
 //! keyed by tensor name.
@@ -11,10 +11,12 @@ pub mod install;
 pub mod onnxruntime;
 pub mod rten;
 pub mod select;
+mod timing;
 
 use crate::error::Result;
 use crate::tensor::Tensor;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 /// How to load a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,50 @@ pub trait Engine: Send + Sync {
     fn load_unoptimized(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
         self.load(onnx, options)
     }
+
+    /// Runs a model with the engine's own clock on every node, and returns the nodes that it ran,
+    /// in the order in which they ran; `None` if the engine has no such clock in this program.
+    ///
+    /// Nodes in the bodies of control-flow operators are left out if their names start with
+    /// [`BODY_PREFIX`]: their time is part of the operator's.
+    ///
+    /// # Errors
+    /// As [`Engine::load`] and [`Session::run`].
+    fn profile(
+        &self,
+        onnx: &[u8],
+        options: EngineOptions,
+        inputs: &[(&str, &Tensor)],
+        runs: ProfileRuns,
+    ) -> Result<Option<Vec<NodeTimes>>>;
 }
+
+/// How often a model is run to time its nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProfileRuns {
+    /// Runs that come first and do not count.
+    pub warm_up: usize,
+    /// Runs that count.
+    pub repeats: usize,
+}
+
+/// What one node took in each run that counts, by the engine's own clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeTimes {
+    /// Its name. Where the engine fused nodes, it is made from the name of one of them or of the
+    /// last tensor that they write; where the engine added a node, it is the engine's own.
+    pub node: String,
+    /// The tensors that it writes, if the engine says so.
+    pub tensors: Vec<String>,
+    /// Its operator, as the engine calls it.
+    pub operator: String,
+    /// One duration for each run; zero where the node did not run.
+    pub times: Vec<Duration>,
+}
+
+/// What the names of nodes in the bodies of control-flow operators start with in a model that is
+/// to be profiled.
+pub const BODY_PREFIX: &str = "cutpoint_body/";
 
 /// A model that is loaded and ready to run.
 pub trait Session: Send {

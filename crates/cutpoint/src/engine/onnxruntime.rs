@@ -6,12 +6,17 @@
 //!
 //! Worker threads spin while a run lasts, which is faster between small operators, and stop when
 //! it returns, so that they take no time from the threads that encode, send and receive.
+//!
+//! Some published builds record usage events in the user's cache. They are turned off here, but
+//! events from loading the library can only be kept out by `ORT_DISABLE_TELEMETRY=1` in the
+//! environment before the process starts; the program `cutpoint` sees to that.
 
 mod convert;
 mod library;
+mod trace;
 
 use super::declared::Declared;
-use super::{Engine, EngineOptions, Session};
+use super::{Engine, EngineOptions, NodeTimes, ProfileRuns, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 use ort::environment::Environment;
@@ -84,7 +89,15 @@ impl OnnxRuntime {
     }
 
     fn builder(&self, options: EngineOptions) -> Result<SessionBuilder, ort::Error> {
-        let level = match self.optimization {
+        self.builder_with(options, self.optimization)
+    }
+
+    fn builder_with(
+        &self,
+        options: EngineOptions,
+        optimization: Optimization,
+    ) -> Result<SessionBuilder, ort::Error> {
+        let level = match optimization {
             Optimization::Off => GraphOptimizationLevel::Disable,
             Optimization::Basic => GraphOptimizationLevel::Level1,
             Optimization::Extended => GraphOptimizationLevel::Level2,
@@ -108,10 +121,35 @@ impl Engine for OnnxRuntime {
     }
 
     fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
-        let declared = Declared::read(onnx)?;
-        let session = self.builder(options).and_then(|mut b| b.commit_from_memory(onnx));
-        let session = session.map_err(|e| failed("cannot load the model", &e))?;
-        Ok(Box::new(RuntimeSession { session, declared }))
+        Ok(Box::new(RuntimeSession::new(self.builder(options), onnx)?))
+    }
+
+    fn load_unoptimized(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+        let builder = self.builder_with(options, Optimization::Off);
+        Ok(Box::new(RuntimeSession::new(builder, onnx)?))
+    }
+
+    fn profile(
+        &self,
+        onnx: &[u8],
+        options: EngineOptions,
+        inputs: &[(&str, &Tensor)],
+        runs: ProfileRuns,
+    ) -> Result<Option<Vec<NodeTimes>>> {
+        let folder = tempfile::tempdir().map_err(|e| {
+            Error::new(ErrorKind::File, "no temporary folder for the profile").because(e)
+        })?;
+        let builder = self.builder(options).and_then(|builder| {
+            let builder = builder.with_profiling(folder.path().join("profile"))?;
+            Ok(builder)
+        });
+        let mut session = RuntimeSession::new(builder, onnx)?;
+        for _ in 0..runs.warm_up + runs.repeats {
+            session.run(inputs)?;
+        }
+        let written = session.session.end_profiling();
+        let written = written.map_err(|e| failed("cannot write its profile", &e))?;
+        trace::read(Path::new(&written), runs).map(Some)
     }
 }
 
@@ -121,6 +159,13 @@ struct RuntimeSession {
 }
 
 impl RuntimeSession {
+    fn new(builder: Result<SessionBuilder, ort::Error>, onnx: &[u8]) -> Result<RuntimeSession> {
+        let declared = Declared::read(onnx)?;
+        let session = builder.and_then(|mut builder| builder.commit_from_memory(onnx));
+        let session = session.map_err(|e| failed("cannot load the model", &e))?;
+        Ok(RuntimeSession { session, declared })
+    }
+
     fn run_ordered(&mut self, ordered: &[&Tensor]) -> Result<Vec<(String, Tensor)>> {
         let owned: Vec<_> = ordered.iter().map(|tensor| convert::Aligned::new(tensor)).collect();
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::new();

@@ -5,16 +5,18 @@
 //! half and double precision as single precision. An output comes back with the element type that
 //! the model declares for it, or with rten's own where the model declares none.
 
+mod child;
 mod convert;
 
 use super::declared::{Declared, Operator};
-use super::{Engine, EngineOptions, Session};
+use super::{Engine, EngineOptions, NodeTimes, ProfileRuns, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, ValueOrView};
 use std::any::Any;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const VERSION: &str = "0.27.0";
@@ -27,12 +29,21 @@ pub(super) const INSTALL_HINT: &str =
 #[derive(Default)]
 pub struct Rten {
     pools: Mutex<Vec<(NonZeroUsize, Arc<ThreadPool>)>>,
+    profiler: Option<PathBuf>,
 }
 
 impl Rten {
     /// The engine.
     pub fn new() -> Rten {
         Rten::default()
+    }
+
+    /// Lets [`Engine::profile`] time single nodes, which rten only prints: in a child process of
+    /// `program`, which must answer `engine profile-rten FOLDER` as `cutpoint` does.
+    #[must_use]
+    pub fn with_profiler(mut self, program: PathBuf) -> Rten {
+        self.profiler = Some(program);
+        self
     }
 
     fn pool(&self, threads: NonZeroUsize) -> Arc<ThreadPool> {
@@ -44,31 +55,13 @@ impl Rten {
         pools.push((threads, pool.clone()));
         pool
     }
-}
 
-impl Engine for Rten {
-    fn name(&self) -> String {
-        format!("rten {VERSION}")
-    }
-
-    fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
-        self.load_with(onnx, options, &ModelOptions::with_all_ops())
-    }
-
-    fn load_unoptimized(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
-        let mut plain = ModelOptions::with_all_ops();
-        plain.enable_optimization(false);
-        self.load_with(onnx, options, &plain)
-    }
-}
-
-impl Rten {
-    fn load_with(
+    fn session(
         &self,
         onnx: &[u8],
         options: EngineOptions,
         model_options: &ModelOptions,
-    ) -> Result<Box<dyn Session>> {
+    ) -> Result<RtenSession> {
         let declared = Declared::read(onnx)?;
         if let Some(operator) = declared.operators.iter().find(|o| is_known_wrong(o)) {
             let message = "rten gives wrong results for ConvInteger with padding";
@@ -91,8 +84,44 @@ impl Rten {
         let inputs = ids(declared.inputs.iter().map(|port| port.name.as_str()).collect())?;
         let outputs = ids(declared.outputs.iter().map(|port| port.name.as_str()).collect())?;
         let pool = self.pool(options.threads);
-        Ok(Box::new(RtenSession { model, declared, inputs, outputs, pool }))
+        Ok(RtenSession { model, declared, inputs, outputs, pool })
     }
+}
+
+impl Engine for Rten {
+    fn name(&self) -> String {
+        format!("rten {VERSION}")
+    }
+
+    fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+        Ok(Box::new(self.session(onnx, options, &ModelOptions::with_all_ops())?))
+    }
+
+    fn load_unoptimized(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+        let mut plain = ModelOptions::with_all_ops();
+        plain.enable_optimization(false);
+        Ok(Box::new(self.session(onnx, options, &plain)?))
+    }
+
+    fn profile(
+        &self,
+        onnx: &[u8],
+        options: EngineOptions,
+        inputs: &[(&str, &Tensor)],
+        runs: ProfileRuns,
+    ) -> Result<Option<Vec<NodeTimes>>> {
+        let profile = |program| child::profile(program, onnx, options, inputs, runs);
+        self.profiler.as_deref().map(profile).transpose()
+    }
+}
+
+/// What the child process of a profile does: runs the job that lies in `folder` and prints.
+///
+/// # Errors
+/// [`ErrorKind::File`] if there is no such job; otherwise as [`Engine::load`] and
+/// [`Session::run`].
+pub fn run_profile_job(folder: &Path) -> Result<()> {
+    child::run(folder)
 }
 
 struct RtenSession {

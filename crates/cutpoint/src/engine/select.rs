@@ -51,32 +51,65 @@ impl fmt::Display for EngineChoice {
     }
 }
 
-/// The engine of a choice, with every optimisation; says at level info which one it is.
+/// What else an engine is told when it is selected.
+#[derive(Clone, Debug, Default)]
+pub struct SelectOptions {
+    /// How far ONNX Runtime may rewrite models.
+    pub optimization: Optimization,
+    /// The program for [`Rten::with_profiler`].
+    pub profiler: Option<PathBuf>,
+}
+
+/// The engine of a choice; says at level info which one it is.
 ///
 /// # Errors
 /// [`ErrorKind::Engine`] if ONNX Runtime is asked for and not found, too old, or not loadable.
 /// `Auto` never fails: a library that cannot be used is named in a warning.
-pub fn select(choice: &EngineChoice) -> Result<Arc<dyn Engine>> {
-    select_with(choice, Optimization::default())
-}
-
-/// The same, with ONNX Runtime's graph optimisations held to a level.
-///
-/// # Errors
-/// As [`select`].
-pub fn select_with(choice: &EngineChoice, optimization: Optimization) -> Result<Arc<dyn Engine>> {
+pub fn select(choice: &EngineChoice, options: &SelectOptions) -> Result<Arc<dyn Engine>> {
     let runtime = |path: Option<&PathBuf>| -> Result<Arc<dyn Engine>> {
-        Ok(Arc::new(OnnxRuntime::find(path.map(PathBuf::as_path))?.with_optimization(optimization)))
+        let found = OnnxRuntime::find(path.map(PathBuf::as_path))?;
+        Ok(Arc::new(found.with_optimization(options.optimization)))
     };
-    let engine: Arc<dyn Engine> = match choice {
-        EngineChoice::Rten => Arc::new(Rten::new()),
+    let rten = || -> Arc<dyn Engine> {
+        let rten = Rten::new();
+        Arc::new(match &options.profiler {
+            Some(program) => rten.with_profiler(program.clone()),
+            None => rten,
+        })
+    };
+    let engine = match choice {
+        EngineChoice::Rten => rten(),
         EngineChoice::OnnxRuntime(path) => runtime(path.as_ref())?,
-        EngineChoice::Auto if !OnnxRuntime::is_present() => Arc::new(Rten::new()),
+        EngineChoice::Auto if !OnnxRuntime::is_present() => rten(),
         EngineChoice::Auto => runtime(None).unwrap_or_else(|error| {
             log::warn!("ONNX Runtime cannot be used, falling back to rten: {error}");
-            Arc::new(Rten::new())
+            rten()
         }),
     };
     log::info!("engine: {}", engine.name());
     Ok(engine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_read_and_printed_alike() {
+        for text in ["auto", "rten", "onnxruntime", "onnxruntime:/lib/x:y.so"] {
+            assert_eq!(text.parse::<EngineChoice>().unwrap().to_string(), text);
+        }
+        for text in ["", "Rten", "rten:x", "onnxruntime:", "tract"] {
+            let error = text.parse::<EngineChoice>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_library_that_was_asked_for_and_is_not_there_is_an_error() {
+        let choice = EngineChoice::OnnxRuntime(Some("/nonexistent/libonnxruntime.so".into()));
+        let error = select(&choice, &SelectOptions::default()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Engine);
+        assert!(error.to_string().starts_with("/nonexistent/libonnxruntime.so: "), "{error}");
+    }
 }

@@ -1,0 +1,244 @@
+//! Times rten's nodes in a child process, because rten prints them to standard output.
+//!
+//! The child is this very program, started with `engine profile-rten FOLDER`. The folder holds the
+//! model and the inputs; the child prints what rten prints, a mark before each run.
+
+use super::Rten;
+use crate::engine::timing::{NodeTime, by_node};
+use crate::engine::{EngineOptions, NodeTimes, ProfileRuns};
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::{ElementType, Tensor};
+use rten::{ModelOptions, RunOptions};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// A node takes about 300 bytes; a model of 1000 nodes in 100 runs prints 30 MB.
+const OUTPUT_BYTES_MAX: u64 = 1 << 30;
+
+/// The child may be asked to read no larger file than this; the parent writes none.
+const INPUT_BYTES_MAX: u64 = 8 << 30;
+
+const MODEL: &str = "model.onnx";
+const JOB: &str = "job.json";
+const ERRORS: &str = "errors.txt";
+const MARK: &str = "cutpoint: run";
+
+/// What the child is to do.
+#[derive(Serialize, Deserialize)]
+struct Job {
+    threads: NonZeroUsize,
+    runs: usize,
+    inputs: Vec<Input>,
+}
+
+/// An input, whose bytes lie in the file of its index.
+#[derive(Serialize, Deserialize)]
+struct Input {
+    name: String,
+    element_type: String,
+    shape: Vec<usize>,
+}
+
+/// Runs `program engine profile-rten` and gathers what it prints.
+pub(super) fn profile(
+    program: &Path,
+    onnx: &[u8],
+    options: EngineOptions,
+    inputs: &[(&str, &Tensor)],
+    runs: ProfileRuns,
+) -> Result<Vec<NodeTimes>> {
+    let file =
+        |e: io::Error| Error::new(ErrorKind::File, "cannot write the profile's job").because(e);
+    let folder = tempfile::tempdir().map_err(file)?;
+    write_job(folder.path(), onnx, options, inputs, runs).map_err(file)?;
+    let errors = File::create(folder.path().join(ERRORS)).map_err(file)?;
+    let failed = |message: String| {
+        Error::new(ErrorKind::Engine, format!("cannot profile in a child process: {message}"))
+    };
+    let mut child = Command::new(program)
+        .args(["engine", "profile-rten"])
+        .arg(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors)
+        .spawn()
+        .map_err(|e| failed(format!("{} does not start", program.display())).because(e))?;
+    let mut printed = Vec::new();
+    let output = child.stdout.take().expect("standard output was asked for as a pipe");
+    // Read to the end before anything is parsed: parsing would take the processor from the child.
+    let read = output.take(OUTPUT_BYTES_MAX).read_to_end(&mut printed);
+    if read.is_err() || printed.len() as u64 == OUTPUT_BYTES_MAX {
+        let killed = child.kill();
+        log::debug!("stopping the child that profiles: {killed:?}");
+    }
+    let status = child.wait().map_err(|e| failed("it is gone".into()).because(e))?;
+    read.map_err(|e| failed("its output cannot be read".into()).because(e))?;
+    if !status.success() {
+        let mut said = String::new();
+        let errors = File::open(folder.path().join(ERRORS)).map_err(file)?;
+        let read = errors.take(1 << 16).read_to_string(&mut said);
+        let line = said.lines().find_map(|line| line.strip_prefix("error: "));
+        return Err(failed(line.map_or_else(|| format!("{status}, {read:?}"), str::to_owned)));
+    }
+    let mut timed = parse(&String::from_utf8_lossy(&printed));
+    let expected = runs.warm_up + runs.repeats;
+    if timed.len() != expected {
+        return Err(failed(format!("it made {} runs, expected {expected}", timed.len())));
+    }
+    Ok(by_node(timed.split_off(runs.warm_up)))
+}
+
+fn write_job(
+    folder: &Path,
+    onnx: &[u8],
+    options: EngineOptions,
+    inputs: &[(&str, &Tensor)],
+    runs: ProfileRuns,
+) -> io::Result<()> {
+    fs::write(folder.join(MODEL), onnx)?;
+    let describe = |(name, tensor): &(&str, &Tensor)| Input {
+        name: (*name).to_owned(),
+        element_type: tensor.element_type().protocol_name().to_owned(),
+        shape: tensor.shape().to_vec(),
+    };
+    for (index, (_, tensor)) in inputs.iter().enumerate() {
+        fs::write(folder.join(index.to_string()), tensor.bytes())?;
+    }
+    let inputs = inputs.iter().map(describe).collect();
+    let job = Job { threads: options.threads, runs: runs.warm_up + runs.repeats, inputs };
+    fs::write(folder.join(JOB), serde_json::to_vec(&job)?)
+}
+
+/// What the child does: reads the job in `folder`, runs it, and lets rten print.
+pub(super) fn run(folder: &Path) -> Result<()> {
+    let read = |name: &str| -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = File::open(folder.join(name));
+        let read = file.and_then(|f| f.take(INPUT_BYTES_MAX).read_to_end(&mut bytes));
+        read.map_err(|e| {
+            Error::new(ErrorKind::File, "cannot read a part of the job").because(e).at(name)
+        })?;
+        Ok(bytes)
+    };
+    let no_job = || Error::new(ErrorKind::File, "not a job to profile").at(folder.display());
+    let job: Job = serde_json::from_slice(&read(JOB)?).map_err(|e| no_job().because(e))?;
+    let mut inputs = Vec::with_capacity(job.inputs.len());
+    for (index, input) in job.inputs.into_iter().enumerate() {
+        let element_type =
+            ElementType::from_protocol_name(&input.element_type).ok_or_else(no_job)?;
+        let tensor = Tensor::new(element_type, input.shape, read(&index.to_string())?.into())?;
+        inputs.push((input.name, tensor));
+    }
+    let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let options = EngineOptions { threads: job.threads };
+    let session = Rten::new().session(&read(MODEL)?, options, &ModelOptions::with_all_ops())?;
+    for _ in 0..job.runs {
+        println!("{MARK}");
+        session.run_with(&inputs, RunOptions::default().with_verbose(true))?;
+    }
+    Ok(())
+}
+
+/// Reads what the child printed: the nodes of each run. Lines of other forms are stepped over.
+fn parse(printed: &str) -> Vec<Vec<NodeTime>> {
+    let mut runs: Vec<Vec<NodeTime>> = Vec::new();
+    let mut node: Option<NodeTime> = None;
+    for line in printed.lines() {
+        if line == MARK {
+            runs.push(Vec::new());
+            node = None;
+        } else if let Some(header) = line.strip_prefix('#') {
+            node = parse_header(header);
+        } else if let Some(output) = line.strip_prefix("  output ")
+            && let Some(node) = node.as_mut()
+        {
+            let name = output.split_once(": ").and_then(|(_, rest)| rest.rsplit_once(" ("));
+            node.tensors.extend(name.map(|(name, _)| name.to_owned()));
+        } else if let Some(time) = line.strip_prefix("  time: ")
+            && let Some(mut done) = node.take()
+            && let Some(time) = parse_time(time)
+            && let Some(run) = runs.last_mut()
+        {
+            done.time = time;
+            run.push(done);
+        }
+    }
+    runs
+}
+
+/// `12 Conv (name)`, the node's position first.
+fn parse_header(header: &str) -> Option<NodeTime> {
+    let (position, rest) = header.split_once(' ')?;
+    position.parse::<usize>().ok()?;
+    let (operator, name) = rest.split_once(" (")?;
+    Some(NodeTime {
+        node: name.strip_suffix(')')?.to_owned(),
+        tensors: Vec::new(),
+        operator: operator.to_owned(),
+        time: Duration::ZERO,
+    })
+}
+
+fn parse_time(time: &str) -> Option<Duration> {
+    let ms: f64 = time.strip_suffix("ms")?.parse().ok()?;
+    Duration::try_from_secs_f64(ms / 1e3).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printed_nodes_are_read_and_everything_else_is_stepped_over() {
+        let printed = "\
+#0 Conv (before any run)
+  time: 9.000ms
+cutpoint: run
+#0 Conv (conv1)
+  input 0: x (tensor(f32) [1, 3, 64, 64])
+  output 0: a (b) ([1, 8, 64, 64])
+  time: 0.321ms
+#1 Split ()
+  output 0: left ([1])
+  output 1: right ([1])
+  time: 1.5ms
+#2 Lost (no time)
+#x nonsense
+  time: 1.0ms
+2 ops evaluated in 0.947ms
+
+Conv   0.78ms (82.88%)
+cutpoint: run
+#0 Conv (conv1)
+  output 0: a (b) ([1, 8, 64, 64])
+  time: NaNms
+#1 Conv (conv1)
+  time: 0.5ms
+";
+        let node = |node: &str, operator: &str, tensors: &[&str], us: u64| NodeTime {
+            node: node.into(),
+            tensors: tensors.iter().map(|&t| t.into()).collect(),
+            operator: operator.into(),
+            time: Duration::from_micros(us),
+        };
+        let first = vec![
+            node("conv1", "Conv", &["a (b)"], 321),
+            node("", "Split", &["left", "right"], 1500),
+        ];
+        assert_eq!(parse(printed), [first, vec![node("conv1", "Conv", &[], 500)]]);
+    }
+
+    #[test]
+    fn a_folder_without_a_job_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(run(folder.path()).unwrap_err().kind(), ErrorKind::File);
+        fs::write(folder.path().join(JOB), "{}").unwrap();
+        let error = run(folder.path()).unwrap_err();
+        assert!(error.to_string().ends_with("not a job to profile"), "{error}");
+    }
+}
