@@ -6,10 +6,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{ElementType, Tensor};
-use half::f16;
 use prost::Message;
-use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// The declarations of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,22 +99,7 @@ impl Declared {
         };
         self.inputs.iter().map(find).collect()
     }
-
-    /// Inputs of the declared types and shapes with seeded values: numbers from -1 to 1, integers
-    /// from 0 to 1. An open dimension is 1.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Input`] if an input's element type or rank is open, or if it takes more than
-    /// [`SYNTHETIC_BYTES_MAX`].
-    pub fn synthetic_inputs(&self, seed: u64) -> Result<Vec<(String, Tensor)>> {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let synthesize = |port: &Port| Ok((port.name.clone(), port.synthesize(&mut random)?));
-        self.inputs.iter().map(synthesize).collect()
-    }
 }
-
-/// The most that one synthetic input may take.
-pub const SYNTHETIC_BYTES_MAX: usize = 1 << 30;
 
 impl Port {
     fn read(value: &proto::ValueInfo) -> Result<Port> {
@@ -168,46 +150,6 @@ impl Port {
             found.shape()
         );
         Err(Error::new(ErrorKind::Input, message))
-    }
-
-    fn synthesize(&self, random: &mut impl Rng) -> Result<Tensor> {
-        let error = |what: &str| {
-            Err(Error::new(ErrorKind::Input, format!("input {:?} {what}", self.name))
-                .hint("give the inputs yourself"))
-        };
-        let (Some(element_type), Some(shape)) = (self.element_type, &self.shape) else {
-            return error("has no declared type and shape to make values for");
-        };
-        let dims = shape.iter().map(|dim| match dim {
-            Dimension::Fixed(size) => *size,
-            Dimension::Open(_) => 1,
-        });
-        let dims: Vec<usize> = dims.collect();
-        let bytes_max = SYNTHETIC_BYTES_MAX / element_type.size();
-        let count = dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
-        let Some(count) = count.filter(|&count| count <= bytes_max) else {
-            return error("is too large to make values for");
-        };
-        let mut bytes = Vec::with_capacity(count * element_type.size());
-        for _ in 0..count {
-            match element_type {
-                ElementType::F32 => {
-                    bytes.extend(random.random_range(-1.0f32..1.0).to_le_bytes());
-                }
-                ElementType::F16 => {
-                    let value = f16::from_f32(random.random_range(-1.0f32..1.0));
-                    bytes.extend(value.to_le_bytes());
-                }
-                ElementType::F64 => {
-                    bytes.extend(random.random_range(-1.0f64..1.0).to_le_bytes());
-                }
-                integer => {
-                    bytes.push(random.random_range(0..2u8));
-                    bytes.resize(bytes.len() + integer.size() - 1, 0);
-                }
-            }
-        }
-        Tensor::new(element_type, dims, bytes.into())
     }
 
     fn render_type(&self) -> String {

@@ -99,3 +99,6 @@ pub trait Session: Send {
     /// element type; [`crate::error::ErrorKind::Engine`] if the engine fails.
     fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<(String, Tensor)>>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,13 @@ pub(super) fn load(path: &Path) -> Result<Loaded> {
             "give the path of libonnxruntime.so, or run `cutpoint engine install` without one",
         )
     })?;
+    let version = File::open(&path).and_then(read_version);
+    let version = version.map_err(|e| error(format!("cannot read the library: {e}")))?;
+    if let Some(version) = version
+        && version < VERSION_MIN
+    {
+        return Err(too_old(&version.to_string()));
+    }
     let mut held = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     match held.as_ref() {
         Some(loaded) if loaded.path == path => return Ok(loaded.clone()),
@@ -68,13 +75,6 @@ pub(super) fn load(path: &Path) -> Result<Loaded> {
             return Err(error(format!("this process already holds the ONNX Runtime at {other}")));
         }
         None => {}
-    }
-    let version = File::open(&path).and_then(read_version);
-    let version = version.map_err(|e| error(format!("cannot read the library: {e}")))?;
-    if let Some(version) = version
-        && version < VERSION_MIN
-    {
-        return Err(too_old(&version.to_string()));
     }
     let builder = ort::init_from(&path).map_err(|e| match e {
         ort::LoadDynamicError::BadVersion { version_str, .. } => too_old(&version_str),
@@ -183,7 +183,7 @@ mod tests {
         let path = dir.path().join("libonnxruntime.so");
         assert_eq!(load(&path).err().unwrap().kind(), ErrorKind::Engine);
         std::fs::write(&path, b"\x7fELF\0VERS_1.32.0\0").unwrap();
-        let error = load(&path).err().unwrap();
-        assert!(error.to_string().starts_with("cannot load the ONNX Runtime library"), "{error}");
+        // What it says depends on whether another test has loaded a library before.
+        assert_eq!(load(&path).err().unwrap().kind(), ErrorKind::Engine);
     }
 }
