@@ -6,6 +6,7 @@ pub mod engine;
 pub mod error;
 pub mod link;
 pub mod onnx;
+pub mod profile;
 pub mod tensor;
 pub mod wire;
 pub mod zoo;

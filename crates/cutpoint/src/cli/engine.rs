@@ -1,6 +1,7 @@
 //! `cutpoint engine`: which engines are there, and how fast they run a model.
 
 mod bench;
+mod profile;
 
 use crate::engine::onnxruntime::OnnxRuntime;
 use crate::engine::rten::{Rten, run_profile_job};
@@ -27,6 +28,8 @@ enum Command {
     Remove,
     /// Measure how long a whole model takes on an engine.
     Bench(bench::Args),
+    /// Measure how long each layer of a model takes on an engine.
+    Profile(profile::Args),
     /// Run a profiling job for rten in this process; `cutpoint` starts it itself.
     #[command(hide = true)]
     ProfileRten { folder: PathBuf },
@@ -61,6 +64,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::List(args) => list(&args),
         Command::Install(args) => install_library(&args),
         Command::Remove => remove_library(),
+        Command::Profile(args) => profile::run(&args),
         Command::ProfileRten { folder } => {
             run_profile_job(&folder)?;
             Ok(ExitCode::SUCCESS)

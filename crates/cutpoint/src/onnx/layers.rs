@@ -66,6 +66,15 @@ pub struct LayerNode {
     pub(super) index: usize,
 }
 
+#[cfg(test)]
+impl LayerNode {
+    /// A node that writes one tensor.
+    pub(crate) fn for_tests(op_type: &str, output: &str) -> LayerNode {
+        let outputs = vec![output.to_owned()];
+        LayerNode { name: String::new(), op_type: op_type.to_owned(), outputs, index: 0 }
+    }
+}
+
 const VIEWS: [&str; 6] = ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"];
 
 const CONVOLUTIONS: [&str; 5] =

@@ -2,8 +2,7 @@
 
 use super::Format;
 use crate::cli::engine_args::EngineArgs;
-use crate::engine::declared::Declared;
-use anyhow::Context;
+use crate::cli::source_args::ModelArgs;
 use serde::Serialize;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
@@ -12,8 +11,8 @@ use std::time::Instant;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The ONNX model; its inputs are filled with seeded values, open dimensions are 1.
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
 
     #[command(flatten)]
     engine: EngineArgs,
@@ -30,6 +29,9 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
+
+/// Of the values in the inputs.
+const SEED: u64 = 0;
 
 #[derive(Serialize)]
 struct Report {
@@ -66,12 +68,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn measure(args: &Args) -> anyhow::Result<Report> {
     let (engine, options) = args.engine.select()?;
-    let place = || args.model.display().to_string();
-    let onnx = std::fs::read(&args.model).with_context(place)?;
-    let inputs = Declared::read(&onnx).and_then(|d| d.synthetic_inputs(0)).with_context(place)?;
+    let model = args.model.load()?;
+    let onnx = model.to_onnx()?;
+    let inputs = model.synthetic_inputs(SEED);
     let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let start = Instant::now();
-    let mut session = engine.load(&onnx, options).with_context(place)?;
+    let mut session = engine.load(&onnx, options).map_err(|e| e.at(model.place()))?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     drop(onnx);
     for _ in 0..args.warm_up {
@@ -86,7 +88,7 @@ fn measure(args: &Args) -> anyhow::Result<Report> {
     let mut sorted = times_ms.clone();
     sorted.sort_by(f64::total_cmp);
     Ok(Report {
-        model: args.model.clone(),
+        model: args.model.model.clone(),
         engine: engine.name(),
         threads: options.threads.get(),
         load_ms,
