@@ -7,6 +7,7 @@ pub mod error;
 pub mod link;
 pub mod onnx;
 pub mod profile;
+pub mod server;
 pub mod tensor;
 pub mod wire;
 pub mod zoo;

@@ -4,6 +4,7 @@ mod engine;
 mod engine_args;
 mod inspect;
 mod output;
+mod serve;
 mod source_args;
 mod split;
 mod zoo;
@@ -32,6 +33,8 @@ enum Command {
     /// Write a well-known network as an ONNX file: its published architecture, untrained, with
     /// weights drawn at random.
     Zoo(zoo::Args),
+    /// Serve models, whole or cut, to devices and to any client of the Open Inference Protocol.
+    Serve(serve::Args),
     /// List, install, remove or measure inference engines.
     Engine(engine::Args),
 }
@@ -48,6 +51,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => inspect::run(args),
         Command::Split(args) => split::run(args),
         Command::Zoo(args) => zoo::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Engine(args) => engine::run(args),
     }
 }

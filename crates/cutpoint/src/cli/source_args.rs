@@ -24,7 +24,8 @@ impl ModelArgs {
     }
 }
 
-fn parse_shape(text: &str) -> Result<(String, Vec<usize>), String> {
+/// An input's name and shape.
+pub(crate) fn parse_shape(text: &str) -> Result<(String, Vec<usize>), String> {
     let parse = || {
         let (name, dims) = text.rsplit_once('=')?;
         let dims: Option<Vec<usize>> =

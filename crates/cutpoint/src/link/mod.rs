@@ -15,6 +15,7 @@ pub use measure::{LinkMeasurement, MeasureOptions};
 pub use stream::{Sent, StreamReceiver, StreamReply, StreamSender};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::profile::{ModelProfile, ProfileOptions};
 use crate::tensor::Tensor;
 use crate::wire::inference::{self, grpc_inference_service_client::GrpcInferenceServiceClient};
 use crate::wire::limits::MESSAGE_BYTES_MAX;
@@ -105,21 +106,6 @@ pub struct Suffix {
     pub device_layers: Vec<String>,
     /// Shapes of inputs that the file leaves open.
     pub shapes: BTreeMap<String, Vec<usize>>,
-}
-
-/// How long a model's layers take on the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerProfile {
-    /// Name and version of the engine that was measured.
-    pub engine: String,
-    /// How many threads it used.
-    pub threads: u32,
-    /// For each layer, in the model's order: its name, and one duration for each repeat.
-    pub layers: Vec<(String, Vec<Duration>)>,
-    /// The whole model, one duration for each repeat.
-    pub whole: Vec<Duration>,
-    /// What a person should know about the measurement.
-    pub notes: Vec<String>,
 }
 
 /// Some or all input tensors of a job, to be computed on the server.
@@ -362,31 +348,25 @@ impl Client {
         Ok(())
     }
 
-    /// Has the server measure a model's layers. `None` for the numbers of runs lets it choose.
+    /// Has the server measure a model's layers. The caller checks that the profile is of the
+    /// model that it has, with [`ModelProfile::check`].
     ///
     /// # Errors
-    /// As for every call; [`ErrorKind::Protocol`] if the server is not Cutpoint's own.
-    pub fn profile(
-        &self,
-        model: &str,
-        warmups: Option<u32>,
-        repeats: Option<u32>,
-    ) -> Result<ServerProfile> {
+    /// As for every call; [`ErrorKind::Protocol`] if the server is not Cutpoint's own, or answers
+    /// with something else than a profile.
+    pub fn profile(&self, model: &str, how: &ProfileOptions) -> Result<ModelProfile> {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let request = own::ProfileRequest {
             model: model.to_owned(),
-            warmups: warmups.unwrap_or(0),
-            repeats: repeats.unwrap_or(0),
+            warm_up: count(how.warm_up),
+            repeats: count(how.repeats),
+            budget_ms: u64::try_from(how.budget.as_millis()).unwrap_or(u64::MAX),
         };
         let request = self.core.peer.request(request);
         let mut client = self.own();
         let reply = self.call(self.core.peer.options.load_timeout, client.profile(request))?;
-        let durations = |ns: Vec<u64>| ns.into_iter().map(Duration::from_nanos).collect();
-        Ok(ServerProfile {
-            engine: reply.engine,
-            threads: reply.threads,
-            layers: reply.layers.into_iter().map(|l| (l.layer, durations(l.ns))).collect(),
-            whole: durations(reply.whole_ns),
-            notes: reply.notes,
+        serde_json::from_str(&reply.profile).map_err(|error| {
+            self.core.peer.protocol(format!("its profile cannot be read: {error}")).because(error)
         })
     }
 

@@ -67,6 +67,7 @@ pub struct StreamSender {
 pub struct StreamReceiver {
     core: Arc<Core>,
     state: Arc<State>,
+    meter: Arc<Meter>,
     replies: mpsc::UnboundedReceiver<(ModelStreamInferResponse, Instant)>,
     task: JoinHandle<()>,
 }
@@ -93,12 +94,17 @@ impl super::Client {
                 Err(status) => Some(status),
                 Ok(response) => pump(response.into_inner(), &reply_sender, &shared).await.err(),
             };
-            *shared.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+            shared.finish(end);
             // Only now: whoever waits for this finds the reason.
             watched.abandon();
         });
-        let sender = StreamSender { core: core.clone(), state: state.clone(), meter, requests };
-        Ok((sender, StreamReceiver { core, state, replies, task }))
+        let sender = StreamSender {
+            core: core.clone(),
+            state: state.clone(),
+            meter: meter.clone(),
+            requests,
+        };
+        Ok((sender, StreamReceiver { core, state, meter, replies, task }))
     }
 }
 
@@ -123,6 +129,14 @@ async fn pump(
 }
 
 impl State {
+    /// Keeps the first reason.
+    fn finish(&self, end: Option<Status>) {
+        let mut held = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
+            *held = end;
+        }
+    }
+
     fn error(&self, core: &Core) -> Error {
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         match &*end {
@@ -227,5 +241,7 @@ impl StreamReceiver {
 impl Drop for StreamReceiver {
     fn drop(&mut self) {
         self.task.abort();
+        self.state.finish(Some(Status::cancelled("the stream was given up on this side")));
+        self.meter.abandon();
     }
 }

@@ -42,8 +42,11 @@ pub const MODELS_MAX: usize = 256;
 /// How many bytes a reply to a probe may have.
 pub const PROBE_REPLY_BYTES_MAX: u64 = 16 << 20;
 
-/// The most repeats of a profile.
+/// The most runs of one kind in a profile.
 pub const PROFILE_REPEATS_MAX: u32 = 1000;
+
+/// How long a profile may take.
+pub const PROFILE_BUDGET_MAX: Duration = Duration::from_secs(600);
 
 /// How many calls one connection may have open.
 pub const CONNECTION_CALLS_MAX: u32 = 128;

@@ -10,6 +10,7 @@ pub(crate) mod parameters;
 mod tensors;
 
 pub use parameters::{Parameters, RepositoryParameters, names};
+pub(crate) use tensors::check_name;
 pub use tensors::{
     ContentsForm, input_tensors, output_tensors, raw_input, raw_output, typed_output,
 };

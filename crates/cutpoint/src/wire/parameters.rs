@@ -75,3 +75,17 @@ pub(crate) fn repository_bytes(bytes: Bytes) -> ModelRepositoryParameter {
     let choice = RepositoryChoice::BytesParam(bytes);
     ModelRepositoryParameter { parameter_choice: Some(choice) }
 }
+/// The text called `name` of a model load, if there is one.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` if it is no text.
+pub(crate) fn find_repository_text<'a>(
+    parameters: &'a RepositoryParameters,
+    name: &str,
+) -> Result<Option<&'a str>, Status> {
+    match parameters.get(name).map(|p| &p.parameter_choice) {
+        None => Ok(None),
+        Some(Some(RepositoryChoice::StringParam(text))) => Ok(Some(text)),
+        Some(_) => Err(Status::invalid_argument(format!("parameter `{name}` is not text"))),
+    }
+}

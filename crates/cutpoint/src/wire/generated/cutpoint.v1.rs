@@ -37,41 +37,27 @@ pub struct ModelEntry {
     #[prost(string, tag = "2")]
     pub sha256: ::prost::alloc::string::String,
 }
+/// A number of 0 lets the server choose.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProfileRequest {
-    /// The name of a loaded model.
+    /// The name of a model that is no suffix.
     #[prost(string, tag = "1")]
     pub model: ::prost::alloc::string::String,
-    /// How many times the model is run before the measurement; 0 lets the server choose.
+    /// Runs that come first and do not count.
     #[prost(uint32, tag = "2")]
-    pub warmups: u32,
-    /// How many times the model is measured; 0 lets the server choose.
+    pub warm_up: u32,
+    /// Runs that count.
     #[prost(uint32, tag = "3")]
     pub repeats: u32,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ProfileReply {
-    #[prost(string, tag = "1")]
-    pub engine: ::prost::alloc::string::String,
-    #[prost(uint32, tag = "2")]
-    pub threads: u32,
-    /// In the model's layer order.
-    #[prost(message, repeated, tag = "3")]
-    pub layers: ::prost::alloc::vec::Vec<LayerTimes>,
-    /// The whole model, one duration for each repeat.
-    #[prost(uint64, repeated, tag = "4")]
-    pub whole_ns: ::prost::alloc::vec::Vec<u64>,
-    /// What a person should know about the measurement, such as noise.
-    #[prost(string, repeated, tag = "5")]
-    pub notes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The time that all runs may take together.
+    #[prost(uint64, tag = "4")]
+    pub budget_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LayerTimes {
+pub struct ProfileReply {
+    /// JSON of the schema cutpoint.profile/1, described in docs/formats.md.
     #[prost(string, tag = "1")]
-    pub layer: ::prost::alloc::string::String,
-    /// One duration for each repeat.
-    #[prost(uint64, repeated, tag = "2")]
-    pub ns: ::prost::alloc::vec::Vec<u64>,
+    pub profile: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProbeRequest {

@@ -1,0 +1,235 @@
+//! Who computes: a fixed number of threads that take jobs in the order in which their last
+//! tensors arrived, one job at a time each. The network's threads never compute.
+
+use super::repository::LoadedModel;
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::Tensor;
+use crate::wire::limits::{QUEUE_BYTES_MAX, QUEUE_JOBS_MAX};
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// The unit in which waiting bytes are counted.
+const SLOT_BYTES: usize = 1024;
+
+/// A job whose tensors are all here.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) model: Arc<LoadedModel>,
+    pub(super) inputs: Vec<(String, Tensor)>,
+    /// When the last tensor arrived.
+    pub(super) arrived: Instant,
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(super) struct Computed {
+    pub(super) outputs: Vec<(String, Tensor)>,
+    pub(super) queue: Duration,
+    pub(super) compute: Duration,
+}
+
+/// Room in the queue for one job.
+pub(super) struct Room {
+    _jobs: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
+enum Work {
+    Infer(Job, Room, oneshot::Sender<Result<Computed>>),
+    Call(Box<dyn FnOnce(usize) + Send>),
+}
+
+#[derive(Default)]
+struct Queue {
+    work: VecDeque<Work>,
+    is_closed: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    has_work: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The threads that compute, and the queue before them.
+pub(super) struct Executors {
+    shared: Arc<Shared>,
+    job_slots: Arc<Semaphore>,
+    byte_slots: Arc<Semaphore>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Executors {
+    /// Starts `count` threads.
+    pub(super) fn start(count: NonZeroUsize) -> Result<Executors> {
+        let shared = Arc::new(Shared::default());
+        let spawn = |index: usize| {
+            let shared = shared.clone();
+            let thread = std::thread::Builder::new().name(format!("cutpoint-exec-{index}"));
+            thread.spawn(move || execute(index, &shared)).map_err(|error| {
+                let message = format!("executor {index} cannot be started");
+                Error::new(ErrorKind::Engine, message).because(error)
+            })
+        };
+        let threads = (0..count.get()).map(spawn).collect::<Result<_>>()?;
+        Ok(Executors {
+            shared,
+            job_slots: Arc::new(Semaphore::new(QUEUE_JOBS_MAX)),
+            byte_slots: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / SLOT_BYTES)),
+            threads: Mutex::new(threads),
+        })
+    }
+
+    /// Waits for room in the queue; `None` if the server is stopping.
+    pub(super) async fn room(&self, job: &Job) -> Option<Room> {
+        let jobs = self.job_slots.clone().acquire_owned().await.ok()?;
+        let bytes = self.byte_slots.clone().acquire_many_owned(slots(job)).await.ok()?;
+        Some(Room { _jobs: jobs, _bytes: bytes })
+    }
+
+    /// Room in the queue, if there is any now.
+    pub(super) fn room_now(&self, job: &Job) -> Option<Room> {
+        let jobs = self.job_slots.clone().try_acquire_owned().ok()?;
+        let bytes = self.byte_slots.clone().try_acquire_many_owned(slots(job)).ok()?;
+        Some(Room { _jobs: jobs, _bytes: bytes })
+    }
+
+    /// Puts a job at the end of the queue. The answer is dropped if the server stops before.
+    pub(super) fn submit(&self, job: Job, room: Room) -> oneshot::Receiver<Result<Computed>> {
+        let (answer, receiver) = oneshot::channel();
+        self.put(Work::Infer(job, room, answer));
+        receiver
+    }
+
+    /// Has one executor, told by its index, call a function when its turn comes.
+    pub(super) fn call(&self, function: impl FnOnce(usize) + Send + 'static) {
+        self.put(Work::Call(Box::new(function)));
+    }
+
+    fn put(&self, work: Work) {
+        let mut queue = self.shared.lock();
+        if !queue.is_closed {
+            queue.work.push_back(work);
+            self.shared.has_work.notify_one();
+        }
+    }
+
+    /// Lets no more jobs in, drops those that wait, and waits for those that run.
+    pub(super) fn stop(&self) {
+        self.job_slots.close();
+        self.byte_slots.close();
+        let waiting = {
+            let mut queue = self.shared.lock();
+            queue.is_closed = true;
+            std::mem::take(&mut queue.work)
+        };
+        drop(waiting);
+        self.shared.has_work.notify_all();
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("an executor has panicked");
+            }
+        }
+    }
+}
+
+fn slots(job: &Job) -> u32 {
+    let bytes: usize = job.inputs.iter().map(|(_, tensor)| tensor.bytes().len()).sum();
+    let slots = bytes.min(QUEUE_BYTES_MAX).div_ceil(SLOT_BYTES);
+    u32::try_from(slots).unwrap_or(u32::MAX)
+}
+
+fn execute(index: usize, shared: &Shared) {
+    loop {
+        let work = {
+            let mut queue = shared.lock();
+            loop {
+                if let Some(work) = queue.work.pop_front() {
+                    break work;
+                }
+                if queue.is_closed {
+                    return;
+                }
+                queue = shared.has_work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+        };
+        match work {
+            Work::Call(function) => {
+                if catch_unwind(AssertUnwindSafe(|| function(index))).is_err() {
+                    log::error!("a measurement has panicked");
+                }
+            }
+            // Whoever asked has gone.
+            Work::Infer(_, _, answer) if answer.is_closed() => {}
+            Work::Infer(job, room, answer) => {
+                drop(room);
+                // Nothing is lost if whoever asked has gone meanwhile.
+                let _ = answer.send(compute(index, &job));
+            }
+        }
+    }
+}
+
+fn compute(index: usize, job: &Job) -> Result<Computed> {
+    let start = Instant::now();
+    let queue = start.saturating_duration_since(job.arrived);
+    let inputs: Vec<(&str, &Tensor)> = job.inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
+    let outputs = job.model.with_session(index, |session| session.run(&inputs));
+    let compute = start.elapsed();
+    job.model.statistics().record(queue, compute, outputs.is_ok());
+    log::debug!("{}: queued {queue:?}, computed {compute:?}", job.model.name());
+    Ok(Computed { outputs: outputs?, queue, compute })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn one_executor_takes_work_in_order_and_survives_a_panic() {
+        let executors = Executors::start(NonZeroUsize::MIN).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        executors.call(|_| panic!("on purpose"));
+        for index in 0..100 {
+            let sender = sender.clone();
+            executors.call(move |executor| sender.send((executor, index)).unwrap());
+        }
+        let order: Vec<(usize, usize)> = receiver.iter().take(100).collect();
+        assert_eq!(order, (0..100).map(|index| (0, index)).collect::<Vec<_>>());
+        executors.stop();
+    }
+
+    #[test]
+    fn what_waits_when_the_server_stops_is_dropped() {
+        let executors = Executors::start(NonZeroUsize::MIN).unwrap();
+        let (started, is_started) = mpsc::channel();
+        let (release, is_released) = mpsc::channel::<()>();
+        executors.call(move |_| {
+            started.send(()).unwrap();
+            // Ends when the other end is dropped.
+            let _ = is_released.recv();
+        });
+        let (answer, waiting) = mpsc::channel::<()>();
+        executors.call(move |_| answer.send(()).unwrap());
+        is_started.recv().unwrap();
+        std::thread::scope(|scope| {
+            let stopping = scope.spawn(|| executors.stop());
+            assert!(waiting.recv().is_err(), "it was dropped, not called");
+            drop(release);
+            stopping.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,73 @@
+//! Measuring a model's layers where they will run: on an executor, when its turn comes, so that no
+//! job of this executor is computed at the same time.
+
+use super::executors::Executors;
+use super::repository::Repository;
+use super::{jobs, status};
+use crate::error::{Error, ErrorKind, Result};
+use crate::profile::{ProfileOptions, profile_model};
+use crate::tensor::Tensor;
+use crate::wire::limits::{PROFILE_BUDGET_MAX, PROFILE_REPEATS_MAX};
+use crate::wire::own::{ProfileReply, ProfileRequest};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tonic::Status;
+
+/// The seed of the inputs; measured times do not depend on it.
+const SEED: u64 = 1;
+
+pub(super) async fn profile(
+    repository: &Arc<Repository>,
+    executors: &Executors,
+    request: ProfileRequest,
+) -> Result<ProfileReply, Status> {
+    let how = options(&request)?;
+    let model = jobs::find_model(repository, &request.model, "")?;
+    if model.is_suffix() {
+        let name = request.model.escape_debug();
+        let message = format!("model `{name}` is a suffix; measure what it was cut from");
+        return Err(Status::failed_precondition(message));
+    }
+    let repository = repository.clone();
+    let (answer, measured) = oneshot::channel();
+    executors.call(move |_| {
+        if answer.is_closed() {
+            return;
+        }
+        let measure = || -> Result<String> {
+            let model = model.layered(repository.engine())?;
+            let inputs = model.model().synthetic_inputs(SEED);
+            let inputs: Vec<(&str, &Tensor)> =
+                inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+            let (engine, options) = (repository.engine(), repository.options());
+            let profile = profile_model(engine, options, &model, &inputs, &how)?;
+            serde_json::to_string(&profile).map_err(|error| {
+                Error::new(ErrorKind::Protocol, "the profile cannot be written").because(error)
+            })
+        };
+        // Nothing is lost if whoever asked has gone meanwhile.
+        let _ = answer.send(measure());
+    });
+    let measured = measured.await.map_err(|_| status::stopping())?;
+    let profile = measured.map_err(|error| status::of_error(&error))?;
+    Ok(ProfileReply { profile })
+}
+
+fn options(request: &ProfileRequest) -> Result<ProfileOptions, Status> {
+    let usual = ProfileOptions::default();
+    let runs = |asked: u32, usual: usize| match asked {
+        0 => Ok(usual),
+        1..=PROFILE_REPEATS_MAX => Ok(asked as usize),
+        _ => Err(Status::invalid_argument(format!("{asked} runs, at most {PROFILE_REPEATS_MAX}"))),
+    };
+    let budget = match request.budget_ms {
+        0 => usual.budget,
+        ms => Duration::from_millis(ms).min(PROFILE_BUDGET_MAX),
+    };
+    Ok(ProfileOptions {
+        warm_up: runs(request.warm_up, usual.warm_up)?,
+        repeats: runs(request.repeats, usual.repeats)?,
+        budget,
+    })
+}

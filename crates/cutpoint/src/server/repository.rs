@@ -1,0 +1,275 @@
+//! Which models the server holds, under which names, and how they came.
+
+use crate::engine::declared::Declared;
+use crate::engine::{Engine, EngineOptions, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::onnx::{LayeredModel, Model, ReadOptions};
+use crate::wire::limits::MODELS_MAX;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+/// A model that the server is started with.
+pub struct ServedModel {
+    /// Its name in requests.
+    pub name: String,
+    /// The model, ready to be split.
+    pub model: LayeredModel,
+}
+
+/// Where a model comes from.
+pub(super) enum Origin {
+    /// It was given at the start, and stays.
+    Given(Arc<LayeredModel>),
+    /// A client sent it.
+    Pushed(Bytes),
+    /// The server cut it from another one.
+    Suffix,
+}
+
+/// A model that is ready to run on every executor.
+pub(super) struct LoadedModel {
+    name: String,
+    sha256: String,
+    declared: Declared,
+    origin: Origin,
+    /// What distinguishes the content from another's.
+    content: String,
+    /// By executor; `None` after the engine has panicked.
+    sessions: Vec<Mutex<Option<Box<dyn Session>>>>,
+    statistics: Mutex<Statistics>,
+}
+
+impl std::fmt::Debug for LoadedModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedModel").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What was counted since the model was loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Statistics {
+    pub(super) successes: u64,
+    pub(super) success: Duration,
+    pub(super) failures: u64,
+    pub(super) failure: Duration,
+    pub(super) queue: Duration,
+    pub(super) compute: Duration,
+    pub(super) last: Option<std::time::Instant>,
+}
+
+impl Statistics {
+    pub(super) fn record(&mut self, queue: Duration, compute: Duration, is_success: bool) {
+        self.last = Some(std::time::Instant::now());
+        if is_success {
+            self.successes += 1;
+            self.success += queue + compute;
+            self.queue += queue;
+            self.compute += compute;
+        } else {
+            self.failures += 1;
+            self.failure += queue + compute;
+        }
+    }
+}
+
+impl LoadedModel {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Of the file that it comes from, in hexadecimal digits.
+    pub(super) fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    pub(super) fn content(&self) -> &str {
+        &self.content
+    }
+
+    pub(super) fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
+    pub(super) fn is_suffix(&self) -> bool {
+        matches!(self.origin, Origin::Suffix)
+    }
+
+    pub(super) fn statistics(&self) -> MutexGuard<'_, Statistics> {
+        self.statistics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lends an executor's session.
+    pub(super) fn with_session<T>(
+        &self,
+        executor: usize,
+        work: impl FnOnce(&mut dyn Session) -> Result<T>,
+    ) -> Result<T> {
+        let engine = |message: &str| Error::new(ErrorKind::Engine, message).at(&self.name);
+        let slot = self.sessions.get(executor).expect("every executor has a session");
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(session) = slot.as_deref_mut() else {
+            return Err(engine("the engine has panicked on this model; load it again"));
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| work(session)));
+        result.unwrap_or_else(|_| {
+            *slot = None;
+            Err(engine("the engine has panicked"))
+        })
+    }
+
+    /// The model to cut suffixes from.
+    pub(super) fn layered(&self, engine: &dyn Engine) -> Result<Arc<LayeredModel>> {
+        match &self.origin {
+            Origin::Given(model) => Ok(model.clone()),
+            Origin::Pushed(onnx) => {
+                let model = Model::from_bytes(onnx.clone(), &self.name, &ReadOptions::default())?;
+                Ok(Arc::new(model.into_layers(engine)?))
+            }
+            Origin::Suffix => {
+                Err(Error::new(ErrorKind::Usage, "a suffix is not split again").at(&self.name))
+            }
+        }
+    }
+}
+
+/// A model to be loaded.
+pub(super) struct Candidate {
+    pub(super) name: String,
+    pub(super) sha256: String,
+    pub(super) content: String,
+    pub(super) origin: Origin,
+    pub(super) onnx: Bytes,
+}
+
+/// Why a model is not loaded or not dropped.
+#[derive(Debug)]
+pub(super) enum RepositoryError {
+    /// The name stands for other content.
+    NameTaken(String),
+    /// There are too many models.
+    Full,
+    /// No model has the name.
+    Unknown(String),
+    /// The model was given at the start.
+    Given(String),
+    /// The model itself is at fault.
+    Model(Error),
+}
+
+impl From<Error> for RepositoryError {
+    fn from(error: Error) -> RepositoryError {
+        RepositoryError::Model(error)
+    }
+}
+
+/// All models of a server.
+pub(super) struct Repository {
+    engine: Arc<dyn Engine>,
+    options: EngineOptions,
+    executors: NonZeroUsize,
+    models: RwLock<BTreeMap<String, Arc<LoadedModel>>>,
+    /// Held while a model is loaded, so that loads do not multiply their memory.
+    loading: Mutex<()>,
+}
+
+impl Repository {
+    pub(super) fn new(
+        engine: Arc<dyn Engine>,
+        options: EngineOptions,
+        executors: NonZeroUsize,
+    ) -> Repository {
+        let (models, loading) = (RwLock::default(), Mutex::default());
+        Repository { engine, options, executors, models, loading }
+    }
+
+    pub(super) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    pub(super) fn options(&self) -> EngineOptions {
+        self.options
+    }
+
+    pub(super) fn executors(&self) -> NonZeroUsize {
+        self.executors
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<Arc<LoadedModel>> {
+        self.models.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All models, by name.
+    pub(super) fn all(&self) -> Vec<Arc<LoadedModel>> {
+        self.models.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The model that comes from the file with this SHA-256 and can be split.
+    pub(super) fn find_source(&self, sha256: &str) -> Option<Arc<LoadedModel>> {
+        self.all().into_iter().find(|m| m.sha256 == sha256 && !m.is_suffix())
+    }
+
+    /// Loads a model, on as many sessions as there are executors. Takes as long as the engine
+    /// takes, so it is not for the network's threads.
+    pub(super) fn load(&self, candidate: Candidate) -> Result<(), RepositoryError> {
+        let _turn = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.admit(&candidate)? {
+            return Ok(());
+        }
+        let place = |e: Error| e.at(&candidate.name);
+        let declared = Declared::read(&candidate.onnx).map_err(place)?;
+        let session = |_| {
+            let loaded =
+                catch_unwind(AssertUnwindSafe(|| self.engine.load(&candidate.onnx, self.options)));
+            let panicked = |_| Err(Error::new(ErrorKind::Engine, "the engine has panicked"));
+            let session = loaded.unwrap_or_else(panicked).map_err(place)?;
+            Ok(Mutex::new(Some(session)))
+        };
+        let sessions = (0..self.executors.get()).map(session).collect::<Result<_>>()?;
+        let Candidate { name, sha256, content, origin, .. } = candidate;
+        log::info!("model {name} is loaded");
+        let statistics = Mutex::default();
+        let model = LoadedModel { name, sha256, declared, origin, content, sessions, statistics };
+        let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+        models.insert(model.name.clone(), Arc::new(model));
+        Ok(())
+    }
+
+    /// Whether the very model is there already.
+    fn admit(&self, candidate: &Candidate) -> Result<bool, RepositoryError> {
+        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
+        match models.get(&candidate.name) {
+            Some(held) if held.content == candidate.content => Ok(true),
+            // Who pushes again under a name means to replace what was pushed.
+            Some(held) => match (&held.origin, &candidate.origin) {
+                (Origin::Pushed(_), Origin::Pushed(_)) => Ok(false),
+                _ => Err(RepositoryError::NameTaken(candidate.name.clone())),
+            },
+            None if models.len() >= MODELS_MAX => Err(RepositoryError::Full),
+            None => Ok(false),
+        }
+    }
+
+    /// Drops a model that a client loaded. Jobs that wait for it are still computed.
+    pub(super) fn unload(&self, name: &str) -> Result<(), RepositoryError> {
+        let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+        match models.get(name).map(|m| &m.origin) {
+            None => Err(RepositoryError::Unknown(name.to_owned())),
+            Some(Origin::Given(_)) => Err(RepositoryError::Given(name.to_owned())),
+            Some(_) => {
+                models.remove(name);
+                log::info!("model {name} is unloaded");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The SHA-256 of some bytes, in lower-case hexadecimal digits.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

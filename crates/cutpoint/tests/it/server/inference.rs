@@ -1,0 +1,178 @@
+//! Jobs that succeed: whole, in parts, from several clients, over a shaped link.
+
+use super::*;
+use cutpoint::link::{MeasureOptions, Part, StreamReply};
+use cutpoint::profile::ProfileOptions;
+use cutpoint_plan::units::Bandwidth;
+use std::collections::BTreeMap;
+
+fn receive(receiver: &mut cutpoint::link::StreamReceiver) -> (String, Vec<(String, Tensor)>) {
+    match receiver.recv_timeout(PATIENCE).unwrap() {
+        Some(StreamReply::Done(reply)) => (reply.id, reply.outputs),
+        other => panic!("no reply: {other:?}"),
+    }
+}
+
+#[test]
+fn a_job_gives_what_the_engine_gives() {
+    let server = start(options(1));
+    let client = connect(&server);
+    let hello = client.hello().unwrap().expect("it is our own server");
+    assert_eq!((hello.executors, hello.threads), (1, 1));
+    assert_eq!(hello.engine, Rten::new().name());
+    assert_eq!(hello.models[0].sha256, fork().model().sha256());
+    assert!(client.model_ready("fork").unwrap());
+    assert!(!client.model_ready("spoon").unwrap());
+    let reply = client.infer("fork", &[("x".into(), input(1))]).unwrap();
+    assert_eq!(reply.outputs, [("y".to_owned(), expected(1))]);
+    assert!(!reply.compute.is_zero());
+}
+
+#[test]
+fn a_stream_answers_every_job_once_under_its_id() {
+    let server = start(options(2));
+    let (mut sender, mut receiver) = connect(&server).open_stream().unwrap();
+    let mut end = None;
+    for job in 0..50 {
+        let sent = sender.send(&request(job)).unwrap();
+        assert!(end.is_none_or(|end| end <= sent.start) && sent.start <= sent.end);
+        assert!(sent.bytes > 32, "more than the tensor");
+        end = Some(sent.end);
+    }
+    drop(sender);
+    let mut replies = BTreeMap::new();
+    while let Some(reply) = receiver.recv().unwrap() {
+        let StreamReply::Done(reply) = reply else { panic!("{reply:?}") };
+        assert!(replies.insert(reply.id, reply.outputs).is_none());
+    }
+    assert_eq!(replies.len(), 50);
+    for job in 0..50 {
+        assert_eq!(replies[&job.to_string()], [("y".to_owned(), expected(job))]);
+    }
+}
+
+#[test]
+fn a_job_in_parts_is_computed_by_the_suffix_that_the_server_cut() {
+    let server = start(options(1));
+    let client = connect(&server);
+    let model = fork();
+    let suffix = suffix_of(&model);
+    assert_eq!(suffix.device_layers.len(), 2);
+    client.load_suffix("fork-tail", &suffix).unwrap();
+    // Asked again, it is there already.
+    client.load_suffix("fork-tail", &suffix).unwrap();
+    let prefix = model.prefix(&model.cut_at(&["left_out", "right_out"]).unwrap()).unwrap();
+    let (mut sender, mut receiver) = client.open_stream().unwrap();
+    let jobs = 5;
+    // The tensors of all jobs interleave.
+    for index in [1, 0] {
+        for job in 0..jobs {
+            let frontier = run_here(&prefix.onnx, &[("x", &input(job))]);
+            assert_eq!(frontier.len(), 2);
+            let part = Part { index: index as u32, count: 2 };
+            let request = InferRequest {
+                model: "fork-tail".into(),
+                id: job.to_string(),
+                part: Some(part),
+                tensors: vec![frontier[index].clone()],
+            };
+            sender.send(&request).unwrap();
+        }
+    }
+    for _ in 0..jobs {
+        let (id, outputs) = receive(&mut receiver);
+        let difference =
+            cutpoint::tensor::relative_difference(&outputs[0].1, &expected(id.parse().unwrap()));
+        assert!(difference.unwrap() < 1e-6, "job {id}: {difference:?}");
+    }
+}
+
+#[test]
+fn the_server_measures_the_layers_of_a_model() {
+    let server = start(options(1));
+    let client = connect(&server);
+    let how = ProfileOptions { warm_up: 1, repeats: 3, budget: PATIENCE };
+    let profile = client.profile("fork", &how).unwrap();
+    profile.check(&fork()).unwrap();
+    client.load_suffix("tail", &suffix_of(&fork())).unwrap();
+    let error = client.profile("tail", &how).expect_err("it is a suffix");
+    assert!(error.to_string().contains("suffix"), "{error}");
+}
+
+#[test]
+fn clients_do_not_disturb_each_other() {
+    let server = start(options(2));
+    std::thread::scope(|scope| {
+        for client in 0..4 {
+            let server = &server;
+            scope.spawn(move || {
+                let link = connect(server);
+                let (mut sender, mut receiver) = link.open_stream().unwrap();
+                for job in 0..10 {
+                    sender.send(&request(client * 100 + job)).unwrap();
+                    let unary = link.infer("fork", &[("x".into(), input(job))]).unwrap();
+                    assert_eq!(unary.outputs[0].1, expected(job));
+                }
+                for _ in 0..10 {
+                    let (id, outputs) = receive(&mut receiver);
+                    let id: usize = id.parse().unwrap();
+                    assert_eq!(id / 100, client);
+                    assert_eq!(outputs[0].1, expected(id));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_model_can_be_pushed_replaced_and_unloaded() {
+    let server = start(options(1));
+    let client = connect(&server);
+    let model = fork();
+    let onnx = Bytes::from(model.whole().unwrap().onnx);
+    client.push_model("mine", onnx).unwrap();
+    let reply = client.infer("mine", &[("x".into(), input(2))]).unwrap();
+    assert_eq!(reply.outputs[0].1, expected(2));
+    let tail = model.suffix(&model.cut_at(&["left_out", "right_out"]).unwrap()).unwrap();
+    client.push_model("mine", Bytes::from(tail.onnx)).unwrap();
+    client.infer("mine", &[("x".into(), input(2))]).expect_err("the model is another now");
+    client.unload_model("mine").unwrap();
+    assert!(!client.model_ready("mine").unwrap());
+    let error = client.unload_model("fork").expect_err("it was given at the start");
+    assert!(error.to_string().contains("stays"), "{error}");
+    let error = client.load_suffix("fork", &suffix_of(&model)).expect_err("the name is taken");
+    assert!(error.to_string().contains("other content"), "{error}");
+}
+
+#[test]
+fn a_shaped_uplink_carries_everything_and_no_faster_than_it_may() {
+    let server = start(options(1));
+    let mbit_per_s = 20.0;
+    let connect_options = ConnectOptions {
+        uplink_limit: Bandwidth::from_mbit_per_s(mbit_per_s),
+        ..ConnectOptions::default()
+    };
+    let address = server.address().to_string();
+    let client = Client::connect(&address, connect_options).unwrap();
+    // A model that does not exist: the server reads the tensor before it finds out.
+    let values = vec![0x3C; 250_000];
+    let count = values.len();
+    let tensor =
+        Tensor::new(cutpoint::tensor::ElementType::U8, vec![count], values.into()).unwrap();
+    let (mut sender, mut receiver) = client.open_stream().unwrap();
+    let request = InferRequest {
+        model: "spoon".into(),
+        id: "7".into(),
+        part: None,
+        tensors: vec![("x".into(), tensor)],
+    };
+    let sent = sender.send(&request).unwrap();
+    // 250,000 B at 20 Mbit/s take 100 ms; the link may catch up 5 ms, and aims 0.5 ms early.
+    assert!(sent.end - sent.start >= Duration::from_millis(94), "{sent:?}");
+    let reply = receiver.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(reply, Some(StreamReply::Failed { ref id, .. }) if id == "7"), "{reply:?}");
+    let measured =
+        client.measure_link(MeasureOptions { budget: Duration::from_millis(500) }).unwrap();
+    assert!(measured.uplink.mbit_per_s() < 1.2 * mbit_per_s, "{measured:?}");
+    assert!(measured.downlink.is_some());
+}

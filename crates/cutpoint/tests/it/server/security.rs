@@ -1,0 +1,82 @@
+//! TLS, tokens, and where a server may listen.
+
+use super::*;
+use cutpoint::error::{Error, ErrorKind};
+use cutpoint::link::Tls;
+use cutpoint::server::TlsIdentity;
+
+const CERTIFICATE: &[u8] = include_bytes!("../../../../../testdata/tls/certificate.pem");
+const KEY: &[u8] = include_bytes!("../../../../../testdata/tls/key.pem");
+
+fn guarded() -> ServerOptions {
+    let identity = TlsIdentity { certificate_pem: CERTIFICATE.into(), key_pem: KEY.into() };
+    let security = Security { tls: Some(identity), token: Some("sesame".into()), is_open: false };
+    ServerOptions { security, ..options(1) }
+}
+
+fn try_connect(server: &Server, tls: Option<Tls>, token: Option<&str>) -> Result<Client, Error> {
+    let token = token.map(str::to_owned);
+    let options = ConnectOptions { tls, token, ..ConnectOptions::default() };
+    Client::connect(&server.address().to_string(), options)
+}
+
+fn trust() -> Option<Tls> {
+    Some(Tls { authority_pem: CERTIFICATE.into(), server_name: None })
+}
+
+#[test]
+fn a_guarded_server_serves_who_has_certificate_and_token() {
+    let server = start(guarded());
+    let client = try_connect(&server, trust(), Some("sesame")).unwrap();
+    let reply = client.infer("fork", &[("x".into(), input(3))]).unwrap();
+    assert_eq!(reply.outputs[0].1, expected(3));
+    let (mut sender, mut receiver) = client.open_stream().unwrap();
+    for job in 0..5 {
+        let sent = sender.send(&request(job)).unwrap();
+        assert!(sent.start <= sent.end);
+    }
+    drop(sender);
+    let mut count = 0;
+    while receiver.recv().unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 5);
+}
+
+#[test]
+fn a_guarded_server_refuses_everyone_else() {
+    let server = start(guarded());
+    for token in [None, Some("sesam"), Some("")] {
+        let error = try_connect(&server, trust(), token).err().expect("refused");
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        assert!(error.advice().unwrap().contains("--token-file"), "{error:?}");
+    }
+    let error = try_connect(&server, None, Some("sesame")).err().expect("refused");
+    assert!(matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Network), "{error:?}");
+    assert!(error.advice().unwrap().contains("certificate"), "{error:?}");
+    let wrong_name = Tls { server_name: Some("elsewhere".into()), ..trust().unwrap() };
+    let error = try_connect(&server, Some(wrong_name), Some("sesame")).err().expect("refused");
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(error.to_string().contains("not accepted"), "{error:?}");
+}
+
+#[test]
+fn tls_to_a_server_without_it_is_said() {
+    let server = start(options(1));
+    let error = try_connect(&server, trust(), None).err().expect("refused");
+    assert!(error.to_string().contains("TLS"), "{error:?}");
+}
+
+#[test]
+fn beyond_this_machine_a_server_wants_tls_and_a_token_or_to_be_told() {
+    let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let error = Server::start(ServerOptions { listen: everywhere, ..options(1) }, vec![])
+        .err()
+        .expect("refused");
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.advice().unwrap().contains("--insecure"), "{error:?}");
+    let security = Security { is_open: true, ..Security::default() };
+    let open = ServerOptions { listen: everywhere, security, ..options(1) };
+    Server::start(open, vec![]).unwrap().stop();
+    Server::start(ServerOptions { listen: everywhere, ..guarded() }, vec![]).unwrap().stop();
+}
