@@ -3,7 +3,9 @@
 use crate::bound::{LoadBound, lower_bound};
 use crate::cost::{Mode, Pricer, Pricing};
 use crate::cut::{LayerSet, frontier};
+use crate::flow_shop::identical::Solution;
 use crate::joint::exact;
+use crate::joint::identical::identical;
 use crate::joint::local_search::{first_choice, improve, promising};
 use crate::joint::mix::{Counts, Line, Rule};
 use crate::joint::outline::{Member, Outline};
@@ -76,7 +78,11 @@ impl std::error::Error for PlanError {}
 pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Result<Plan, PlanError> {
     let problem =
         Problem::new(workload, options.granularity, modes).ok_or(PlanError::Unreachable(policy))?;
-    let bound = lower_bound(&problem);
+    let mut bound = lower_bound(&problem);
+    let identical = identical(&problem);
+    if let Some((solution, _)) = identical.as_ref().filter(|_| problem.is_complete) {
+        bound.time = bound.time.max(solution.lower_bound);
+    }
     let found = match policy {
         Policy::LocalOnly | Policy::ServerOnly | Policy::PartitionOnly => {
             in_arrival_order(workload, options.granularity, policy, &problem)
@@ -84,9 +90,23 @@ pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Resul
         Policy::ScheduleOnly | Policy::BestSingle | Policy::Adjacent => {
             restricted(workload, options.granularity, policy, &problem)
         }
-        Policy::Joint => Some(joint(workload, options.granularity, &problem, &bound, NODES_JOINT)),
+        Policy::Joint => Some(joint(
+            workload,
+            options.granularity,
+            &problem,
+            identical.as_ref(),
+            &bound,
+            NODES_JOINT,
+        )),
         Policy::Exhaustive => {
-            let found = joint(workload, options.granularity, &problem, &bound, NODES_EXHAUSTIVE);
+            let found = joint(
+                workload,
+                options.granularity,
+                &problem,
+                identical.as_ref(),
+                &bound,
+                NODES_EXHAUSTIVE,
+            );
             if !found.is_proved {
                 return Err(PlanError::TooLarge { jobs: workload.jobs.len() });
             }
@@ -219,7 +239,10 @@ fn restricted<'w>(
         ModeSet { modes, is_complete: true }
     })?;
     let bound = LoadBound { time: Time::ZERO, ..lower_bound(&problem) };
-    let (counts, rule, _) = best_mix(&problem, &bound);
+    let (counts, rule) = match identical(&problem) {
+        Some((_, counts)) => (counts, Rule::TwoMachine),
+        None => best_mix(&problem, &bound),
+    };
     let outline = Line::new(&problem, rule).outline(&counts);
     let mut found = Found::of(problem, outline);
     polish(&mut found, NODES_JOINT / 8);
@@ -306,7 +329,7 @@ fn rules(problem: &Problem<'_>) -> Vec<Rule> {
 }
 
 /// The best mix found from the bound's prices, by any rule.
-fn best_mix(problem: &Problem<'_>, bound: &LoadBound) -> (Counts, Rule, Time) {
+fn best_mix(problem: &Problem<'_>, bound: &LoadBound) -> (Counts, Rule) {
     let tried = promising(problem, bound.prices);
     let mut best: Option<(Counts, Rule, Time)> = None;
     for rule in rules(problem) {
@@ -318,7 +341,8 @@ fn best_mix(problem: &Problem<'_>, bound: &LoadBound) -> (Counts, Rule, Time) {
             best = Some((counts, rule, makespan));
         }
     }
-    best.expect("there is at least one rule")
+    let (counts, rule, _) = best.expect("there is at least one rule");
+    (counts, rule)
 }
 
 /// Cuts and order together, starting from the best of all other policies.
@@ -326,10 +350,14 @@ fn joint<'w>(
     workload: &'w Workload,
     granularity: Granularity,
     problem: &Problem<'w>,
+    identical: Option<&(Solution, Counts)>,
     bound: &LoadBound,
     nodes: u64,
 ) -> Found<'w> {
-    let (counts, rule, _) = best_mix(problem, bound);
+    let (counts, rule) = match identical {
+        Some((_, counts)) => (counts.clone(), Rule::TwoMachine),
+        None => best_mix(problem, bound),
+    };
     let outline = Line::new(problem, rule).outline(&counts);
     let makespan = outline.makespan(problem);
     let mut best = Found { makespan, outline, problem: None, is_proved: false };

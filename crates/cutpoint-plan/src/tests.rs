@@ -123,27 +123,27 @@ fn check_against(
 
 #[test]
 fn joint_equals_trying_everything_on_two_jobs_of_one_model() {
-    check_against(best_of_everything, 0..6, 3, &[2]);
+    check_against(best_of_everything, 0..3, 3, &[2]);
 }
 
 #[test]
 fn joint_equals_trying_everything_on_two_models() {
-    check_against(best_of_everything, 100..104, 3, &[1, 1]);
+    check_against(best_of_everything, 100..102, 3, &[1, 1]);
 }
 
 #[test]
 fn joint_equals_all_uplink_orders_on_three_jobs() {
-    check_against(best_of_uplink_orders, 200..212, 3, &[2, 1]);
+    check_against(best_of_uplink_orders, 200..204, 3, &[2, 1]);
 }
 
 #[test]
 fn joint_equals_all_uplink_orders_on_single_jobs() {
-    check_against(best_of_uplink_orders, 300..340, 4, &[1]);
+    check_against(best_of_uplink_orders, 300..315, 4, &[1]);
 }
 
 #[test]
 fn joint_is_never_worse_than_another_policy() {
-    for seed in 0..20 {
+    for seed in 0..6 {
         for extras in EXTRAS {
             let workload = instance(seed, extras, 6, &[7, 5, 4]);
             for granularity in GRANULARITIES {
@@ -164,6 +164,24 @@ const BALANCED: [(u64, u64); 4] = [(0, 10), (5, 5), (10, 1), (15, 0)];
 fn identical(cuts: &[(u64, u64)], jobs: usize) -> Workload {
     let model = line_of_cuts("line", cuts);
     workload(vec![model], &[jobs], unit_link(), Server { executors: None })
+}
+
+#[test]
+fn adjacent_cuts_lose_to_three_different_ones() {
+    // All at the balanced cut: 5 + 3 x 5 = 20; one at each of 0, 5 and 10: 10 + 5 + 1 = 16.
+    let workload = identical(&BALANCED, 3);
+    for granularity in GRANULARITIES {
+        assert_eq!(planned(&workload, Policy::Adjacent, granularity).makespan, ns(20));
+        let joint = planned(&workload, Policy::Joint, granularity);
+        assert_eq!((joint.makespan, joint.optimal), (ns(16), true));
+    }
+}
+
+#[test]
+fn a_thousand_identical_jobs_have_a_proved_plan() {
+    let joint = planned(&identical(&BALANCED, 1000), Policy::Joint, Granularity::Layer);
+    // The balanced cut alone takes 5 + 1000 x 5; other cuts at both ends save the 5.
+    assert_eq!((joint.makespan, joint.optimal), (ns(5001), true));
 }
 
 #[test]

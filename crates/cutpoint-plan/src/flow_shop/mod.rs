@@ -9,5 +9,6 @@
 //! | g_j | `uplink` | time on the uplink |
 //! | C_max | makespan | when the last transfer ends |
 
+pub(crate) mod identical;
 pub(crate) mod johnson;
 pub(crate) mod segments;

@@ -5,6 +5,7 @@
 //! by a search over everything ([`exact`]).
 
 pub(crate) mod exact;
+pub(crate) mod identical;
 pub(crate) mod local_search;
 pub(crate) mod mix;
 pub(crate) mod outline;
