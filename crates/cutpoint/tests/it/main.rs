@@ -1,3 +1,5 @@
 //! The crate from the outside.
 
+mod engines;
+mod profile;
 mod server;
