@@ -302,10 +302,9 @@ impl<'a> Grouping<'a> {
                 for &node in &chain {
                     self.join(node, product);
                 }
-                if let Some(&writer) = self.wiring().producer.get(x) {
-                    if self.takes_elementwise(writer) {
-                        self.join(writer, head);
-                    }
+                let writer = self.wiring().producer.get(x).copied();
+                if let Some(writer) = writer.filter(|&w| self.takes_elementwise(w)) {
+                    self.join(writer, head);
                 }
                 return;
             }

@@ -11,13 +11,15 @@ mod external;
 mod layers;
 pub mod limits;
 #[allow(missing_docs, unreachable_pub, dead_code, reason = "generated from the schema of ONNX")]
-#[allow(clippy::large_enum_variant, clippy::doc_markdown, reason = "generated")]
+#[allow(clippy::enum_variant_names, reason = "generated")]
 #[rustfmt::skip]
 pub(crate) mod proto;
 mod read;
 mod resolve;
 mod shapes;
 mod split;
+#[cfg(test)]
+mod tests;
 mod types;
 mod wiring;
 

@@ -1,11 +1,14 @@
 //! Reading an ONNX file into a model that can be cut: checked, in order, self-contained, with
 //! inputs of fixed shape.
 
+use super::proto::attribute_proto::AttributeType;
 use super::proto::type_proto::Value as TypeValue;
-use super::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
+use super::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+};
 use super::shapes::{self, Shapes};
 use super::wiring::{self, Wiring};
-use super::{TensorSpec, external, limits};
+use super::{TensorSpec, external, limits, types};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{ElementType, Tensor};
 use bytes::Bytes;
@@ -169,16 +172,18 @@ fn synthetic(spec: &TensorSpec, random: &mut impl Rng) -> Tensor {
 }
 
 fn decode(bytes: Bytes) -> Result<ModelProto> {
-    let is_empty = bytes.is_empty();
+    if bytes.is_empty() {
+        return Err(Error::new(ErrorKind::Model, "not an ONNX model: the file is empty"));
+    }
     // Every field that can stand first in a model's file has a tag below 32 and wire type 0 or 2.
     let starts_well = bytes.first().is_some_and(|&b| matches!(b & 7, 0 | 2) && b >> 3 > 0);
     ModelProto::decode(bytes).map_err(|source| {
         let reason = source.to_string();
         let is_cut_short = reason.contains("underflow") || reason.contains("length");
-        let message = match (is_empty, starts_well && is_cut_short) {
-            (true, _) => "not an ONNX model: the file is empty".to_owned(),
-            (_, true) => "the protobuf ends too early: a truncated ONNX model, or none".to_owned(),
-            (_, false) => format!("not an ONNX model: {reason}"),
+        let message = if starts_well && is_cut_short {
+            "the protobuf ends too early: a truncated ONNX model, or none".to_owned()
+        } else {
+            format!("not an ONNX model: {reason}")
         };
         Error::new(ErrorKind::Model, message).because(source)
     })
@@ -221,7 +226,50 @@ fn checked(mut graph: GraphProto) -> Result<GraphProto> {
     graph.input.retain(|input| !constants.contains(input.name()));
     check_names(&graph, &constants)?;
     graph.node = wiring::sorted(graph.node)?;
+    name_windows(&mut graph);
     Ok(graph)
+}
+
+/// Writes out kernel sizes that the file leaves to be read off a convolution's weights, and strides
+/// of poolings that it leaves at 1: not every engine does without.
+fn name_windows(graph: &mut GraphProto) {
+    let stored = graph.initializer.iter();
+    let mut dims: BTreeMap<String, Vec<i64>> =
+        stored.map(|tensor| (tensor.name().to_owned(), tensor.dims.clone())).collect();
+    for node in &mut graph.node {
+        let weights = match node.op_type() {
+            "Constant" => {
+                let value = types::attribute(node, "value").and_then(|a| a.t.as_ref());
+                if let (Some(value), Some(name)) = (value, node.output.first()) {
+                    dims.insert(name.clone(), value.dims.clone());
+                }
+                continue;
+            }
+            "MaxPool" | "AveragePool" | "LpPool" => {
+                let rank = types::attribute(node, "kernel_shape").map(|a| a.ints.len());
+                rank.into_iter().for_each(|rank| set_default(node, "strides", &vec![1; rank]));
+                continue;
+            }
+            "Conv" | "ConvTranspose" | "ConvInteger" => node.input.get(1),
+            "QLinearConv" => node.input.get(3),
+            _ => continue,
+        };
+        let dims = weights.and_then(|name| dims.get(name)).and_then(|dims| dims.get(2..));
+        if let Some(kernel) = dims {
+            set_default(node, "kernel_shape", kernel);
+        }
+    }
+}
+
+fn set_default(node: &mut NodeProto, name: &str, ints: &[i64]) {
+    if types::attribute(node, name).is_none() {
+        node.attribute.push(AttributeProto {
+            name: Some(name.to_owned()),
+            r#type: Some(AttributeType::Ints.into()),
+            ints: ints.to_vec(),
+            ..AttributeProto::default()
+        });
+    }
 }
 
 /// Checks that every tensor has one producer, and every tensor that is read has any.

@@ -65,7 +65,7 @@ pub(super) fn fix_inputs(
         let name = input.name().to_owned();
         let given = shapes.given.get(&name).map(Vec::as_slice);
         let spec = fixed(input, given, &symbols).map_err(|e| e.at(format!("input {name:?}")))?;
-        let declared = dimensions(input).map(|dims| dims.iter().map(|d| fixed_size(d)).collect());
+        let declared = dimensions(input).map(|dims| dims.iter().map(fixed_size).collect());
         is_changed |= declared != Some(spec.shape.iter().copied().map(Some).collect::<Vec<_>>());
         *input = declare(input, &spec);
         inputs.push((name, spec));
@@ -108,10 +108,12 @@ fn fixed(
         }
         (None, Some(dims)) => resolved(dims, symbols).ok_or_else(|| {
             let message = format!("the file leaves dimensions open: {}", described(dims));
-            let sizes: Vec<_> =
-                dims.iter().map(|d| fixed_size(d).unwrap_or(1).to_string()).collect();
-            let hint =
-                format!("give them, in the form --shape {}={}", input.name(), sizes.join("x"));
+            let size = |(axis, dim): (usize, &Dimension)| {
+                fixed_size(dim).unwrap_or(if axis == 0 { 1 } else { 224 })
+            };
+            let example: Vec<usize> = dims.iter().enumerate().map(size).collect();
+            let (name, example) = (input.name(), text(&example));
+            let hint = format!("give them, for example --shape {name}={example}");
             Error::new(ErrorKind::Input, message).hint(hint)
         })?,
     };

@@ -125,7 +125,7 @@ impl LayeredModel {
             frontier = self.frontier(&is_before);
         }
         if frontier.len() < named.len() {
-            return Err(no_cut(&named, &first));
+            return Err(no_cut(&named, &first, &frontier));
         }
         if !is_before.contains(&true) {
             let message = "only inputs of the model are named: nothing is before the cut";
@@ -340,14 +340,18 @@ impl LayeredModel {
     }
 }
 
-/// Why some tensors are no cut. `frontier` is what crosses it if nothing but their ancestors is
-/// before it.
-fn no_cut(named: &BTreeSet<&str>, frontier: &[String]) -> Error {
+/// Why some tensors are no cut. `first` is what crosses if nothing but their ancestors is before
+/// it; `grown` if the readers of everything else that crosses are as well.
+fn no_cut(named: &BTreeSet<&str>, first: &[String], grown: &[String]) -> Error {
     let list = |names: Vec<&str>| names.join(", ");
-    let missing: Vec<&str> =
-        frontier.iter().map(String::as_str).filter(|name| !named.contains(name)).collect();
-    let extra: Vec<&str> = (named.iter().copied())
-        .filter(|name| !frontier.iter().any(|crossing| crossing == name))
+    let crosses = |frontier: &[String], name: &str| frontier.iter().any(|f| f == name);
+    let (kept, extra): (Vec<&str>, Vec<&str>) =
+        named.iter().copied().partition(|name| crosses(first, name));
+    let is_enough = kept.iter().all(|name| crosses(grown, name));
+    let missing: Vec<&str> = first
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !named.contains(name) && !is_enough)
         .collect();
     let named = list(named.iter().copied().collect());
     let (mut why, mut hint) = (Vec::new(), Vec::new());

@@ -109,12 +109,11 @@ pub(super) fn sorted(nodes: Vec<NodeProto>) -> Result<Vec<NodeProto>> {
 /// choice; what lies on or behind a circle is left out.
 pub(super) fn order(count: usize, predecessors: impl Fn(usize) -> BTreeSet<usize>) -> Vec<usize> {
     let mut successors = vec![Vec::new(); count];
-    let mut waiting = vec![0; count];
+    let mut waiting = Vec::with_capacity(count);
     for node in 0..count {
-        for before in predecessors(node) {
-            successors[before].push(node);
-            waiting[node] += 1;
-        }
+        let before = predecessors(node);
+        waiting.push(before.len());
+        before.into_iter().for_each(|earlier| successors[earlier].push(node));
     }
     let mut ready: BTreeSet<usize> = (0..count).filter(|&node| waiting[node] == 0).collect();
     let mut order = Vec::with_capacity(count);

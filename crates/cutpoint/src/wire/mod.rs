@@ -20,7 +20,6 @@ pub use tensors::{
     missing_docs,
     unreachable_pub,
     clippy::all,
-    clippy::allow_attributes_without_reason,
     reason = "generated from proto/open_inference.proto, which documents it"
 )]
 pub mod inference {
@@ -32,7 +31,6 @@ pub mod inference {
     missing_docs,
     unreachable_pub,
     clippy::all,
-    clippy::allow_attributes_without_reason,
     reason = "generated from proto/cutpoint.proto, which documents it"
 )]
 pub mod own {
@@ -44,7 +42,6 @@ pub mod own {
     missing_docs,
     unreachable_pub,
     clippy::all,
-    clippy::allow_attributes_without_reason,
     reason = "generated from proto/grpc_health.proto, which documents it"
 )]
 pub mod health {

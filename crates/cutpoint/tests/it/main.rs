@@ -1,7 +1,3 @@
 //! The crate from the outside.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
-
-mod engines;
-mod profile;
 mod server;

@@ -1,0 +1,8 @@
+//! Whole paths through the module: read, layers, segments, and the results of running them.
+
+mod cuts;
+mod layers;
+mod networks;
+mod random;
+mod reading;
+mod small;
