@@ -2,12 +2,16 @@
 //! them, plans with `cutpoint_plan`, and executes the plan.
 
 pub mod cli;
+pub mod device;
 pub mod engine;
 pub mod error;
+pub mod frames;
 pub mod link;
 pub mod onnx;
 pub mod profile;
+pub mod run;
 pub mod server;
 pub mod tensor;
+pub mod trace;
 pub mod wire;
 pub mod zoo;

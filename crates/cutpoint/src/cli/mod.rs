@@ -1,9 +1,14 @@
 //! The command line: one file for each subcommand, each with its `Args` and its `run`.
 
+mod connect_args;
+mod demo;
+mod device_args;
 mod engine;
 mod engine_args;
 mod inspect;
 mod output;
+mod profile;
+mod run;
 mod serve;
 mod source_args;
 mod split;
@@ -35,6 +40,12 @@ enum Command {
     Zoo(zoo::Args),
     /// Serve models, whole or cut, to devices and to any client of the Open Inference Protocol.
     Serve(serve::Args),
+    /// Measure models on both sides, and the link, and write workload.json.
+    Profile(profile::Args),
+    /// Measure, plan and execute: jobs of a model on this device and a server.
+    Run(run::Args),
+    /// Show it all on this machine: five policies, a server process, a held uplink, a held device.
+    Demo(demo::Args),
     /// List, install, remove or measure inference engines.
     Engine(engine::Args),
 }
@@ -52,6 +63,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Split(args) => split::run(args),
         Command::Zoo(args) => zoo::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Profile(args) => profile::run(args),
+        Command::Run(args) => self::run::run(args),
+        Command::Demo(args) => demo::run(args),
         Command::Engine(args) => engine::run(args),
     }
 }

@@ -5,6 +5,15 @@ use std::io::Write;
 use std::path::Path;
 use tempfile::NamedTempFile;
 
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
 /// Writes a file; `-` is standard output.
 pub(crate) fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     let failed = |e: std::io::Error| {

@@ -12,7 +12,7 @@ mod socket;
 mod stream;
 
 pub use measure::{LinkMeasurement, MeasureOptions};
-pub use stream::{Sent, StreamReceiver, StreamReply, StreamSender};
+pub use stream::{Sent, StreamReceiver, StreamReply, StreamSender, Waited};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::{ModelProfile, ProfileOptions};

@@ -48,6 +48,17 @@ pub enum StreamReply {
     },
 }
 
+/// What came of waiting for a reply.
+#[derive(Clone, Debug)]
+pub enum Waited {
+    /// A reply.
+    Reply(StreamReply),
+    /// No reply, yet.
+    Nothing,
+    /// The stream is at its end.
+    Ended,
+}
+
 /// What both ends and the task between them share.
 #[derive(Default)]
 struct State {
@@ -205,14 +216,13 @@ impl StreamReceiver {
     /// As [`StreamReceiver::recv`], but waits no longer than `patience`.
     ///
     /// # Errors
-    /// As [`StreamReceiver::recv`], and [`crate::error::ErrorKind::Network`] if nothing came; the
-    /// stream can still be used then.
-    pub fn recv_timeout(&mut self, patience: Duration) -> Result<Option<StreamReply>> {
+    /// As [`StreamReceiver::recv`].
+    pub fn recv_timeout(&mut self, patience: Duration) -> Result<Waited> {
         let replies = &mut self.replies;
         let next = async { tokio::time::timeout(patience, replies.recv()).await };
         match self.core.runtime().block_on(next) {
-            Ok(next) => self.reply(next),
-            Err(_) => Err(self.core.peer.network(format!("no reply within {patience:?}"))),
+            Ok(next) => self.reply(next).map(|reply| reply.map_or(Waited::Ended, Waited::Reply)),
+            Err(_) => Ok(Waited::Nothing),
         }
     }
 

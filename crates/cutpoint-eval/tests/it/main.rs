@@ -1,0 +1,3 @@
+//! Tests of the source tree itself, and of the evaluation.
+
+mod tidy;

@@ -1,0 +1,104 @@
+//! `cutpoint profile`: measures models on both sides, and the link, and writes workload.json.
+
+use super::connect_args::ConnectArgs;
+use super::device_args;
+use super::engine_args::EngineArgs;
+use super::output::write_whole;
+use super::source_args::{ModelArgs, parse_shape};
+use crate::device::SpeedFraction;
+use crate::profile::{ModelProfile, ProfileOptions};
+use crate::run::{Measurement, Runner};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The ONNX models; the workload has jobs of each, in this order.
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+
+    /// Where workload.json goes; `-` is standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+
+    /// How many jobs of each model the workload has.
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    jobs: usize,
+
+    /// The shape of an input, instead of the one in the file; it holds for every model that has
+    /// an input of this name. Repeatable.
+    #[arg(long = "shape", value_name = "NAME=1x3x224x224", value_parser = parse_shape)]
+    shapes: Vec<(String, Vec<usize>)>,
+
+    /// The device's speed as a fraction of this machine's.
+    #[arg(long, value_name = "FRACTION", default_value = "1", value_parser = device_args::parse_speed)]
+    device_fraction: SpeedFraction,
+
+    #[command(flatten)]
+    engine: EngineArgs,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let (engine, options) = args.engine.select()?;
+    let models = args
+        .models
+        .iter()
+        .map(|path| {
+            let model = ModelArgs { model: path.clone(), shapes: args.shapes.clone() };
+            device_args::load(&model, &*engine)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let jobs = vec![args.jobs; models.len()];
+    let client = args.connect.connect()?;
+    if client.is_none() {
+        log::warn!("no --server: server times and the link are unknown, nothing will be offloaded");
+    }
+    let speed = args.device_fraction;
+    let runner = Runner { engine, options, speed, models, client };
+    let measurement = runner.measure(&jobs, &ProfileOptions::default())?;
+    report(&runner, &measurement);
+    let text = serde_json::to_string_pretty(&measurement.workload_json)?;
+    write_whole(&args.output, format!("{text}\n").as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says on standard error what was measured, and what not to trust.
+pub(crate) fn report(runner: &Runner, measurement: &Measurement) {
+    for (m, model) in runner.models.iter().enumerate() {
+        one(&model.name, "device", &measurement.device[m]);
+        if let Some(server) = measurement.server.get(m) {
+            one(&model.name, "server", server);
+        }
+    }
+    if let Some(link) = &measurement.link {
+        log::info!(
+            "link: uplink {:.2} Mbit/s (spread {:.1} %), downlink {}, round trip {:.2} ms, {:.3} ms \
+             for each message",
+            link.uplink.mbit_per_s(),
+            link.spread * 100.0,
+            link.downlink
+                .map_or("not measured".to_owned(), |d| format!("{:.1} Mbit/s", d.mbit_per_s())),
+            link.round_trip.as_secs_f64() * 1e3,
+            link.message_overhead.as_secs_f64() * 1e3,
+        );
+    }
+}
+
+fn one(model: &str, side: &str, profile: &ModelProfile) {
+    log::info!(
+        "{model} on the {side}: {:.2} ms (spread {:.1} %) on {}, {} threads; its {} layers add up to {:.2} of \
+         that",
+        profile.whole.median_ms,
+        profile.whole.spread * 100.0,
+        profile.engine,
+        profile.threads,
+        profile.layers.len(),
+        profile.sum_over_whole,
+    );
+    for warning in &profile.warnings {
+        log::warn!("{model} on the {side}: {warning}");
+    }
+}

@@ -1,0 +1,230 @@
+//! `cutpoint run`: measures, plans, executes, and says what came of it.
+
+use super::connect_args::ConnectArgs;
+use super::device_args;
+use super::engine_args::EngineArgs;
+use super::output::write_whole;
+use super::source_args::ModelArgs;
+use crate::device::SpeedFraction;
+use crate::error::{Error, ErrorKind};
+use crate::frames::{
+    Frame, FrameOptions, ImageLayout, ImageOptions, json_line, parse_frames, write_npy,
+};
+use crate::profile::ProfileOptions;
+use crate::run::{Runner, Summary, parse_workload};
+use crate::tensor::Tensor;
+use crate::trace::chrome_trace;
+use cutpoint_plan::plan::{Granularity, Plan, Policy};
+use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::workload::{JobId, Workload};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+
+    /// One job each: JPEG or PNG files, .npy files, glob patterns, `name=FILE,name=FILE` for a
+    /// model with several inputs, or synthetic:COUNT for made frames.
+    #[arg(required = true)]
+    inputs: Vec<String>,
+
+    /// How to plan: local-only, server-only, partition-only, schedule-only, best-single, adjacent,
+    /// joint or exhaustive.
+    #[arg(long, default_value_t = Policy::Joint)]
+    policy: Policy,
+
+    /// When tensors may leave: layer (as they are made) or job (after the job's last device layer).
+    #[arg(long, default_value_t = Granularity::Layer)]
+    granularity: Granularity,
+
+    /// Plan from this workload.json instead of measuring; its jobs are replaced by the inputs.
+    #[arg(long, value_name = "FILE")]
+    workload: Option<PathBuf>,
+
+    /// Outputs go to this folder as .npy files; without it, to standard output as JSON lines.
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+
+    /// Where trace.json goes: planned and measured operations for a trace viewer.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+
+    /// Where plan.json goes.
+    #[arg(long, value_name = "FILE")]
+    plan_output: Option<PathBuf>,
+
+    /// Where the measured workload.json goes.
+    #[arg(long, value_name = "FILE")]
+    workload_output: Option<PathBuf>,
+
+    /// The closing summary on standard error: text or json.
+    #[arg(long, value_enum, default_value_t = super::output::Format::Text)]
+    format: super::output::Format,
+
+    /// A server that owes an answer and says nothing for so many seconds is given up.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    patience_s: f64,
+
+    /// The device's speed as a fraction of this machine's: its compute thread rests in proportion.
+    #[arg(long, value_name = "FRACTION", default_value = "1", value_parser = device_args::parse_speed)]
+    device_fraction: SpeedFraction,
+
+    /// Subtracted from each channel of a picture, after scaling to 0..1.
+    #[arg(long, value_name = "R,G,B", num_args = 3, value_delimiter = ',', default_values_t = [0.0, 0.0, 0.0])]
+    image_mean: Vec<f32>,
+
+    /// Each channel of a picture is divided by this.
+    #[arg(long, value_name = "R,G,B", num_args = 3, value_delimiter = ',', default_values_t = [1.0, 1.0, 1.0])]
+    image_std: Vec<f32>,
+
+    /// The order of a picture's axes, where the input's shape does not tell.
+    #[arg(long, value_enum)]
+    image_layout: Option<ImageLayout>,
+
+    #[command(flatten)]
+    engine: EngineArgs,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let frames = parse_frames(&args.inputs)?;
+    let patience = Duration::try_from_secs_f64(args.patience_s)
+        .map_err(|e| Error::new(ErrorKind::Usage, e.to_string()).at("--patience-s"))?;
+    let (engine, options) = args.engine.select()?;
+    let model = device_args::load(&args.model, &*engine)?;
+    let inputs = load_frames(&frames, &model, &frame_options(&args)?)?;
+    let client = args.connect.connect()?;
+    let speed = args.device_fraction;
+    let runner = Runner { engine, options, speed, models: vec![model], client };
+
+    let workload = match &args.workload {
+        Some(path) => given_workload(path, &runner, frames.len())?,
+        None => {
+            let measurement = runner.measure(&[frames.len()], &ProfileOptions::default())?;
+            super::profile::report(&runner, &measurement);
+            if let Some(path) = &args.workload_output {
+                let text = serde_json::to_string_pretty(&measurement.workload_json)?;
+                write_whole(path, format!("{text}\n").as_bytes())?;
+            }
+            measurement.workload
+        }
+    };
+    let plan_options = PlanOptions { granularity: args.granularity };
+    let best = plan(&workload, args.policy, &plan_options)?;
+    let others = [Policy::LocalOnly, Policy::ServerOnly].map(|policy| {
+        let is_possible = policy == Policy::LocalOnly || runner.client.is_some();
+        is_possible.then(|| plan(&workload, policy, &plan_options).ok()).flatten()
+    });
+    announce(&best);
+    if let Some(path) = &args.plan_output {
+        let mut text = Vec::new();
+        cutpoint_plan::format::write_plan(&workload, &best, &mut text)?;
+        write_whole(path, &text)?;
+    }
+
+    let mut prepared = runner.prepare(&workload, &best)?;
+    if let Some(folder) = &args.output {
+        std::fs::create_dir_all(folder)?;
+    }
+    let bar = progress_bar(frames.len());
+    let mut written = Ok(());
+    let execution =
+        runner.execute(&mut prepared, &workload, &inputs, patience, |job, outputs| {
+            bar.inc(1);
+            if written.is_ok() {
+                written = write_outputs(args.output.as_deref(), job, &outputs);
+            }
+        })?;
+    bar.finish_and_clear();
+    written?;
+
+    if let Some(path) = &args.trace {
+        let trace = chrome_trace(&workload, &best, Some(&execution));
+        write_whole(path, serde_json::to_string(&trace)?.as_bytes())?;
+    }
+    let [local_only, server_only] = others.map(|p: Option<Plan>| p.map(|p| p.makespan));
+    let summary = Summary::new(&best, &execution, local_only, server_only);
+    match args.format {
+        super::output::Format::Text => eprint!("{}", summary.render()),
+        super::output::Format::Json => eprintln!("{}", serde_json::to_string(&summary)?),
+    }
+    for (job, cause) in &execution.failures {
+        eprintln!("job {}: {cause}", job.0);
+    }
+    Ok(if execution.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn frame_options(args: &Args) -> anyhow::Result<FrameOptions> {
+    let three = |values: &[f32]| [values[0], values[1], values[2]];
+    let (mean, std) = (three(&args.image_mean), three(&args.image_std));
+    if mean.iter().chain(&std).any(|v| !v.is_finite()) || std.contains(&0.0) {
+        let message = "means must be finite, and deviations finite and not 0";
+        return Err(Error::new(ErrorKind::Usage, message).at("--image-mean, --image-std").into());
+    }
+    Ok(FrameOptions { image: ImageOptions { layout: args.image_layout, mean, std } })
+}
+
+fn load_frames(
+    frames: &[Frame],
+    model: &crate::run::RunModel,
+    options: &FrameOptions,
+) -> Result<Vec<crate::device::Tensors>, Error> {
+    frames.iter().map(|frame| frame.load(model.model.model(), options)).collect()
+}
+
+/// The workload in a file, with as many jobs as there are inputs.
+fn given_workload(path: &Path, runner: &Runner, count: usize) -> anyhow::Result<Workload> {
+    let place = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::new(ErrorKind::File, format!("cannot be read: {e}")).at(&place))?;
+    let mut json: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()).at(&place))?;
+    let name = &runner.models[0].name;
+    json["jobs"] = serde_json::json!([{ "model": name, "count": count }]);
+    let workload = parse_workload(&json.to_string(), &place)?;
+    runner.check_fits(&workload).map_err(|e| e.at(&place))?;
+    Ok(workload)
+}
+
+fn announce(plan: &Plan) {
+    let offloaded = plan.partitions.iter().filter(|p| !p.uploads.is_empty()).count();
+    if offloaded == 0 {
+        log::info!("plan: do not split; everything stays on the device ({})", plan.makespan);
+    } else {
+        let (makespan, bound) = (plan.makespan, plan.lower_bound);
+        let all = plan.partitions.len();
+        log::info!("plan: {makespan} for {all} jobs, {offloaded} offloaded; no plan beats {bound}");
+    }
+}
+
+pub(crate) fn progress_bar(count: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} jobs {elapsed}")
+        .expect("a valid template");
+    ProgressBar::new(count as u64).with_style(style)
+}
+
+fn write_outputs(
+    folder: Option<&Path>,
+    job: JobId,
+    outputs: &[(String, Tensor)],
+) -> Result<(), Error> {
+    let Some(folder) = folder else {
+        let line = json_line(job.0, outputs);
+        return writeln!(std::io::stdout(), "{line}").map_err(|e| {
+            Error::new(ErrorKind::File, format!("cannot be written: {e}")).at("standard output")
+        });
+    };
+    for (name, tensor) in outputs {
+        let safe: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        write_npy(&folder.join(format!("{:05}-{safe}.npy", job.0)), tensor)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! The compute thread: runs the program's steps in order, then whatever the server did not do.
+
+use super::execute::{Event, Shared};
+use super::prepare::Device;
+use super::program::{Program, Step};
+use crate::error::Result;
+use crate::tensor::Tensor;
+use cutpoint_plan::plan::{Operation, Work};
+use cutpoint_plan::workload::{JobId, LayerId};
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+/// The state of the compute thread.
+pub(super) struct Compute<'a> {
+    shared: &'a Shared<'a>,
+    program: &'a Program,
+    device: &'a mut Device,
+    /// For each job, the tensors that its layers have written and that are still needed.
+    stores: Vec<BTreeMap<String, Tensor>>,
+    failed: Vec<bool>,
+    events: Sender<Event>,
+}
+
+impl<'a> Compute<'a> {
+    pub(super) fn new(
+        shared: &'a Shared<'a>,
+        program: &'a Program,
+        device: &'a mut Device,
+        events: Sender<Event>,
+    ) -> Compute<'a> {
+        let count = program.jobs.len();
+        let (stores, failed) = (vec![BTreeMap::new(); count], vec![false; count]);
+        Compute { shared, program, device, stores, failed, events }
+    }
+
+    pub(super) fn run(mut self) {
+        for (j, job) in self.program.jobs.iter().enumerate() {
+            if !job.has_steps {
+                self.device_part_is_done(JobId::at(j));
+            }
+        }
+        for step in &self.program.steps {
+            if !self.failed[step.job.index()]
+                && let Err(error) = self.step(step)
+            {
+                self.fail(step.job, error);
+            }
+        }
+        while let Some(job) = self.shared.wait_for_fallback() {
+            if let Err(error) = self.finish(job) {
+                self.fail(job, error);
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Result<()> {
+        let job = step.job;
+        let last = *step.layers.last().expect("a step has a layer");
+        self.run_segments(job, &step.segments, last)?;
+        let model = self.shared.workload.model_of(job);
+        let store = &mut self.stores[job.index()];
+        for &tensor in &self.program.jobs[job.index()].frontier {
+            let layer = model.tensors[tensor.index()].producer;
+            let is_new = layer.is_some_and(|l| step.layers.contains(&l));
+            if is_new {
+                let value = store[&model.tensors[tensor.index()].name].clone();
+                self.shared.outbox.put(job, tensor, value);
+            }
+        }
+        for tensor in &step.drops {
+            store.remove(&model.tensors[tensor.index()].name);
+        }
+        if step.is_last {
+            self.device_part_is_done(job);
+        }
+        Ok(())
+    }
+
+    /// The server's part of a job, on the device.
+    fn finish(&mut self, job: JobId) -> Result<()> {
+        let segments = &self.program.jobs[job.index()].server_segments;
+        let model = self.program.jobs[job.index()].model.index();
+        let last = segments.last().map(|&s| &self.program.segments[model][s].layers);
+        let last = last.and_then(|layers| layers.last()).copied();
+        let before = self.outputs(job);
+        self.run_segments(job, segments, last.unwrap_or(LayerId(0)))?;
+        let mut outputs = self.outputs(job);
+        outputs.retain(|(name, _)| before.iter().all(|(n, _)| n != name));
+        self.stores[job.index()].clear();
+        let now = self.shared.at(Instant::now());
+        let _ = self.events.send(Event::Part(job, outputs, now));
+        self.shared.tell(|session| session.handle_finished_on_device(job));
+        Ok(())
+    }
+
+    fn run_segments(&mut self, job: JobId, segments: &[usize], last: LayerId) -> Result<()> {
+        let model = self.program.jobs[job.index()].model;
+        let start = Instant::now();
+        for &segment in segments {
+            let (store, inputs) = (&self.stores[job.index()], &self.shared.inputs[job.index()]);
+            let written = self
+                .device
+                .run(model, segment, |name| store.get(name).or_else(|| inputs.get(name)))?;
+            self.stores[job.index()].extend(written);
+        }
+        self.device.speed.rest_after(start);
+        let (start, end) = (self.shared.at(start), self.shared.at(Instant::now()));
+        let operation = Operation { job, work: Work::Layer(last), start, end };
+        let _ = self.events.send(Event::Operation(operation));
+        Ok(())
+    }
+
+    fn device_part_is_done(&mut self, job: JobId) {
+        let outputs = self.outputs(job);
+        if !self.program.jobs[job.index()].is_offloaded {
+            self.stores[job.index()].clear();
+        }
+        let now = self.shared.at(Instant::now());
+        let _ = self.events.send(Event::Part(job, outputs, now));
+        self.shared.tell(|session| session.handle_device_done(job));
+    }
+
+    /// The outputs of a job's model that the device has made so far.
+    fn outputs(&self, job: JobId) -> Vec<(String, Tensor)> {
+        let model = self.shared.workload.model_of(job);
+        let names = model.outputs.iter().map(|t| &model.tensors[t.index()].name);
+        let store = &self.stores[job.index()];
+        names.filter_map(|n| store.get(n).map(|value| (n.clone(), value.clone()))).collect()
+    }
+
+    fn fail(&mut self, job: JobId, error: crate::error::Error) {
+        log::error!("job {}: {error:?}", job.0);
+        self.failed[job.index()] = true;
+        self.stores[job.index()].clear();
+        self.shared.outbox.abandon(job);
+        let _ = self.events.send(Event::Failed(job, error));
+        self.shared.tell(|session| session.handle_failed(job));
+    }
+}

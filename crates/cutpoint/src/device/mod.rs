@@ -1,0 +1,16 @@
+//! The device's side of a run: it computes prefixes while the uplink carries the tensors of earlier
+//! jobs and the server computes their suffixes.
+
+mod compute;
+mod execute;
+mod outbox;
+mod prepare;
+mod program;
+mod session;
+mod throttle;
+
+pub use execute::{ExecuteOptions, OUTBOX_BYTES_MAX, Tensors, execute};
+pub use prepare::{Device, Prepared};
+pub use program::{JobProgram, Program, SegmentLayers, Send, Step};
+pub use session::{Fallback, Session};
+pub use throttle::SpeedFraction;

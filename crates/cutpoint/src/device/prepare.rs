@@ -1,0 +1,117 @@
+//! Everything that a run needs and that takes time: segments loaded on the device, suffixes on the
+//! server, both warm.
+
+use super::program::{Program, SegmentLayers};
+use super::throttle::SpeedFraction;
+use crate::engine::{Engine, EngineOptions, Session};
+use crate::error::Result;
+use crate::onnx::LayeredModel;
+use crate::tensor::Tensor;
+use cutpoint_plan::workload::ModelId;
+use std::sync::Arc;
+
+/// The device: its engine, its speed, and its models.
+pub struct Device {
+    /// What computes.
+    pub engine: Arc<dyn Engine>,
+    /// How it loads.
+    pub options: EngineOptions,
+    /// How fast it is, relative to this machine.
+    pub speed: SpeedFraction,
+    models: Vec<DeviceModel>,
+}
+
+struct DeviceModel {
+    model: Arc<LayeredModel>,
+    segments: Vec<Loaded>,
+}
+
+/// A segment; its session is there once it is needed.
+struct Loaded {
+    layers: Vec<usize>,
+    session: Option<LoadedSession>,
+}
+
+struct LoadedSession {
+    session: Box<dyn Session>,
+    inputs: Vec<String>,
+}
+
+/// A plan, ready to be executed.
+pub struct Prepared {
+    /// What to do.
+    pub program: Program,
+    /// With what.
+    pub device: Device,
+    /// For each job, the name of its suffix on the server; `None` if the server has no part in it.
+    pub server_models: Vec<Option<String>>,
+}
+
+impl Device {
+    /// A device with the segments of `program` loaded that the plan has it run.
+    ///
+    /// # Errors
+    /// If a segment cannot be made or loaded.
+    pub fn load(
+        engine: Arc<dyn Engine>,
+        options: EngineOptions,
+        speed: SpeedFraction,
+        models: &[Arc<LayeredModel>],
+        program: &Program,
+    ) -> Result<Device> {
+        let models = models
+            .iter()
+            .zip(&program.segments)
+            .map(|(model, segments)| DeviceModel {
+                model: model.clone(),
+                segments: segments
+                    .iter()
+                    .map(|s| Loaded { layers: indices(s), session: None })
+                    .collect(),
+            })
+            .collect();
+        let mut device = Device { engine, options, speed, models };
+        for (model, segments) in program.segments.iter().enumerate() {
+            for (number, _) in segments.iter().enumerate().filter(|(_, s)| s.is_planned) {
+                device.session(ModelId::at(model), number)?;
+            }
+        }
+        Ok(device)
+    }
+
+    /// Runs one segment of a model on the tensors that `find` finds; returns what it writes.
+    ///
+    /// # Errors
+    /// If the segment cannot be loaded or run.
+    pub fn run<'t>(
+        &mut self,
+        model: ModelId,
+        segment: usize,
+        find: impl Fn(&str) -> Option<&'t Tensor>,
+    ) -> Result<Vec<(String, Tensor)>> {
+        let loaded = self.session(model, segment)?;
+        let inputs: Vec<(&str, &Tensor)> = loaded
+            .inputs
+            .iter()
+            .filter_map(|name| find(name).map(|value| (name.as_str(), value)))
+            .collect();
+        loaded.session.run(&inputs)
+    }
+
+    fn session(&mut self, model: ModelId, segment: usize) -> Result<&mut LoadedSession> {
+        let DeviceModel { model, segments } = &mut self.models[model.index()];
+        let Loaded { layers, session } = &mut segments[segment];
+        if session.is_none() {
+            let part = model.segment(layers)?;
+            *session = Some(LoadedSession {
+                session: self.engine.load(&part.onnx, self.options)?,
+                inputs: part.inputs,
+            });
+        }
+        Ok(session.as_mut().expect("just loaded"))
+    }
+}
+
+fn indices(segment: &SegmentLayers) -> Vec<usize> {
+    segment.layers.iter().map(|l| l.index()).collect()
+}

@@ -1,0 +1,251 @@
+//! The whole path: measure models, link and server; plan; prepare; execute.
+
+mod baseline;
+mod summary;
+mod workload;
+
+pub use baseline::unsplit_outputs;
+pub use summary::{MachineUse, Summary};
+pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
+
+use crate::device::{Device, ExecuteOptions, Prepared, Program, SpeedFraction, Tensors, execute};
+use crate::engine::{Engine, EngineOptions};
+use crate::error::{Error, ErrorKind, Result};
+use crate::link::{Client, HeldModel, LinkMeasurement, MeasureOptions, Suffix};
+use crate::onnx::LayeredModel;
+use crate::profile::{ModelProfile, ProfileOptions, profile_model};
+use crate::tensor::Tensor;
+use crate::trace::Execution;
+use cutpoint_plan::check::check_plan;
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::workload::{JobId, Workload};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A model of a run.
+#[derive(Clone)]
+pub struct RunModel {
+    /// Its name in the workload and on the server.
+    pub name: String,
+    /// The model.
+    pub model: Arc<LayeredModel>,
+}
+
+/// A device, its models, and the server it is connected to, if any.
+pub struct Runner {
+    /// What computes on the device.
+    pub engine: Arc<dyn Engine>,
+    /// How it loads.
+    pub options: EngineOptions,
+    /// How fast the device is, relative to this machine.
+    pub speed: SpeedFraction,
+    /// The models.
+    pub models: Vec<RunModel>,
+    /// The server.
+    pub client: Option<Client>,
+}
+
+/// What was measured before planning.
+#[derive(Clone, Debug)]
+pub struct Measurement {
+    /// The planner's input, as a file.
+    pub workload_json: serde_json::Value,
+    /// The same, read.
+    pub workload: Workload,
+    /// The layers' times on the device, at this machine's own speed, by model.
+    pub device: Vec<ModelProfile>,
+    /// The layers' times on the server, by model.
+    pub server: Vec<ModelProfile>,
+    /// The link.
+    pub link: Option<LinkMeasurement>,
+}
+
+impl Runner {
+    /// Measures the models on both sides, and the link, for these numbers of jobs by model.
+    ///
+    /// # Errors
+    /// Those of the engine and of the connection.
+    pub fn measure(&self, jobs: &[usize], options: &ProfileOptions) -> Result<Measurement> {
+        let mut device = Vec::with_capacity(self.models.len());
+        for RunModel { model, .. } in &self.models {
+            let inputs = model.model().synthetic_inputs(0);
+            let inputs: Vec<_> =
+                inputs.iter().map(|(name, value)| (name.as_str(), value)).collect();
+            device.push(profile_model(&*self.engine, self.options, model, &inputs, options)?);
+        }
+        let (mut server, mut link, mut executors) = (Vec::new(), None, 1);
+        if let Some(client) = &self.client {
+            let hello = client.hello()?;
+            executors = hello.as_ref().map_or(1, |hello| hello.executors);
+            let held = hello.map(|hello| hello.models).unwrap_or_default();
+            for model in &self.models {
+                let name = offer(client, &held, model)?;
+                server.push(client.profile(&name, options)?);
+            }
+            link = Some(client.measure_link(MeasureOptions::default())?);
+        }
+        let measured: Vec<MeasuredModel<'_>> = (0..self.models.len())
+            .map(|m| MeasuredModel {
+                name: &self.models[m].name,
+                model: &self.models[m].model,
+                device: &device[m],
+                device_factor: 1.0 / self.speed.value(),
+                server: server.get(m),
+                jobs: jobs[m],
+            })
+            .collect();
+        let link_model = link.as_ref().map_or(NO_LINK, link_model);
+        let workload_json = workload_json(&measured, link_model, executors)?;
+        let workload = parse_workload(&workload_json.to_string(), "the measured workload")?;
+        Ok(Measurement { workload_json, workload, device, server, link })
+    }
+
+    /// Whether a workload speaks of the models at hand.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Workload`], naming the first model or layer that is not the same.
+    pub fn check_fits(&self, workload: &Workload) -> Result<()> {
+        let refuse = |message: String| Err(Error::new(ErrorKind::Workload, message));
+        if workload.models.len() != self.models.len() {
+            let (found, expected) = (workload.models.len(), self.models.len());
+            return refuse(format!("has {found} models, expected {expected}"));
+        }
+        for (described, RunModel { name, model }) in workload.models.iter().zip(&self.models) {
+            if described.name != *name {
+                return refuse(format!("has a model {:?}, expected {name:?}", described.name));
+            }
+            let layers = &model.layers().layers;
+            let differs = |(d, l): (&cutpoint_plan::workload::Layer, &crate::onnx::Layer)| {
+                d.name != l.name || d.writes.len() != l.writes.len()
+            };
+            if described.layers.len() != layers.len()
+                || described.layers.iter().zip(layers).any(differs)
+            {
+                return refuse(format!("the layers of {name:?} are not those of the ONNX file"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads what a plan needs on both sides.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Workload`] if the plan breaks a rule; those of the engine and the connection.
+    pub fn prepare(&self, workload: &Workload, plan: &Plan) -> Result<Prepared> {
+        if let Some(violation) = check_plan(workload, plan).first() {
+            let message = format!("the plan breaks a rule: {violation}");
+            return Err(Error::new(ErrorKind::Workload, message));
+        }
+        let program = Program::new(workload, plan);
+        let models: Vec<_> = self.models.iter().map(|m| m.model.clone()).collect();
+        let engine = self.engine.clone();
+        let device = Device::load(engine, self.options, self.speed, &models, &program)?;
+        let mut known: BTreeMap<(usize, &cutpoint_plan::cut::LayerSet), String> = BTreeMap::new();
+        let mut server_models = vec![None; workload.jobs.len()];
+        for (j, partition) in plan.partitions.iter().enumerate() {
+            if !program.jobs[j].is_offloaded {
+                continue;
+            }
+            let m = workload.jobs[j].index();
+            let key = (m, &partition.device_layers);
+            if !known.contains_key(&key) {
+                let name = self.load_suffix(m, workload, &partition.device_layers)?;
+                known.insert(key, name);
+            }
+            server_models[j] = Some(known[&key].clone());
+        }
+        Ok(Prepared { program, device, server_models })
+    }
+
+    /// Executes a prepared plan.
+    ///
+    /// # Errors
+    /// As [`execute`], and if the stream to the server cannot be opened.
+    pub fn execute(
+        &self,
+        prepared: &mut Prepared,
+        workload: &Workload,
+        inputs: &[Tensors],
+        patience: Duration,
+        on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
+    ) -> Result<Execution> {
+        let needs_server = prepared.server_models.iter().any(Option::is_some);
+        let connection = match &self.client {
+            Some(client) if needs_server => Some(client.open_stream()?),
+            _ => None,
+        };
+        let options = ExecuteOptions { patience, round_trip: workload.link.round_trip };
+        execute(prepared, workload, inputs, connection, options, on_outputs)
+    }
+
+    fn load_suffix(
+        &self,
+        model: usize,
+        workload: &Workload,
+        device_layers: &cutpoint_plan::cut::LayerSet,
+    ) -> Result<String> {
+        let RunModel { name, model: layered } = &self.models[model];
+        let shapes = layered.model().inputs();
+        let described = &workload.models[model];
+        let names =
+            device_layers.iter().map(|l| described.layers[l.index()].name.clone()).collect();
+        let client = self.client.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "the plan has a server's part, and no server")
+        })?;
+        let suffix = Suffix {
+            source_sha256: layered.model().sha256().to_owned(),
+            device_layers: names,
+            shapes: shapes.iter().map(|(n, s)| (n.clone(), s.shape.clone())).collect(),
+        };
+        let name = suffix_name(name, &suffix);
+        client.load_suffix(&name, &suffix)?;
+        Ok(name)
+    }
+}
+
+/// The name under which the server has a model; sends it where it does not.
+fn offer(client: &Client, held: &[HeldModel], model: &RunModel) -> Result<String> {
+    let sha256 = model.model.model().sha256();
+    if let Some(held) = held.iter().find(|held| held.sha256 == sha256) {
+        return Ok(held.name.clone());
+    }
+    log::info!("the server does not have {:?}; sending it", model.name);
+    client.push_model(&model.name, model.model.model().to_onnx()?.into())?;
+    Ok(model.name.clone())
+}
+
+/// A name for a suffix that says what it is: the same suffix gets the same name.
+fn suffix_name(model: &str, suffix: &Suffix) -> String {
+    let mut hash = Sha256::new();
+    hash.update(suffix.source_sha256.as_bytes());
+    for layer in &suffix.device_layers {
+        hash.update(layer.as_bytes());
+        hash.update([0]);
+    }
+    for (name, shape) in &suffix.shapes {
+        hash.update(format!("{name}={shape:?};").as_bytes());
+    }
+    let digest: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
+    let safe: String =
+        model.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    format!("{safe}__after_{}_{digest}", suffix.device_layers.len())
+}
+
+/// Without a server nothing leaves the device.
+const NO_LINK: LinkModel =
+    LinkModel { uplink_mbps: 0.0, downlink_mbps: None, rtt_ms: 0.0, message_overhead_ms: 0.0 };
+
+fn link_model(measured: &LinkMeasurement) -> LinkModel {
+    LinkModel {
+        uplink_mbps: measured.uplink.mbit_per_s(),
+        downlink_mbps: measured.downlink.map(|d| d.mbit_per_s()),
+        rtt_ms: milliseconds(measured.round_trip),
+        message_overhead_ms: milliseconds(measured.message_overhead),
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e9).round() / 1e6
+}

@@ -1,0 +1,118 @@
+//! What a run has shown, in a few lines: predicted and measured makespan, the bound, and how busy
+//! each machine was.
+
+use crate::trace::{Execution, utilisation};
+use cutpoint_plan::plan::{Machine, Plan};
+use cutpoint_plan::units::Time;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// How busy a machine was, as shares of the makespan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MachineUse {
+    /// Its name.
+    pub machine: &'static str,
+    /// In the plan.
+    pub planned: f64,
+    /// In the run.
+    pub measured: f64,
+}
+
+/// What a run has shown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// What made the plan.
+    pub policy: &'static str,
+    /// The unit of scheduling.
+    pub granularity: &'static str,
+    /// How many jobs.
+    pub jobs: usize,
+    /// How many of them have a part on the server.
+    pub offloaded: usize,
+    /// The plan's makespan.
+    pub predicted_ms: f64,
+    /// The run's makespan.
+    pub measured_ms: f64,
+    /// What no plan can beat, by the measured profile.
+    pub lower_bound_ms: f64,
+    /// `(makespan - bound) / bound` of the plan.
+    pub gap: f64,
+    /// What running everything on the device would take, by the measured profile.
+    pub local_only_ms: Option<f64>,
+    /// What running everything on the server would take.
+    pub server_only_ms: Option<f64>,
+    /// The machines.
+    pub machines: Vec<MachineUse>,
+    /// Jobs that the device finished in the server's stead.
+    pub fallbacks: usize,
+    /// Jobs that failed.
+    pub failures: usize,
+}
+
+impl Summary {
+    /// The summary of a run; the makespans of local-only and server-only where they exist.
+    pub fn new(
+        plan: &Plan,
+        execution: &Execution,
+        local_only: Option<Time>,
+        server_only: Option<Time>,
+    ) -> Summary {
+        let machines = Machine::ALL
+            .into_iter()
+            .filter(|&m| !plan.schedule.on(m).is_empty())
+            .map(|machine| MachineUse {
+                machine: machine.name(),
+                planned: utilisation(plan.schedule.on(machine), plan.makespan),
+                measured: execution.utilisation(machine),
+            })
+            .collect();
+        Summary {
+            policy: plan.policy.name(),
+            granularity: plan.granularity.name(),
+            jobs: plan.partitions.len(),
+            offloaded: plan.partitions.iter().filter(|p| !p.uploads.is_empty()).count(),
+            predicted_ms: plan.makespan.milliseconds(),
+            measured_ms: execution.makespan.milliseconds(),
+            lower_bound_ms: plan.lower_bound.milliseconds(),
+            gap: plan.gap(),
+            local_only_ms: local_only.map(Time::milliseconds),
+            server_only_ms: server_only.map(Time::milliseconds),
+            machines,
+            fallbacks: execution.fallbacks.len(),
+            failures: execution.failures.len(),
+        }
+    }
+
+    /// The summary as text for a person.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(text, "{name:<13} {value}");
+        };
+        line("policy", format!("{} ({} granularity)", self.policy, self.granularity));
+        line("jobs", format!("{}, {} with a part on the server", self.jobs, self.offloaded));
+        let error = (self.measured_ms / self.predicted_ms - 1.0) * 100.0;
+        line("predicted", format!("{:.1} ms", self.predicted_ms));
+        line("measured", format!("{:.1} ms ({error:+.1} % of predicted)", self.measured_ms));
+        let gap = self.gap * 100.0;
+        line("lower bound", format!("{:.1} ms (gap {gap:.2} %)", self.lower_bound_ms));
+        let others = [("local-only", self.local_only_ms), ("server-only", self.server_only_ms)];
+        for (name, makespan_ms) in others {
+            if let Some(makespan_ms) = makespan_ms {
+                line(name, format!("{makespan_ms:.1} ms would be predicted"));
+            }
+        }
+        for MachineUse { machine, planned, measured } in &self.machines {
+            let value =
+                format!("busy {:.0} % (planned {:.0} %)", measured * 100.0, planned * 100.0);
+            line(machine, value);
+        }
+        if self.fallbacks > 0 {
+            line("fell back", format!("{} jobs were finished on the device", self.fallbacks));
+        }
+        if self.failures > 0 {
+            line("failed", format!("{} jobs", self.failures));
+        }
+        text
+    }
+}

@@ -1,0 +1,120 @@
+//! A workload from measurements: what the planner is told about models, link and server.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::onnx::LayeredModel;
+use crate::profile::ModelProfile;
+use cutpoint_plan::workload::Workload;
+use serde_json::{Map, Value, json};
+
+/// A model and what its layers take on both sides.
+#[derive(Clone, Copy, Debug)]
+pub struct MeasuredModel<'a> {
+    /// Its name in the workload.
+    pub name: &'a str,
+    /// Its layers and tensors.
+    pub model: &'a LayeredModel,
+    /// Its layers' times on the device.
+    pub device: &'a ModelProfile,
+    /// What a time on this machine is multiplied by for a slower device.
+    pub device_factor: f64,
+    /// Its layers' times on the server; `None` counts as no time.
+    pub server: Option<&'a ModelProfile>,
+    /// How many jobs use it.
+    pub jobs: usize,
+}
+
+/// The link as the planner is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LinkModel {
+    /// From device to server, in millions of bits of payload per second.
+    pub uplink_mbps: f64,
+    /// From server to device.
+    pub downlink_mbps: Option<f64>,
+    /// There and back.
+    pub rtt_ms: f64,
+    /// What each tensor costs besides its bytes.
+    pub message_overhead_ms: f64,
+}
+
+/// `workload.json` of these models; jobs in the order of the models.
+///
+/// # Errors
+/// [`ErrorKind::Protocol`] if a profile does not have the model's layers.
+pub fn workload_json(
+    models: &[MeasuredModel<'_>],
+    link: LinkModel,
+    executors: u32,
+) -> Result<Value> {
+    let mut described = Map::new();
+    for model in models {
+        described.insert(model.name.to_owned(), model_json(model)?);
+    }
+    let mut link_json = json!({
+        "uplink_mbps": link.uplink_mbps,
+        "rtt_ms": link.rtt_ms,
+        "message_overhead_ms": link.message_overhead_ms,
+    });
+    if let Some(downlink) = link.downlink_mbps {
+        link_json["downlink_mbps"] = json!(downlink);
+    }
+    let jobs: Vec<Value> =
+        models.iter().map(|m| json!({ "model": m.name, "count": m.jobs })).collect();
+    Ok(json!({
+        "schema": "cutpoint.workload/1",
+        "link": link_json,
+        "server": { "executors": executors },
+        "models": described,
+        "jobs": jobs,
+    }))
+}
+
+fn model_json(measured: &MeasuredModel<'_>) -> Result<Value> {
+    let graph = measured.model.layers();
+    let device = times_ms(measured, measured.device)?;
+    let server = match measured.server {
+        Some(profile) => times_ms(measured, profile)?,
+        None => vec![0.0; device.len()],
+    };
+    let bytes = |name: &String| graph.tensors[name].bytes();
+    let layers: Vec<Value> = graph
+        .layers
+        .iter()
+        .zip(device.iter().zip(&server))
+        .map(|(layer, (device_ms, server_ms))| {
+            let writes: Map<String, Value> =
+                layer.writes.iter().map(|name| (name.clone(), json!(bytes(name)))).collect();
+            json!({
+                "name": layer.name,
+                "reads": layer.reads,
+                "writes": writes,
+                "device_ms": rounded(device_ms * measured.device_factor),
+                "server_ms": rounded(*server_ms),
+            })
+        })
+        .collect();
+    let inputs: Map<String, Value> =
+        graph.inputs.iter().map(|name| (name.clone(), json!(bytes(name)))).collect();
+    Ok(json!({ "inputs": inputs, "outputs": graph.outputs, "layers": layers }))
+}
+
+/// The median time of each layer, scaled so that they add up to the unprofiled whole model's.
+fn times_ms(measured: &MeasuredModel<'_>, profile: &ModelProfile) -> Result<Vec<f64>> {
+    profile.check(measured.model).map_err(|error| error.at(measured.name))?;
+    let sum: f64 = profile.layers.iter().map(|layer| layer.median_ms).sum();
+    let scale = if sum > 0.0 { profile.whole.median_ms / sum } else { 1.0 };
+    Ok(profile.layers.iter().map(|layer| layer.median_ms * scale).collect())
+}
+
+/// Milliseconds to a whole nanosecond, so that files stay short.
+fn rounded(milliseconds: f64) -> f64 {
+    (milliseconds * 1e6).round() / 1e6
+}
+
+/// The workload that a file describes.
+///
+/// # Errors
+/// [`ErrorKind::Workload`], naming the place in the file and the rule.
+pub fn parse_workload(json: &str, place: &str) -> Result<Workload> {
+    cutpoint_plan::format::read_workload(json.as_bytes())
+        .map_err(|error| Error::new(ErrorKind::Workload, error.to_string()).at(place))
+}

@@ -1,0 +1,159 @@
+//! What was planned and what really happened, side by side, as `trace.json` in the Chrome trace
+//! format: planned and measured as two processes, one row for each machine, arrows from device to
+//! uplink to server.
+
+use cutpoint_plan::plan::{Machine, Operation, Plan, Schedule, Work};
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::{JobId, Workload};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What really happened in a run.
+#[derive(Clone, Debug, Default)]
+pub struct Execution {
+    /// Measured operations. A device operation covers all the layers of its job that ran without
+    /// interruption up to and including the one it names.
+    pub schedule: Schedule,
+    /// When each job was complete; `None` if it failed.
+    pub completions: Vec<Option<Time>>,
+    /// When the last job was complete.
+    pub makespan: Time,
+    /// Jobs that the device finished in the server's stead, and why.
+    pub fallbacks: Vec<crate::device::Fallback>,
+    /// Jobs that failed, and why.
+    pub failures: Vec<(JobId, String)>,
+}
+
+impl Execution {
+    /// The share of the makespan in which a machine was busy.
+    pub fn utilisation(&self, machine: Machine) -> f64 {
+        utilisation(self.schedule.on(machine), self.makespan)
+    }
+}
+
+/// The share of `makespan` that the operations of one machine fill.
+pub fn utilisation(operations: &[Operation], makespan: Time) -> f64 {
+    let busy: Time = operations.iter().map(|o| o.end - o.start).sum();
+    busy.nanoseconds() as f64 / makespan.nanoseconds().max(1) as f64
+}
+
+/// The share of the time between its first start and its last end in which a machine was busy; 1
+/// for a machine that does nothing.
+pub fn busy_share_of_span(operations: &[Operation]) -> f64 {
+    let first = operations.iter().map(|o| o.start).min();
+    let last = operations.iter().map(|o| o.end).max();
+    match first.zip(last) {
+        Some((first, last)) if last > first => utilisation(operations, last - first),
+        _ => 1.0,
+    }
+}
+
+/// What an operation is called in charts and traces: the layer or tensor, or what the server does.
+pub fn label(workload: &Workload, operation: &Operation) -> String {
+    let model = workload.model_of(operation.job);
+    match operation.work {
+        Work::Layer(layer) => model.layers[layer.index()].name.clone(),
+        Work::Encode(tensor) => format!("encode {}", model.tensors[tensor.index()].name),
+        Work::Transfer(tensor) => model.tensors[tensor.index()].name.clone(),
+        Work::Suffix => "suffix".to_owned(),
+        Work::Download => "outputs".to_owned(),
+    }
+}
+
+/// The Chrome trace of a plan and, if there is one, of its execution.
+pub fn chrome_trace(workload: &Workload, plan: &Plan, execution: Option<&Execution>) -> Value {
+    let mut events = Vec::new();
+    process(&mut events, workload, 1, "planned", &plan.schedule);
+    if let Some(execution) = execution {
+        process(&mut events, workload, 2, "measured", &execution.schedule);
+    }
+    let mut other = json!({
+        "policy": plan.policy.name(),
+        "granularity": plan.granularity.name(),
+        "planned_makespan_ms": plan.makespan.milliseconds(),
+        "lower_bound_ms": plan.lower_bound.milliseconds(),
+    });
+    if let Some(execution) = execution {
+        other["measured_makespan_ms"] = json!(execution.makespan.milliseconds());
+        other["fallbacks"] = execution
+            .fallbacks
+            .iter()
+            .map(|f| json!({ "job": f.job.0, "cause": f.cause }))
+            .collect();
+        other["failures"] = execution
+            .failures
+            .iter()
+            .map(|(job, cause)| json!({ "job": job.0, "cause": cause }))
+            .collect();
+    }
+    json!({ "displayTimeUnit": "ms", "traceEvents": events, "otherData": other })
+}
+
+/// Adds one process: its name, a named row for each machine, its operations and their arrows.
+fn process(
+    events: &mut Vec<Value>,
+    workload: &Workload,
+    pid: u32,
+    name: &str,
+    schedule: &Schedule,
+) {
+    events.push(json!({
+        "name": "process_name", "ph": "M", "pid": pid, "tid": 0, "args": { "name": name }
+    }));
+    for (tid, machine) in Machine::ALL.into_iter().enumerate() {
+        let named = json!({
+            "name": "thread_name", "ph": "M", "pid": pid, "tid": tid,
+            "args": { "name": machine.name() }
+        });
+        let sorted = json!({
+            "name": "thread_sort_index", "ph": "M", "pid": pid, "tid": tid,
+            "args": { "sort_index": tid }
+        });
+        events.extend([named, sorted]);
+        for operation in schedule.on(machine) {
+            events.push(json!({
+                "name": format!("job {} {}", operation.job.0, label(workload, operation)),
+                "cat": machine.name(),
+                "ph": "X",
+                "ts": microseconds(operation.start),
+                "dur": microseconds(operation.end - operation.start),
+                "pid": pid,
+                "tid": tid,
+                "args": { "job": operation.job.0, "model": workload.model_of(operation.job).name },
+            }));
+        }
+    }
+    arrows(events, pid, schedule);
+}
+
+/// Arrows along each job: from the end of its last operation on one machine to the start of its
+/// first one on the next.
+fn arrows(events: &mut Vec<Value>, pid: u32, schedule: &Schedule) {
+    let rows: Vec<_> = Machine::ALL.iter().enumerate().collect();
+    for pair in rows.windows(2) {
+        let ((from_tid, &from), (to_tid, &to)) = (pair[0], pair[1]);
+        let mut by_job: BTreeMap<JobId, Vec<&Operation>> = BTreeMap::new();
+        for operation in schedule.on(from) {
+            by_job.entry(operation.job).or_default().push(operation);
+        }
+        for (number, start) in schedule.on(to).iter().enumerate() {
+            let before = by_job.get(&start.job).into_iter().flatten();
+            let Some(before) = before.filter(|o| o.end <= start.start).max_by_key(|o| o.end) else {
+                continue;
+            };
+            let id = format!("{pid}-{to_tid}-{number}");
+            events.push(json!({
+                "name": "job", "cat": "flow", "ph": "s", "id": id, "pid": pid, "tid": from_tid,
+                "ts": microseconds(before.end),
+            }));
+            events.push(json!({
+                "name": "job", "cat": "flow", "ph": "f", "bp": "e", "id": id, "pid": pid,
+                "tid": to_tid, "ts": microseconds(start.start),
+            }));
+        }
+    }
+}
+
+fn microseconds(time: Time) -> f64 {
+    time.nanoseconds() as f64 / 1e3
+}

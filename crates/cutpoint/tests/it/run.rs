@@ -1,0 +1,258 @@
+//! The program from end to end: real processes, real sockets, small models.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+/// The program, on the embedded engine unless the arguments say otherwise.
+fn cutpoint(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutpoint"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    cutpoint(arguments).output().expect("the program starts")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A served model, ended with this value.
+struct Served {
+    child: Child,
+    address: String,
+}
+
+impl Served {
+    fn start(model: &Path) -> Served {
+        let arguments = ["serve", path(model), "--listen", "127.0.0.1:0", "--engine", "rten"];
+        let mut child = cutpoint(&arguments)
+            .args(["--threads", "1"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("an address");
+        Served { child, address: line.trim().to_owned() }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// A zoo model in a folder.
+fn squeezenet(folder: &Path) -> std::path::PathBuf {
+    let file = folder.join("squeezenet.onnx");
+    let made = run(&["zoo", "squeezenet", "-o", path(&file)]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    file
+}
+
+/// The outputs of all jobs by number, from JSON lines.
+fn outputs(output: &Output) -> Vec<Vec<f64>> {
+    let text = String::from_utf8(output.stdout.clone()).expect("UTF-8");
+    let mut jobs: Vec<(u64, Vec<f64>)> = text
+        .lines()
+        .map(|line| {
+            let value: Value = serde_json::from_str(line).expect("a JSON line");
+            let tensors = value["outputs"].as_object().expect("outputs");
+            let data = tensors.values().flat_map(|t| t["data"].as_array().expect("data"));
+            let values = data.map(|v| v.as_f64().expect("a number")).collect();
+            (value["job"].as_u64().expect("a job"), values)
+        })
+        .collect();
+    jobs.sort_by_key(|(job, _)| *job);
+    assert!(jobs.iter().enumerate().all(|(i, (job, _))| i as u64 == *job), "each job once");
+    jobs.into_iter().map(|(_, values)| values).collect()
+}
+
+/// The largest difference, relative to the largest value.
+fn difference(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let (a, b): (Vec<f64>, Vec<f64>) = (a.concat(), b.concat());
+    assert_eq!(a.len(), b.len());
+    let scale = b.iter().fold(1e-30f64, |m, v| m.max(v.abs()));
+    a.iter().zip(&b).fold(0.0f64, |m, (x, y)| m.max((x - y).abs())) / scale
+}
+
+#[test]
+fn every_policy_gives_the_outputs_of_the_unsplit_model_and_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = squeezenet(folder.path());
+    let alone = run(&["run", path(&model), "synthetic:4", "--engine", "rten", "--threads", "1"]);
+    assert!(alone.status.success(), "{}", stderr(&alone));
+    let expected = outputs(&alone);
+    assert_eq!(expected.len(), 4);
+
+    let server = Served::start(&model);
+    let workload = folder.path().join("workload.json");
+    let measured = run(&[
+        "profile",
+        path(&model),
+        "--engine",
+        "rten",
+        "--threads",
+        "1",
+        "--server",
+        &server.address,
+        "--uplink-limit-mbps",
+        "50",
+        "--device-fraction",
+        "0.5",
+        "-o",
+        path(&workload),
+    ]);
+    assert!(measured.status.success(), "{}", stderr(&measured));
+    for (policy, granularity) in [
+        ("local-only", "layer"),
+        ("server-only", "layer"),
+        ("partition-only", "layer"),
+        ("schedule-only", "job"),
+        ("joint", "layer"),
+        ("joint", "job"),
+    ] {
+        let trace = folder.path().join("trace.json");
+        let ran = run(&[
+            "run",
+            path(&model),
+            "synthetic:4",
+            "--engine",
+            "rten",
+            "--threads",
+            "1",
+            "--server",
+            &server.address,
+            "--workload",
+            path(&workload),
+            "--policy",
+            policy,
+            "--granularity",
+            granularity,
+            "--trace",
+            path(&trace),
+            "--uplink-limit-mbps",
+            "50",
+        ]);
+        assert!(ran.status.success(), "{policy}: {}", stderr(&ran));
+        let found = difference(&outputs(&ran), &expected);
+        assert!(found <= 1e-5, "{policy} at {granularity} granularity differs by {found}");
+        check_trace(&trace);
+    }
+}
+
+/// Planned and measured operations are there, and none overlap on the device or the uplink.
+fn check_trace(path: &Path) {
+    let text = std::fs::read_to_string(path).expect("a trace");
+    let trace: Value = serde_json::from_str(&text).expect("JSON");
+    let events = trace["traceEvents"].as_array().expect("events");
+    for pid in [1, 2] {
+        for tid in [0, 1] {
+            let mut spans: Vec<(f64, f64)> = events
+                .iter()
+                .filter(|e| e["ph"] == "X" && e["pid"] == pid && e["tid"] == tid)
+                .map(|e| {
+                    let (start, length) = (e["ts"].as_f64(), e["dur"].as_f64());
+                    (start.expect("ts"), start.expect("ts") + length.expect("dur"))
+                })
+                .collect();
+            spans.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let overlap = spans.windows(2).find(|pair| pair[1].0 < pair[0].1 - 0.01);
+            assert_eq!(overlap, None, "process {pid}, row {tid}");
+        }
+        let has_device = events.iter().any(|e| e["pid"] == pid && e["ph"] == "X");
+        assert!(has_device, "process {pid} is empty");
+    }
+}
+
+#[test]
+fn jobs_end_with_the_right_outputs_when_the_server_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = squeezenet(folder.path());
+    let alone = run(&["run", path(&model), "synthetic:6", "--engine", "rten", "--threads", "1"]);
+    let expected = outputs(&alone);
+    let server = Served::start(&model);
+    // A slow uplink, so that the run is still going when the server dies.
+    let device = cutpoint(&[
+        "run",
+        path(&model),
+        "synthetic:6",
+        "--engine",
+        "rten",
+        "--threads",
+        "1",
+        "--server",
+        &server.address,
+        "--policy",
+        "server-only",
+        "--uplink-limit-mbps",
+        "8",
+    ])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("the program starts");
+    let mut stdout = BufReader::new(device.stdout.expect("piped"));
+    let mut first = String::new();
+    stdout.read_line(&mut first).expect("the first job's outputs");
+    drop(server);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut stdout, &mut rest).expect("the other outputs");
+    let mut said = String::new();
+    let mut log = device.stderr.expect("piped");
+    std::io::Read::read_to_string(&mut log, &mut said).expect("the summary");
+    let output = Output {
+        status: std::process::ExitStatus::default(),
+        stdout: format!("{first}{rest}").into_bytes(),
+        stderr: said.into_bytes(),
+    };
+    let found = difference(&outputs(&output), &expected);
+    assert!(found <= 1e-5, "differs by {found}");
+    assert!(stderr(&output).contains("finished on the device"), "{}", stderr(&output));
+}
+
+#[test]
+fn bad_input_gives_one_clear_error_and_exit_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = squeezenet(folder.path());
+    let not_onnx = folder.path().join("not.onnx");
+    std::fs::write(&not_onnx, b"hello").unwrap();
+    let truncated = folder.path().join("truncated.onnx");
+    let whole = std::fs::read(&model).unwrap();
+    std::fs::write(&truncated, &whole[..whole.len() / 2]).unwrap();
+    let missing = folder.path().join("missing.onnx");
+    let array = folder.path().join("wrong.npy");
+    let shaped = cutpoint::tensor::Tensor::from_f32(vec![2], &[0.0, 1.0]).unwrap();
+    cutpoint::frames::write_npy(&array, &shaped).unwrap();
+    let nobody = "127.0.0.1:1";
+    let cases: [(&[&str], &str); 6] = [
+        (&["run", path(&not_onnx), "synthetic:1"], "not.onnx"),
+        (&["run", path(&truncated), "synthetic:1"], "truncated.onnx"),
+        (&["run", path(&missing), "synthetic:1"], "missing.onnx"),
+        (&["run", path(&model), path(&array)], "wrong.npy"),
+        (&["run", path(&model), "nothing-*.jpg"], "nothing-*.jpg"),
+        (&["run", path(&model), "synthetic:1", "--server", nobody], nobody),
+    ];
+    for (arguments, place) in cases {
+        let output = cutpoint(arguments).args(["--engine", "rten"]).output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("error:") && said.contains(place), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+        assert!(output.stdout.is_empty());
+    }
+    let misuse = run(&["run", path(&model), "synthetic:1", "--policy", "magic"]);
+    assert_eq!(misuse.status.code(), Some(2));
+}
