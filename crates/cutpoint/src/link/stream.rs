@@ -59,6 +59,16 @@ pub enum Waited {
     Ended,
 }
 
+impl Waited {
+    /// The reply, if there is one.
+    pub fn reply(self) -> Option<StreamReply> {
+        match self {
+            Waited::Reply(reply) => Some(reply),
+            Waited::Nothing | Waited::Ended => None,
+        }
+    }
+}
+
 /// What both ends and the task between them share.
 #[derive(Default)]
 struct State {

@@ -7,7 +7,7 @@ use cutpoint_plan::units::Bandwidth;
 use std::collections::BTreeMap;
 
 fn receive(receiver: &mut cutpoint::link::StreamReceiver) -> (String, Vec<(String, Tensor)>) {
-    match receiver.recv_timeout(PATIENCE).unwrap() {
+    match receiver.recv_timeout(PATIENCE).unwrap().reply() {
         Some(StreamReply::Done(reply)) => (reply.id, reply.outputs),
         other => panic!("no reply: {other:?}"),
     }
@@ -169,7 +169,7 @@ fn a_shaped_uplink_carries_everything_and_no_faster_than_it_may() {
     let sent = sender.send(&request).unwrap();
     // 250,000 B at 20 Mbit/s take 100 ms; the link may catch up 5 ms, and aims 0.5 ms early.
     assert!(sent.end - sent.start >= Duration::from_millis(94), "{sent:?}");
-    let reply = receiver.recv_timeout(PATIENCE).unwrap();
+    let reply = receiver.recv_timeout(PATIENCE).unwrap().reply();
     assert!(matches!(reply, Some(StreamReply::Failed { ref id, .. }) if id == "7"), "{reply:?}");
     let measured =
         client.measure_link(MeasureOptions { budget: Duration::from_millis(500) }).unwrap();
