@@ -11,7 +11,7 @@ pub mod install;
 pub mod onnxruntime;
 pub mod rten;
 pub mod select;
-mod timing;
+pub(crate) mod timing;
 
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -46,8 +46,8 @@ pub trait Engine: Send + Sync {
         self.load(onnx, options)
     }
 
-    /// Runs a model with the engine's own clock on every node, and returns the nodes that it ran,
-    /// in the order in which they ran; `None` if the engine has no such clock in this program.
+    /// Runs a model with the engine's own clock on every node, and as often without, in turns;
+    /// `None` if the engine has no such clock in this program.
     ///
     /// Nodes in the bodies of control-flow operators are left out if their names start with
     /// [`BODY_PREFIX`]: their time is part of the operator's.
@@ -60,7 +60,7 @@ pub trait Engine: Send + Sync {
         options: EngineOptions,
         inputs: &[(&str, &Tensor)],
         runs: ProfileRuns,
-    ) -> Result<Option<Vec<NodeTimes>>>;
+    ) -> Result<Option<Profiled>>;
 }
 
 /// How often a model is run to time its nodes.
@@ -70,6 +70,18 @@ pub struct ProfileRuns {
     pub warm_up: usize,
     /// Runs that count.
     pub repeats: usize,
+}
+
+/// What an engine measured on itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profiled {
+    /// The nodes in the order in which they ran.
+    pub nodes: Vec<NodeTimes>,
+    /// What each run without the clock took.
+    pub whole: Vec<Duration>,
+    /// The share of the time in which the engine's threads were ready to run and waited for a
+    /// processor; `None` where the operating system does not say.
+    pub waiting: Option<f64>,
 }
 
 /// What one node took in each run that counts, by the engine's own clock.

@@ -16,7 +16,8 @@ mod library;
 mod trace;
 
 use super::declared::Declared;
-use super::{Engine, EngineOptions, NodeTimes, ProfileRuns, Session};
+use super::timing::WaitClock;
+use super::{Engine, EngineOptions, ProfileRuns, Profiled, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 use ort::environment::Environment;
@@ -24,6 +25,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 pub use library::{VERSION_MIN, Version};
 
@@ -135,7 +137,7 @@ impl Engine for OnnxRuntime {
         options: EngineOptions,
         inputs: &[(&str, &Tensor)],
         runs: ProfileRuns,
-    ) -> Result<Option<Vec<NodeTimes>>> {
+    ) -> Result<Option<Profiled>> {
         let folder = tempfile::tempdir().map_err(|e| {
             Error::new(ErrorKind::File, "no temporary folder for the profile").because(e)
         })?;
@@ -143,13 +145,21 @@ impl Engine for OnnxRuntime {
             let builder = builder.with_profiling(folder.path().join("profile"))?;
             Ok(builder)
         });
-        let mut session = RuntimeSession::new(builder, onnx)?;
+        let mut clocked = RuntimeSession::new(builder, onnx)?;
+        let mut plain = RuntimeSession::new(self.builder(options), onnx)?;
+        let mut whole = Vec::with_capacity(runs.warm_up + runs.repeats);
+        let clock = WaitClock::start();
         for _ in 0..runs.warm_up + runs.repeats {
-            session.run(inputs)?;
+            let start = Instant::now();
+            plain.run(inputs)?;
+            whole.push(start.elapsed());
+            clocked.run(inputs)?;
         }
-        let written = session.session.end_profiling();
+        let waiting = clock.share(options.threads);
+        let written = clocked.session.end_profiling();
         let written = written.map_err(|e| failed("cannot write its profile", &e))?;
-        trace::read(Path::new(&written), runs).map(Some)
+        let nodes = trace::read(Path::new(&written), runs)?;
+        Ok(Some(Profiled { nodes, whole: whole.split_off(runs.warm_up), waiting }))
     }
 }
 

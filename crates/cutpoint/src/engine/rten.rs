@@ -9,7 +9,7 @@ mod child;
 mod convert;
 
 use super::declared::{Declared, Operator};
-use super::{Engine, EngineOptions, NodeTimes, ProfileRuns, Session};
+use super::{Engine, EngineOptions, ProfileRuns, Profiled, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, ValueOrView};
@@ -109,7 +109,7 @@ impl Engine for Rten {
         options: EngineOptions,
         inputs: &[(&str, &Tensor)],
         runs: ProfileRuns,
-    ) -> Result<Option<Vec<NodeTimes>>> {
+    ) -> Result<Option<Profiled>> {
         let profile = |program| child::profile(program, onnx, options, inputs, runs);
         self.profiler.as_deref().map(profile).transpose()
     }

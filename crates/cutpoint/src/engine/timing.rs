@@ -1,8 +1,10 @@
-//! Gathers the times of nodes, run by run, whatever engine they come from.
+//! Gathers the times of nodes, run by run, whatever engine they come from, and tells how long this
+//! process waited for a processor.
 
 use super::{BODY_PREFIX, NodeTimes};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
 /// One node in one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,4 +42,34 @@ pub(super) fn by_node(runs: Vec<Vec<NodeTime>>) -> Vec<NodeTimes> {
         }
     }
     nodes
+}
+
+/// Measures which share of a stretch of time this process waited for a processor.
+pub(crate) struct WaitClock {
+    start: Instant,
+    waited: Option<Duration>,
+}
+
+impl WaitClock {
+    pub(crate) fn start() -> WaitClock {
+        WaitClock { start: Instant::now(), waited: waited() }
+    }
+
+    /// The share since the start, for a process that keeps `threads` threads busy.
+    pub(crate) fn share(&self, threads: NonZeroUsize) -> Option<f64> {
+        let waited = waited()?.saturating_sub(self.waited?);
+        let available = self.start.elapsed().as_secs_f64() * threads.get() as f64;
+        (available > 0.0).then(|| (waited.as_secs_f64() / available).min(1.0))
+    }
+}
+
+/// How long the threads of this process were ready to run and not running; Linux alone tells.
+fn waited() -> Option<Duration> {
+    let threads = std::fs::read_dir("/proc/self/task").ok()?;
+    let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        stat.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+    };
+    // A thread may end between being listed and being read.
+    Some(threads.filter_map(of_thread).sum())
 }

@@ -2,8 +2,8 @@
 //!
 //! The engine's own clock times every node in runs of the whole model, and the nodes' times are
 //! added up by layer; where an engine has no such clock, every layer is run as a segment of its
-//! own. Before and after that the whole model is run without a clock: what it takes then is the
-//! truth that the layers must add up to.
+//! own. In turns with that the whole model is run without a clock: what it takes then is the truth
+//! that the layers must add up to.
 //!
 //! # As JSON
 //! [`ModelProfile`] is serialised with the schema `cutpoint.profile/1`:
@@ -12,8 +12,8 @@
 //! { "schema": "cutpoint.profile/1", "sha256": "e3b0...", "engine": "rten 0.27.0", "threads": 1,
 //!   "method": "clock",
 //!   "layers": [ { "name": "conv1", "median_ms": 1.25, "spread": 0.012 } ],
-//!   "whole": { "median_ms": 37.6, "min_ms": 37.1, "spread": 0.008, "runs": 40 },
-//!   "sum_over_whole": 0.98, "is_scaled": true, "is_noisy": false, "warnings": [] }
+//!   "whole": { "median_ms": 37.6, "min_ms": 37.1, "spread": 0.008, "runs": 20 },
+//!   "waiting": 0.01, "sum_over_whole": 0.98, "is_scaled": true, "is_noisy": false, "warnings": [] }
 //! ```
 //!
 //! `layers` are in the order of the model's [`LayerGraph`]. A spread is the median absolute
@@ -34,9 +34,10 @@ use std::time::{Duration, Instant};
 /// The name of the JSON form of [`ModelProfile`].
 pub const SCHEMA: &str = "cutpoint.profile/1";
 
-/// A measurement whose spread is larger is called noisy, and so is one during which the whole
-/// model's median changed by more.
-pub const NOISE_SPREAD_MAX: f64 = 0.10;
+/// A measurement is called noisy if its spread is larger than this, if the whole model's median
+/// changed by more between its first and its second half, or if the engine's threads waited for a
+/// processor for a larger share of the time.
+pub const NOISE_MAX: f64 = 0.10;
 
 /// Layer times are scaled to add up to the whole model's time if they do so within this already.
 pub const SUM_TOLERANCE: f64 = 0.10;
@@ -49,7 +50,7 @@ const REPEATS_MIN: usize = 3;
 pub struct ProfileOptions {
     /// Runs that come first and do not count.
     pub warm_up: usize,
-    /// Runs with a clock on the nodes; the whole model is run as often before, and after.
+    /// Runs with a clock on the nodes; the whole model is run as often without.
     pub repeats: usize,
     /// The time that all runs may take together; a slow model is run less often, but three times.
     pub budget: Duration,
@@ -80,6 +81,9 @@ pub struct ModelProfile {
     pub layers: Vec<LayerTime>,
     /// The whole model, without a clock on its nodes.
     pub whole: WholeTime,
+    /// The share of the time in which the engine's threads were ready to run and waited for a
+    /// processor; none where the operating system does not say.
+    pub waiting: Option<f64>,
     /// The sum of the layers' medians as measured, divided by the whole model's median.
     pub sum_over_whole: f64,
     /// Whether `layers` were scaled, after measuring, to add up to the whole model's median.
@@ -126,16 +130,20 @@ pub struct WholeTime {
     pub runs: usize,
 }
 
-/// The times of layers as measured: by layer, then by repeat, in milliseconds.
+/// What was measured, in milliseconds.
 struct Measured {
     method: Method,
+    /// By layer, then by repeat.
     layers: Vec<Vec<f64>>,
+    /// By repeat, without a clock.
+    whole: Vec<f64>,
+    waiting: Option<f64>,
 }
 
 /// Measures every layer of a model, and the whole.
 ///
-/// Takes about three times `repeats` runs of the model, held under `budget`, and the memory of the
-/// model twice.
+/// Takes about twice `repeats` runs of the model, held under `budget`, and up to twice the memory of
+/// the model.
 ///
 /// # Errors
 /// [`ErrorKind::Engine`] if the engine cannot run the model or the layers in what it ran;
@@ -148,26 +156,22 @@ pub fn profile_model(
     how: &ProfileOptions,
 ) -> Result<ModelProfile> {
     let onnx = model.whole()?.onnx;
-    let mut session = engine.load(&onnx, options)?;
-    let start = Instant::now();
-    for _ in 0..how.warm_up.max(1) {
-        session.run(inputs)?;
-    }
-    let estimate = start.elapsed().as_secs_f64() / how.warm_up.max(1) as f64;
-    let affordable = (how.budget.as_secs_f64() / (3.0 * estimate.max(1e-6))) as usize;
-    let repeats = how.repeats.min(affordable).max(REPEATS_MIN);
-    let before = time_whole(session.as_mut(), inputs, repeats)?;
-    let runs = ProfileRuns { warm_up: how.warm_up.max(1), repeats };
+    let warm_up = how.warm_up.max(1);
+    let estimate = estimate(engine.load(&onnx, options)?.as_mut(), inputs, warm_up)?;
+    let affordable = how.budget.as_secs_f64() / (2.0 * estimate.as_secs_f64().max(1e-6));
+    let repeats = how.repeats.min(affordable as usize).max(REPEATS_MIN);
+    let runs = ProfileRuns { warm_up, repeats };
     let named = attribute::name_nodes(&onnx)?;
     let measured = match engine.profile(&named, options, inputs, runs)? {
-        Some(nodes) => Measured {
+        Some(profiled) => Measured {
             method: Method::Clock,
-            layers: attribute::by_layer(&nodes, model.layers(), repeats)?,
+            layers: attribute::by_layer(&profiled.nodes, model.layers(), repeats)?,
+            whole: profiled.whole.iter().map(|time| time.as_secs_f64() * 1e3).collect(),
+            waiting: profiled.waiting,
         },
         None => segments::measure(engine, options, model, inputs, runs)?,
     };
-    let after = time_whole(session.as_mut(), inputs, repeats)?;
-    let mut profile = summarize(model.layers(), &measured, &before, &after);
+    let mut profile = summarize(model.layers(), &measured);
     profile.sha256 = model.model().sha256().to_owned();
     profile.engine = engine.name();
     profile.threads = options.threads.get();
@@ -180,32 +184,28 @@ pub fn profile_model(
     Ok(profile)
 }
 
-fn time_whole(
+/// What one run takes, the fastest of a few.
+fn estimate(
     session: &mut dyn Session,
     inputs: &[(&str, &Tensor)],
-    repeats: usize,
-) -> Result<Vec<f64>> {
-    let time = |_| {
+    runs: usize,
+) -> Result<Duration> {
+    let mut fastest = Duration::MAX;
+    for _ in 0..runs {
         let start = Instant::now();
         session.run(inputs)?;
-        Ok(start.elapsed().as_secs_f64() * 1e3)
-    };
-    (0..repeats).map(time).collect()
+        fastest = fastest.min(start.elapsed());
+    }
+    Ok(fastest)
 }
 
 /// The statistics of a measurement, engine and model left empty.
-fn summarize(
-    graph: &LayerGraph,
-    measured: &Measured,
-    before: &[f64],
-    after: &[f64],
-) -> ModelProfile {
-    let all: Vec<f64> = before.iter().chain(after).copied().collect();
+fn summarize(graph: &LayerGraph, measured: &Measured) -> ModelProfile {
     let whole = WholeTime {
-        median_ms: median(&all),
-        min_ms: all.iter().copied().fold(f64::INFINITY, f64::min),
-        spread: spread(&all),
-        runs: all.len(),
+        median_ms: median(&measured.whole),
+        min_ms: measured.whole.iter().copied().fold(f64::INFINITY, f64::min),
+        spread: spread(&measured.whole),
+        runs: measured.whole.len(),
     };
     let sum: f64 = measured.layers.iter().map(|times| median(times)).sum();
     let sum_over_whole = sum / whole.median_ms;
@@ -218,18 +218,10 @@ fn summarize(
         spread: spread(times),
     };
     let layers = graph.layers.iter().zip(&measured.layers).map(layer).collect();
-    let drift = (median(before) - median(after)).abs() / whole.median_ms;
-    let is_noisy = whole.spread > NOISE_SPREAD_MAX || drift > NOISE_SPREAD_MAX;
-    let mut warnings = Vec::new();
+    let noise = noise(measured, &whole);
+    let is_noisy = noise.is_some();
+    let mut warnings = Vec::from_iter(noise);
     let percent = |ratio: f64| (ratio * 100.0).round();
-    if is_noisy {
-        warnings.push(format!(
-            "the measurement is noisy: runs of the whole model deviate by {} % in the median, and \
-             its time changed by {} % from before to after; is the machine busy with other work?",
-            percent(whole.spread),
-            percent(drift),
-        ));
-    }
     if !is_close {
         let (direction, off) = match sum_over_whole > 1.0 {
             true => ("more", percent(sum_over_whole - 1.0)),
@@ -248,11 +240,35 @@ fn summarize(
         method: measured.method,
         layers,
         whole,
+        waiting: measured.waiting,
         sum_over_whole,
         is_scaled,
         is_noisy,
         warnings,
     }
+}
+
+/// Says how a measurement is noisy, if it is.
+fn noise(measured: &Measured, whole: &WholeTime) -> Option<String> {
+    let (first, second) = measured.whole.split_at(measured.whole.len() / 2);
+    let drift = (median(first) - median(second)).abs() / whole.median_ms;
+    let waiting = measured.waiting.unwrap_or(0.0);
+    let percent = |ratio: f64| (ratio * 100.0).round();
+    let mut signs = Vec::new();
+    if waiting > NOISE_MAX {
+        signs.push(format!("it waited for a processor for {} % of the time", percent(waiting)));
+    }
+    if whole.spread > NOISE_MAX {
+        let spread = percent(whole.spread);
+        signs.push(format!("runs of the whole model deviate by {spread} % in the median"));
+    }
+    if drift > NOISE_MAX {
+        signs.push(format!("the second half of the runs differs by {} %", percent(drift)));
+    }
+    (!signs.is_empty()).then(|| {
+        let signs = signs.join(", ");
+        format!("the measurement is noisy: {signs}; is the machine busy with other work?")
+    })
 }
 
 impl ModelProfile {
@@ -285,6 +301,7 @@ impl ModelProfile {
         check_number("whole.median_ms", whole.median_ms)?;
         check_number("whole.min_ms", whole.min_ms)?;
         check_number("whole.spread", whole.spread)?;
+        check_number("waiting", self.waiting.unwrap_or(0.0))?;
         check_number("sum_over_whole", self.sum_over_whole)
     }
 }

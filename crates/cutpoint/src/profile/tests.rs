@@ -68,27 +68,28 @@ fn no_time_is_lost_and_strays_fall_to_their_neighbours() {
     assert_eq!(by_layer(&strays, &graph, 1).unwrap_err().kind(), ErrorKind::Engine);
 }
 
-fn measured(method: Method, layers: [f64; 2]) -> Measured {
-    Measured { method, layers: layers.map(|ms| vec![ms; 3]).to_vec() }
+fn measured(method: Method, layers: [f64; 2], whole: &[f64]) -> Measured {
+    let layers = layers.map(|ms| vec![ms; 3]).to_vec();
+    Measured { method, layers, whole: whole.to_vec(), waiting: None }
 }
 
 #[test]
 fn layers_that_nearly_add_up_are_scaled_and_others_are_reported() {
     let graph = graph(&[("a", &["a"]), ("b", &["b"])]);
-    let whole = [10.0, 10.0, 10.0];
+    let whole = [10.0; 6];
     // 6 + 3 = 9 of 10: scaled by 10/9.
-    let close = summarize(&graph, &measured(Method::Clock, [6.0, 3.0]), &whole, &whole);
+    let close = summarize(&graph, &measured(Method::Clock, [6.0, 3.0], &whole));
     assert!(close.is_scaled && close.warnings.is_empty() && !close.is_noisy, "{close:?}");
     assert!((close.sum_over_whole - 0.9).abs() < 1e-12);
     assert!((close.layers[0].median_ms - 60.0 / 9.0).abs() < 1e-12);
     assert_eq!(close.whole.runs, 6);
 
-    let far = summarize(&graph, &measured(Method::Clock, [10.0, 5.0]), &whole, &whole);
+    let far = summarize(&graph, &measured(Method::Clock, [10.0, 5.0], &whole));
     assert!(!far.is_scaled && (far.layers[0].median_ms - 10.0).abs() < 1e-12);
     let warning = "the layers' times add up to 50 % more than the whole model's time";
     assert_eq!(far.warnings, [warning]);
 
-    let segments = summarize(&graph, &measured(Method::Segments, [10.0, 5.0]), &whole, &whole);
+    let segments = summarize(&graph, &measured(Method::Segments, [10.0, 5.0], &whole));
     assert!(segments.is_scaled && (segments.layers[1].median_ms - 10.0 / 3.0).abs() < 1e-12);
     assert_eq!(segments.warnings, [format!("{warning}; they were scaled to it")]);
 }
@@ -96,17 +97,25 @@ fn layers_that_nearly_add_up_are_scaled_and_others_are_reported() {
 #[test]
 fn uneven_runs_and_a_change_on_the_way_are_called_noisy() {
     let graph = graph(&[("a", &["a"]), ("b", &["b"])]);
-    let layers = measured(Method::Clock, [5.0, 5.0]);
-    let uneven = summarize(&graph, &layers, &[8.0, 10.0, 12.0], &[8.0, 10.0, 12.0]);
-    assert!(uneven.is_noisy && uneven.warnings[0].starts_with("the measurement is noisy"));
-    let changed = summarize(&graph, &layers, &[9.0, 9.0, 9.0], &[11.0, 11.0, 11.0]);
-    assert!(changed.is_noisy, "{changed:?}");
+    let noise = |whole: &[f64], waiting| {
+        let measured = Measured { waiting, ..measured(Method::Clock, [5.0, 5.0], whole) };
+        let profile = summarize(&graph, &measured);
+        assert_eq!(profile.is_noisy, !profile.warnings.is_empty());
+        profile.warnings.first().cloned().unwrap_or_default()
+    };
+    assert_eq!(noise(&[10.0; 4], Some(0.05)), "");
+    let uneven = noise(&[8.0, 10.0, 12.0, 8.0, 10.0, 12.0], None);
+    assert!(uneven.contains("runs of the whole model deviate by 20 %"), "{uneven}");
+    let changed = noise(&[9.5, 9.5, 10.5, 10.6], None);
+    assert!(changed.contains("the second half of the runs differs by 1"), "{changed}");
+    let busy = noise(&[10.0; 4], Some(0.5));
+    assert!(busy.contains("it waited for a processor for 50 % of the time"), "{busy}");
 }
 
 #[test]
 fn a_profile_survives_its_json_form() {
     let graph = graph(&[("a", &["a"]), ("b", &["b"])]);
-    let profile = summarize(&graph, &measured(Method::Clock, [5.0, 5.0]), &[10.0], &[10.0]);
+    let profile = summarize(&graph, &measured(Method::Clock, [5.0, 5.0], &[10.0; 2]));
     let json = serde_json::to_string(&profile).unwrap();
     assert_eq!(serde_json::from_str::<ModelProfile>(&json).unwrap(), profile);
 }

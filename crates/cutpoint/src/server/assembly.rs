@@ -251,7 +251,7 @@ mod tests {
                     now += ASSEMBLY_AGE_MAX / 3;
                 }
                 assembly.expire(now);
-                assembly.handle_part(now, part(&["", "a", "b", "c"][usize::from(id)], index, parts));
+                assembly.handle_part(now, part(["", "a", "b", "c"][usize::from(id)], index, parts));
                 let held: usize =
                     assembly.jobs.values().flat_map(|j| &j.tensors).map(|(_, t)| t.bytes().len()).sum();
                 prop_assert_eq!(assembly.bytes, held);

@@ -20,6 +20,7 @@ pub use tensors::{
     missing_docs,
     unreachable_pub,
     clippy::all,
+    clippy::allow_attributes_without_reason,
     reason = "generated from proto/open_inference.proto, which documents it"
 )]
 pub mod inference {
@@ -31,6 +32,7 @@ pub mod inference {
     missing_docs,
     unreachable_pub,
     clippy::all,
+    clippy::allow_attributes_without_reason,
     reason = "generated from proto/cutpoint.proto, which documents it"
 )]
 pub mod own {
@@ -42,6 +44,7 @@ pub mod own {
     missing_docs,
     unreachable_pub,
     clippy::all,
+    clippy::allow_attributes_without_reason,
     reason = "generated from proto/grpc_health.proto, which documents it"
 )]
 pub mod health {

@@ -1,4 +1,8 @@
 //! The crate from the outside.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod engines;
+mod profile;
 mod run;
 mod server;

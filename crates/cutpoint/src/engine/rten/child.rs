@@ -1,11 +1,12 @@
 //! Times rten's nodes in a child process, because rten prints them to standard output.
 //!
 //! The child is this very program, started with `engine profile-rten FOLDER`. The folder holds the
-//! model and the inputs; the child prints what rten prints, a mark before each run.
+//! model and the inputs; the child prints what rten prints, and before that what the same run took
+//! without printing.
 
 use super::Rten;
-use crate::engine::timing::{NodeTime, by_node};
-use crate::engine::{EngineOptions, NodeTimes, ProfileRuns};
+use crate::engine::timing::{NodeTime, WaitClock, by_node};
+use crate::engine::{EngineOptions, ProfileRuns, Profiled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{ElementType, Tensor};
 use rten::{ModelOptions, RunOptions};
@@ -15,7 +16,7 @@ use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A node takes about 300 bytes; a model of 1000 nodes in 100 runs prints 30 MB.
 const OUTPUT_BYTES_MAX: u64 = 1 << 30;
@@ -26,7 +27,18 @@ const INPUT_BYTES_MAX: u64 = 8 << 30;
 const MODEL: &str = "model.onnx";
 const JOB: &str = "job.json";
 const ERRORS: &str = "errors.txt";
-const MARK: &str = "cutpoint: run";
+/// Printed by the child: before each run, the nanoseconds of the run without printing; at the end,
+/// the share of the time that it waited for a processor.
+const RUN: &str = "cutpoint: run ";
+const WAITING: &str = "cutpoint: waiting ";
+
+/// What the child printed.
+#[derive(Debug, Default, PartialEq)]
+struct Printed {
+    runs: Vec<Vec<NodeTime>>,
+    whole: Vec<Duration>,
+    waiting: Option<f64>,
+}
 
 /// What the child is to do.
 #[derive(Serialize, Deserialize)]
@@ -51,7 +63,7 @@ pub(super) fn profile(
     options: EngineOptions,
     inputs: &[(&str, &Tensor)],
     runs: ProfileRuns,
-) -> Result<Vec<NodeTimes>> {
+) -> Result<Profiled> {
     let file =
         |e: io::Error| Error::new(ErrorKind::File, "cannot write the profile's job").because(e);
     let folder = tempfile::tempdir().map_err(file)?;
@@ -85,12 +97,17 @@ pub(super) fn profile(
         let line = said.lines().find_map(|line| line.strip_prefix("error: "));
         return Err(failed(line.map_or_else(|| format!("{status}, {read:?}"), str::to_owned)));
     }
-    let mut timed = parse(&String::from_utf8_lossy(&printed));
+    let mut printed = parse(&String::from_utf8_lossy(&printed));
     let expected = runs.warm_up + runs.repeats;
-    if timed.len() != expected {
-        return Err(failed(format!("it made {} runs, expected {expected}", timed.len())));
+    let found = printed.runs.len();
+    if found != expected {
+        return Err(failed(format!("it made {found} runs, expected {expected}")));
     }
-    Ok(by_node(timed.split_off(runs.warm_up)))
+    Ok(Profiled {
+        nodes: by_node(printed.runs.split_off(runs.warm_up)),
+        whole: printed.whole.split_off(runs.warm_up),
+        waiting: printed.waiting,
+    })
 }
 
 fn write_job(
@@ -137,21 +154,30 @@ pub(super) fn run(folder: &Path) -> Result<()> {
     let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let options = EngineOptions { threads: job.threads };
     let session = Rten::new().session(&read(MODEL)?, options, &ModelOptions::with_all_ops())?;
+    let clock = WaitClock::start();
     for _ in 0..job.runs {
-        println!("{MARK}");
+        let start = Instant::now();
+        session.run_with(&inputs, RunOptions::default())?;
+        println!("{RUN}{}", start.elapsed().as_nanos());
         session.run_with(&inputs, RunOptions::default().with_verbose(true))?;
+    }
+    if let Some(share) = clock.share(job.threads) {
+        println!("{WAITING}{share}");
     }
     Ok(())
 }
 
-/// Reads what the child printed: the nodes of each run. Lines of other forms are stepped over.
-fn parse(printed: &str) -> Vec<Vec<NodeTime>> {
-    let mut runs: Vec<Vec<NodeTime>> = Vec::new();
+/// Reads what the child printed. Lines of other forms are stepped over.
+fn parse(text: &str) -> Printed {
+    let mut printed = Printed::default();
     let mut node: Option<NodeTime> = None;
-    for line in printed.lines() {
-        if line == MARK {
-            runs.push(Vec::new());
+    for line in text.lines() {
+        if let Some(ns) = line.strip_prefix(RUN).and_then(|ns| ns.parse().ok()) {
+            printed.runs.push(Vec::new());
+            printed.whole.push(Duration::from_nanos(ns));
             node = None;
+        } else if let Some(share) = line.strip_prefix(WAITING) {
+            printed.waiting = share.parse().ok();
         } else if let Some(header) = line.strip_prefix('#') {
             node = parse_header(header);
         } else if let Some(output) = line.strip_prefix("  output ")
@@ -162,13 +188,13 @@ fn parse(printed: &str) -> Vec<Vec<NodeTime>> {
         } else if let Some(time) = line.strip_prefix("  time: ")
             && let Some(mut done) = node.take()
             && let Some(time) = parse_time(time)
-            && let Some(run) = runs.last_mut()
+            && let Some(run) = printed.runs.last_mut()
         {
             done.time = time;
             run.push(done);
         }
     }
-    runs
+    printed
 }
 
 /// `12 Conv (name)`, the node's position first.
@@ -198,7 +224,7 @@ mod tests {
         let printed = "\
 #0 Conv (before any run)
   time: 9.000ms
-cutpoint: run
+cutpoint: run 4000
 #0 Conv (conv1)
   input 0: x (tensor(f32) [1, 3, 64, 64])
   output 0: a (b) ([1, 8, 64, 64])
@@ -213,12 +239,13 @@ cutpoint: run
 2 ops evaluated in 0.947ms
 
 Conv   0.78ms (82.88%)
-cutpoint: run
+cutpoint: run 5000
 #0 Conv (conv1)
   output 0: a (b) ([1, 8, 64, 64])
   time: NaNms
 #1 Conv (conv1)
   time: 0.5ms
+cutpoint: waiting 0.25
 ";
         let node = |node: &str, operator: &str, tensors: &[&str], us: u64| NodeTime {
             node: node.into(),
@@ -230,7 +257,12 @@ cutpoint: run
             node("conv1", "Conv", &["a (b)"], 321),
             node("", "Split", &["left", "right"], 1500),
         ];
-        assert_eq!(parse(printed), [first, vec![node("conv1", "Conv", &[], 500)]]);
+        let expected = Printed {
+            runs: vec![first, vec![node("conv1", "Conv", &[], 500)]],
+            whole: [4000, 5000].map(Duration::from_nanos).to_vec(),
+            waiting: Some(0.25),
+        };
+        assert_eq!(parse(printed), expected);
     }
 
     #[test]

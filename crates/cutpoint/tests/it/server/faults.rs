@@ -30,7 +30,7 @@ fn a_bad_job_fails_alone() {
     let (mut sender, mut receiver) = client.open_stream().unwrap();
     let short = Tensor::from_f32(vec![1, 7], &[0.0; 7]).unwrap();
     let bytes = Tensor::new(ElementType::U8, vec![1, 8], Bytes::from_static(&[0; 8])).unwrap();
-    let cases: [(&str, Vec<(String, Tensor)>, &str); 5] = [
+    let cases = [
         ("spoon", vec![("x".into(), input(0))], "unknown model"),
         ("fork", vec![("x".into(), short)], "[1, 7]"),
         ("fork", vec![("x".into(), bytes)], "UINT8"),
