@@ -63,12 +63,21 @@ impl WaitClock {
     }
 }
 
+/// How long the threads of this process have been running; Linux alone tells.
+pub(crate) fn ran() -> Option<Duration> {
+    sum_of_threads(0)
+}
+
 /// How long the threads of this process were ready to run and not running; Linux alone tells.
 fn waited() -> Option<Duration> {
+    sum_of_threads(1)
+}
+
+fn sum_of_threads(field: usize) -> Option<Duration> {
     let threads = std::fs::read_dir("/proc/self/task").ok()?;
     let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
         let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        stat.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+        stat.split_whitespace().nth(field)?.parse().ok().map(Duration::from_nanos)
     };
     // A thread may end between being listed and being read.
     Some(threads.filter_map(of_thread).sum())

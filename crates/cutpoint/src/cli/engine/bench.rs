@@ -3,6 +3,7 @@
 use super::Format;
 use crate::cli::engine_args::EngineArgs;
 use crate::cli::source_args::ModelArgs;
+use crate::engine::timing::ran;
 use serde::Serialize;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
@@ -42,6 +43,9 @@ struct Report {
     median_ms: f64,
     min_ms: f64,
     max_ms: f64,
+    /// Processor time of one run, mean over all; with one thread what a run would take if nothing
+    /// else ran. Not on every operating system.
+    processor_ms: Option<f64>,
     times_ms: Vec<f64>,
 }
 
@@ -80,11 +84,13 @@ fn measure(args: &Args) -> anyhow::Result<Report> {
         session.run(&inputs)?;
     }
     let mut times_ms = Vec::with_capacity(args.repeats as usize);
+    let ran_before = ran();
     for _ in 0..args.repeats {
         let start = Instant::now();
         session.run(&inputs)?;
         times_ms.push(start.elapsed().as_secs_f64() * 1e3);
     }
+    let ran = ran().zip(ran_before).map(|(after, before)| after.saturating_sub(before));
     let mut sorted = times_ms.clone();
     sorted.sort_by(f64::total_cmp);
     Ok(Report {
@@ -95,6 +101,7 @@ fn measure(args: &Args) -> anyhow::Result<Report> {
         median_ms: sorted[sorted.len() / 2],
         min_ms: sorted[0],
         max_ms: sorted[sorted.len() - 1],
+        processor_ms: ran.map(|ran| ran.as_secs_f64() * 1e3 / f64::from(args.repeats)),
         times_ms,
     })
 }
