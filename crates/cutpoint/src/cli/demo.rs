@@ -268,6 +268,7 @@ impl ServerProcess {
             .args(["--listen", "127.0.0.1:0"])
             .args(["--engine", &engine.engine.to_string()])
             .args(["--threads", &threads.to_string()])
+            .env("RUST_LOG", "cutpoint=warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;

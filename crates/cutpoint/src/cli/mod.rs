@@ -15,6 +15,7 @@ mod split;
 mod zoo;
 
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Finish many DNN inference jobs sooner by sharing the work between a device and a server.
@@ -52,12 +53,7 @@ enum Command {
 
 /// Runs the program; the result is its exit code: 0 done, 1 failed, 2 misuse.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let level = match cli.verbose {
-        0 => log::LevelFilter::Info,
-        1 => log::LevelFilter::Debug,
-        _ => log::LevelFilter::Trace,
-    };
-    env_logger::Builder::new().filter_module("cutpoint", level).parse_default_env().init();
+    start_log(cli.verbose);
     match cli.command {
         Command::Inspect(args) => inspect::run(args),
         Command::Split(args) => split::run(args),
@@ -68,4 +64,23 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         Command::Engine(args) => engine::run(args),
     }
+}
+
+/// Logs go to standard error: for people as they are said, with time and place where `-v` or
+/// `RUST_LOG` asks for more.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => log::LevelFilter::Info,
+        1 => log::LevelFilter::Debug,
+        _ => log::LevelFilter::Trace,
+    };
+    let mut log = env_logger::Builder::new();
+    log.filter_module("cutpoint", level).parse_default_env();
+    if verbose == 0 {
+        log.format(|out, record| match record.level() {
+            log::Level::Info => writeln!(out, "{}", record.args()),
+            level => writeln!(out, "{}: {}", level.as_str().to_lowercase(), record.args()),
+        });
+    }
+    log.init();
 }

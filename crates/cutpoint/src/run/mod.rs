@@ -22,7 +22,10 @@ use cutpoint_plan::workload::{JobId, Workload};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How often a model is run in the rhythm of a run before planning.
+const PACED_REPEATS: usize = 9;
 
 /// A model of a run.
 #[derive(Clone)]
@@ -68,12 +71,13 @@ impl Runner {
     /// # Errors
     /// Those of the engine and of the connection.
     pub fn measure(&self, jobs: &[usize], options: &ProfileOptions) -> Result<Measurement> {
-        let mut device = Vec::with_capacity(self.models.len());
+        let (mut device, mut paced) = (Vec::new(), Vec::new());
         for RunModel { model, .. } in &self.models {
             let inputs = model.model().synthetic_inputs(0);
             let inputs: Vec<_> =
                 inputs.iter().map(|(name, value)| (name.as_str(), value)).collect();
             device.push(profile_model(&*self.engine, self.options, model, &inputs, options)?);
+            paced.push(self.paced_ms(model, &inputs)?);
         }
         let (mut server, mut link, mut executors) = (Vec::new(), None, 1);
         if let Some(client) = &self.client {
@@ -91,7 +95,7 @@ impl Runner {
                 name: &self.models[m].name,
                 model: &self.models[m].model,
                 device: &device[m],
-                device_factor: 1.0 / self.speed.value(),
+                device_whole_ms: paced[m],
                 server: server.get(m),
                 jobs: jobs[m],
             })
@@ -100,6 +104,23 @@ impl Runner {
         let workload_json = workload_json(&measured, link_model, executors)?;
         let workload = parse_workload(&workload_json.to_string(), "the measured workload")?;
         Ok(Measurement { workload_json, workload, device, server, link })
+    }
+
+    /// What one job of a model takes on the device at its speed, in the rhythm of a run: work, then
+    /// rest. Caches are colder after a rest than in the profiler's tight loop. The median of
+    /// [`PACED_REPEATS`] runs, in milliseconds.
+    fn paced_ms(&self, model: &LayeredModel, inputs: &[(&str, &Tensor)]) -> Result<f64> {
+        let mut session = self.engine.load(&model.whole()?.onnx, self.options)?;
+        session.run(inputs)?;
+        let mut times = Vec::with_capacity(PACED_REPEATS);
+        for _ in 0..PACED_REPEATS {
+            let start = Instant::now();
+            session.run(inputs)?;
+            self.speed.rest_after(start);
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        Ok(times[PACED_REPEATS / 2])
     }
 
     /// Whether a workload speaks of the models at hand.

@@ -15,8 +15,9 @@ pub struct MeasuredModel<'a> {
     pub model: &'a LayeredModel,
     /// Its layers' times on the device.
     pub device: &'a ModelProfile,
-    /// What a time on this machine is multiplied by for a slower device.
-    pub device_factor: f64,
+    /// What the whole model takes on the device, in milliseconds: its layers' times are scaled so
+    /// that they add up to it.
+    pub device_whole_ms: f64,
     /// Its layers' times on the server; `None` counts as no time.
     pub server: Option<&'a ModelProfile>,
     /// How many jobs use it.
@@ -70,9 +71,9 @@ pub fn workload_json(
 
 fn model_json(measured: &MeasuredModel<'_>) -> Result<Value> {
     let graph = measured.model.layers();
-    let device = times_ms(measured, measured.device)?;
+    let device = times_ms(measured, measured.device, measured.device_whole_ms)?;
     let server = match measured.server {
-        Some(profile) => times_ms(measured, profile)?,
+        Some(profile) => times_ms(measured, profile, profile.whole.median_ms)?,
         None => vec![0.0; device.len()],
     };
     let bytes = |name: &String| graph.tensors[name].bytes();
@@ -87,7 +88,7 @@ fn model_json(measured: &MeasuredModel<'_>) -> Result<Value> {
                 "name": layer.name,
                 "reads": layer.reads,
                 "writes": writes,
-                "device_ms": rounded(device_ms * measured.device_factor),
+                "device_ms": rounded(*device_ms),
                 "server_ms": rounded(*server_ms),
             })
         })
@@ -97,11 +98,15 @@ fn model_json(measured: &MeasuredModel<'_>) -> Result<Value> {
     Ok(json!({ "inputs": inputs, "outputs": graph.outputs, "layers": layers }))
 }
 
-/// The median time of each layer, scaled so that they add up to the unprofiled whole model's.
-fn times_ms(measured: &MeasuredModel<'_>, profile: &ModelProfile) -> Result<Vec<f64>> {
+/// The median time of each layer, scaled so that they add up to `whole_ms`.
+fn times_ms(
+    measured: &MeasuredModel<'_>,
+    profile: &ModelProfile,
+    whole_ms: f64,
+) -> Result<Vec<f64>> {
     profile.check(measured.model).map_err(|error| error.at(measured.name))?;
     let sum: f64 = profile.layers.iter().map(|layer| layer.median_ms).sum();
-    let scale = if sum > 0.0 { profile.whole.median_ms / sum } else { 1.0 };
+    let scale = if sum > 0.0 { whole_ms / sum } else { 1.0 };
     Ok(profile.layers.iter().map(|layer| layer.median_ms * scale).collect())
 }
 
