@@ -1,2 +1,34 @@
-//! evidence
-fn main() {}
+//! The program `cutpoint-eval`: the evidence for Cutpoint, for its developers.
+
+mod plan_speed;
+mod split_cost;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Evidence for Cutpoint: measurements and experiments.
+#[derive(Debug, Parser)]
+#[command(name = "cutpoint-eval", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compare prefix and suffix in sequence with the whole model, for networks of the zoo.
+    SplitCost(split_cost::Args),
+    /// Time the planning of identical jobs of the zoo's networks.
+    PlanSpeed(plan_speed::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::SplitCost(args) => split_cost::run(&args),
+        Command::PlanSpeed(args) => plan_speed::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(1)
+    })
+}
