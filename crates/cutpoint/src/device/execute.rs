@@ -193,7 +193,7 @@ fn send(
             },
         };
         let part = (departure.parts > 1)
-            .then(|| Part { index: departure.part as u32, count: departure.parts as u32 });
+            .then_some(Part { index: departure.part as u32, count: departure.parts as u32 });
         let request = InferRequest {
             model: server_models[job.index()].clone().expect("offloaded jobs have one"),
             id: job.0.to_string(),

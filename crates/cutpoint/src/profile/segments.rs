@@ -31,12 +31,15 @@ pub(super) fn measure(
     Ok(Measured { method: Method::Segments, layers, whole, waiting })
 }
 
+/// Tensors by name.
+type Outputs = Vec<(String, Tensor)>;
+
 /// The times of the runs that count, in milliseconds, and the outputs of the last one.
 fn time(
     session: &mut dyn Session,
     inputs: &[(&str, &Tensor)],
     runs: ProfileRuns,
-) -> Result<(Vec<f64>, Vec<(String, Tensor)>)> {
+) -> Result<(Vec<f64>, Outputs)> {
     let mut times = Vec::with_capacity(runs.warm_up + runs.repeats);
     let mut outputs = Vec::new();
     for _ in 0..runs.warm_up + runs.repeats {

@@ -21,6 +21,7 @@ use cutpoint_plan::plan::Plan;
 use cutpoint_plan::workload::{JobId, Workload};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -171,11 +172,13 @@ impl Runner {
             }
             let m = workload.jobs[j].index();
             let key = (m, &partition.device_layers);
-            if !known.contains_key(&key) {
-                let name = self.load_suffix(m, workload, &partition.device_layers)?;
-                known.insert(key, name);
-            }
-            server_models[j] = Some(known[&key].clone());
+            let name = match known.entry(key) {
+                Entry::Occupied(found) => found.into_mut(),
+                Entry::Vacant(new) => {
+                    new.insert(self.load_suffix(m, workload, &partition.device_layers)?)
+                }
+            };
+            server_models[j] = Some(name.clone());
         }
         Ok(Prepared { program, device, server_models })
     }

@@ -185,7 +185,7 @@ fn jobs_end_with_the_right_outputs_when_the_server_is_gone() {
     let expected = outputs(&alone);
     let server = Served::start(&model);
     // A slow uplink, so that the run is still going when the server dies.
-    let device = cutpoint(&[
+    let mut device = cutpoint(&[
         "run",
         path(&model),
         "synthetic:6",
@@ -204,20 +204,21 @@ fn jobs_end_with_the_right_outputs_when_the_server_is_gone() {
     .stderr(Stdio::piped())
     .spawn()
     .expect("the program starts");
-    let mut stdout = BufReader::new(device.stdout.expect("piped"));
+    let mut stdout = BufReader::new(device.stdout.take().expect("piped"));
     let mut first = String::new();
     stdout.read_line(&mut first).expect("the first job's outputs");
     drop(server);
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut stdout, &mut rest).expect("the other outputs");
     let mut said = String::new();
-    let mut log = device.stderr.expect("piped");
+    let mut log = device.stderr.take().expect("piped");
     std::io::Read::read_to_string(&mut log, &mut said).expect("the summary");
     let output = Output {
-        status: std::process::ExitStatus::default(),
+        status: device.wait().expect("it ends"),
         stdout: format!("{first}{rest}").into_bytes(),
         stderr: said.into_bytes(),
     };
+    assert!(output.status.success(), "{}", stderr(&output));
     let found = difference(&outputs(&output), &expected);
     assert!(found <= 1e-5, "differs by {found}");
     assert!(stderr(&output).contains("finished on the device"), "{}", stderr(&output));
