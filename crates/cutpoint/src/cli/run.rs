@@ -75,12 +75,12 @@ pub(crate) struct Args {
     device_fraction: SpeedFraction,
 
     /// Subtracted from each channel of a picture, after scaling to 0..1.
-    #[arg(long, value_name = "R,G,B", num_args = 3, value_delimiter = ',', default_values_t = [0.0, 0.0, 0.0])]
-    image_mean: Vec<f32>,
+    #[arg(long, value_name = "R,G,B", default_value = "0,0,0", value_parser = parse_channels)]
+    image_mean: [f32; 3],
 
     /// Each channel of a picture is divided by this.
-    #[arg(long, value_name = "R,G,B", num_args = 3, value_delimiter = ',', default_values_t = [1.0, 1.0, 1.0])]
-    image_std: Vec<f32>,
+    #[arg(long, value_name = "R,G,B", default_value = "1,1,1", value_parser = parse_deviations)]
+    image_std: [f32; 3],
 
     /// The order of a picture's axes, where the input's shape does not tell.
     #[arg(long, value_enum)]
@@ -99,7 +99,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .map_err(|e| Error::new(ErrorKind::Usage, e.to_string()).at("--patience-s"))?;
     let (engine, options) = args.engine.select()?;
     let model = device_args::load(&args.model, &*engine)?;
-    let inputs = load_frames(&frames, &model, &frame_options(&args)?)?;
+    let (layout, mean, std) = (args.image_layout, args.image_mean, args.image_std);
+    let frame_options = FrameOptions { image: ImageOptions { layout, mean, std } };
+    let inputs = load_frames(&frames, &model, &frame_options)?;
     let client = args.connect.connect()?;
     let speed = args.device_fraction;
     let runner = Runner { engine, options, speed, models: vec![model], client };
@@ -161,14 +163,19 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if execution.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn frame_options(args: &Args) -> anyhow::Result<FrameOptions> {
-    let three = |values: &[f32]| [values[0], values[1], values[2]];
-    let (mean, std) = (three(&args.image_mean), three(&args.image_std));
-    if mean.iter().chain(&std).any(|v| !v.is_finite()) || std.contains(&0.0) {
-        let message = "means must be finite, and deviations finite and not 0";
-        return Err(Error::new(ErrorKind::Usage, message).at("--image-mean, --image-std").into());
-    }
-    Ok(FrameOptions { image: ImageOptions { layout: args.image_layout, mean, std } })
+/// One finite number for each channel.
+fn parse_channels(text: &str) -> Result<[f32; 3], String> {
+    let values: Option<Vec<f32>> =
+        text.split(',').map(|v| v.trim().parse().ok().filter(|v: &f32| v.is_finite())).collect();
+    let three = values.and_then(|values| values.try_into().ok());
+    three.ok_or_else(|| "expected three numbers, as in 0.485,0.456,0.406".to_owned())
+}
+
+fn parse_deviations(text: &str) -> Result<[f32; 3], String> {
+    let is_usable = |values: &[f32; 3]| values.iter().all(|&v| v > 0.0);
+    parse_channels(text).and_then(|v| {
+        if is_usable(&v) { Ok(v) } else { Err("expected numbers above 0".to_owned()) }
+    })
 }
 
 fn load_frames(

@@ -59,7 +59,7 @@ impl Summary {
     ) -> Summary {
         let machines = Machine::ALL
             .into_iter()
-            .filter(|&m| !plan.schedule.on(m).is_empty())
+            .filter(|&m| !execution.schedule.on(m).is_empty())
             .map(|machine| MachineUse {
                 machine: machine.name(),
                 planned: utilisation(plan.schedule.on(machine), plan.makespan),
