@@ -7,10 +7,11 @@
 //! and tails hold if anything is sent at all, so keeping everything on the device is compared
 //! apart.
 //!
-//! Paper: LB1, LB4, and the load bound of section 5.6.
+//! Paper: LB1, LB4, and the load bound of section 5.6; Thm 4 where cuts are too many to list.
 
 use crate::cost::Mode;
 use crate::joint::problem::Problem;
+use crate::partition::min_cut::CutPricer;
 use crate::units::Time;
 
 /// Weights are counted in parts of this.
@@ -35,12 +36,38 @@ pub(crate) fn loads(mode: &Mode, executors: Option<u64>) -> Loads {
     [mode.device.nanoseconds(), mode.uplink.nanoseconds(), server, download]
 }
 
-/// The best lower bound that is cheap for any number of jobs; zero where the modes are not all
-/// known.
+/// Rounds of pricing a model whose cuts are not all listed.
+const ROUNDS_MAX: usize = 24;
+
+/// Adds to classes with too many cuts those that are cheapest at the bound's prices, until none
+/// costs less than the ones listed.
+pub(crate) fn add_cheapest_cuts(problem: &mut Problem<'_>) {
+    for _ in 0..ROUNDS_MAX {
+        let prices = load_bound(problem).prices;
+        let mut is_new = false;
+        for class in problem.classes.iter_mut().filter(|c| !c.is_complete) {
+            let pricer = CutPricer::new(class.pricer, problem.executors);
+            let (price, (layers, uploads)) = pricer.cheapest(prices);
+            let listed = class.modes.iter().map(|m| weighted(prices, loads(m, problem.executors)));
+            if listed.min().is_none_or(|least| price < least)
+                && let Some(mode) = class.pricer.mode(layers, uploads)
+                && !class.modes.contains(&mode)
+            {
+                class.modes.push(mode);
+                is_new = true;
+            }
+        }
+        if !is_new {
+            return;
+        }
+    }
+}
+
+/// The best lower bound that is cheap for any number of jobs.
 pub(crate) fn lower_bound(problem: &Problem<'_>) -> LoadBound {
     let mut bound = load_bound(problem);
     if !problem.is_complete {
-        return LoadBound { time: Time::ZERO, ..bound };
+        bound.time = cheapest_loads(problem, bound.prices);
     }
     let local: Option<Time> =
         (problem.classes.iter()).map(|c| c.local().map(|l| c.modes[l].device * c.count())).sum();
@@ -51,11 +78,27 @@ pub(crate) fn lower_bound(problem: &Problem<'_>) -> LoadBound {
     bound
 }
 
+/// The load bound at given prices where cuts are not all listed: minimum cuts take their place, and
+/// no machine is taken to be idle.
+fn cheapest_loads(problem: &Problem<'_>, prices: Loads) -> Time {
+    let jobs = problem.classes.iter().map(|class| {
+        let price = if class.is_complete {
+            let all = class.modes.iter().map(|m| weighted(prices, loads(m, problem.executors)));
+            all.min().unwrap_or(0)
+        } else {
+            CutPricer::new(class.pricer, problem.executors).cheapest(prices).0
+        };
+        price.saturating_mul(u128::from(class.count()))
+    });
+    let sum = jobs.fold(0u128, u128::saturating_add).div_ceil(u128::from(PARTS));
+    Time::from_nanoseconds(u64::try_from(sum).unwrap_or(0))
+}
+
 /// The longest of the jobs, each alone and in its quickest mode.
 ///
 /// Paper: LB4.
 fn longest_job(problem: &Problem<'_>) -> Time {
-    let quickest = problem.classes.iter().map(|class| {
+    let quickest = problem.classes.iter().filter(|c| c.is_complete).map(|class| {
         let latencies = class.modes.iter().map(|m| m.latency(problem.half));
         latencies.min().unwrap_or_default()
     });
@@ -116,7 +159,8 @@ impl Table {
             let loads = class.modes.iter().map(|m| loads(m, problem.executors)).collect();
             (class.count(), loads)
         });
-        Table { classes: classes.collect(), idle: idle(problem) }
+        let idle = if problem.is_complete { idle(problem) } else { [0; 4] };
+        Table { classes: classes.collect(), idle }
     }
 
     /// The weighted load at given prices.

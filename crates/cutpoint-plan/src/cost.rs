@@ -113,6 +113,8 @@ pub(crate) struct Pricer<'m> {
     pricing: Pricing,
     /// For each layer, itself and all it depends on; empty where parcels wait for the whole cut.
     ancestors: Vec<LayerSet>,
+    /// For each layer, the device time of its ancestors and itself; empty if `ancestors` is.
+    lead: Vec<Time>,
     server_total: Time,
 }
 
@@ -122,7 +124,23 @@ impl<'m> Pricer<'m> {
         let fits = model.layers.len() <= ANCESTOR_LAYERS_MAX;
         let ancestors = if is_layer && fits { ancestors(model) } else { Vec::new() };
         let server_total = model.layers.iter().map(|l| l.server).sum();
-        Pricer { model, pricing, ancestors, server_total }
+        let time = |set: &LayerSet| set.iter().map(|l| model.layers[l.index()].device).sum();
+        let lead = ancestors.iter().map(time).collect();
+        Pricer { model, pricing, ancestors, lead, server_total }
+    }
+
+    /// Server time of all layers.
+    pub(crate) fn server_total(&self) -> Time {
+        self.server_total
+    }
+
+    /// Device time that a tensor waits for in a cut whose layers take `cut` on the device.
+    pub(crate) fn wait(&self, tensor: TensorId, cut: Time) -> Time {
+        match self.model.tensors[tensor.index()].producer {
+            _ if self.pricing.granularity == Granularity::Job => cut,
+            None => Time::ZERO,
+            Some(producer) => self.lead.get(producer.index()).copied().unwrap_or(cut),
+        }
     }
 
     /// What crossing the link costs a tensor in one of its forms: encode, transfer, decode. `None`
@@ -136,6 +154,12 @@ impl<'m> Pricer<'m> {
                 Some((form.encode, self.pricing.transfer(form.bytes)?, form.decode))
             }
         }
+    }
+
+    /// What `bytes` take on the downlink: nothing if it costs nothing, `None` if they never get
+    /// through.
+    pub(crate) fn downlink_time(&self, bytes: u64) -> Option<Time> {
+        self.pricing.link.downlink.map_or(Some(Time::ZERO), |link| link.transfer_time(bytes))
     }
 
     /// The mode of cut `layers` with `uploads` for its frontier, in the order of the frontier;
@@ -180,7 +204,7 @@ impl<'m> Pricer<'m> {
 
     /// What the outputs made on the server take on the downlink; the outer `None` if they never
     /// get through, the inner if there are none.
-    fn download(&self, layers: &LayerSet) -> Option<Option<Time>> {
+    pub(crate) fn download(&self, layers: &LayerSet) -> Option<Option<Time>> {
         let Some(downlink) = self.pricing.link.downlink else { return Some(None) };
         let made_there = self.model.outputs.iter().filter_map(|&t| {
             let tensor = &self.model.tensors[t.index()];

@@ -191,6 +191,41 @@ pub fn wide(layers: usize) -> Shape {
     shape
 }
 
+/// A graph like GoogLeNet's: a stem in a line, nine modules of four branches (of one, two, two and
+/// two layers) that a concatenation joins, with pools between some, and a head. It has 9 x 53
+/// downward-closed cuts inside modules, besides those in line.
+pub fn inception() -> Shape {
+    let mut shape = line(5);
+    for module in 0..9 {
+        let from = shape.len() - 1;
+        let base = shape.len();
+        shape.extend([vec![from], vec![from], vec![base + 1], vec![from], vec![base + 3]]);
+        shape.extend([vec![from], vec![base + 5]]);
+        shape.push(vec![base, base + 2, base + 4, base + 6]);
+        if module == 1 || module == 6 {
+            shape.push(vec![shape.len() - 1]);
+        }
+    }
+    shape.extend([vec![shape.len() - 1], vec![shape.len()]]);
+    shape
+}
+
+/// A model with times like those of a convolutional network on a small computer: hundreds of
+/// microseconds to milliseconds a layer, a server fifteen times as fast (if `has_server`), and
+/// tensors that shrink along the way from an input of 600 kB.
+pub fn fill_like_cnn(rng: &mut impl Rng, name: &str, shape: &Shape, has_server: bool) -> Model {
+    let layers = shape.len();
+    let device: Vec<u64> = (0..layers).map(|_| rng.random_range(200_000..6_000_000)).collect();
+    let server: Vec<u64> = device.iter().map(|&d| if has_server { d / 15 } else { 0 }).collect();
+    let bytes: Vec<u64> = (0..layers)
+        .map(|l| {
+            let most = 900_000 / (1 + 12 * l as u64 / layers as u64);
+            rng.random_range(most / 4..most)
+        })
+        .collect();
+    model(name, shape, 602_112, &device, &server, &bytes)
+}
+
 /// A model of a shape with random times and sizes: device times below 12, sizes below 30, server
 /// times below `server_below` (0 for none).
 pub fn fill(rng: &mut impl Rng, name: &str, shape: &Shape, server_below: u64) -> Model {

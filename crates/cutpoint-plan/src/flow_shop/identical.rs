@@ -17,7 +17,7 @@
 use crate::units::Time;
 
 /// Leaves of the search for counts, over all pairs of first and last cut.
-const LEAVES_MAX: u64 = 20_000;
+const LEAVES_MAX: u64 = 4_000;
 
 /// A cut's time on device and uplink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -332,36 +332,34 @@ impl<'c> Search<'c> {
     /// Splits `left` jobs between the two options of the edge. All rows are linear in the split, so
     /// their maximum is convex and a walk downhill by halves ends at its least value.
     fn split(&mut self, ends: &Ends<'_>, edge: &Edge, counts: &mut [u64], left: u64) {
-        let mut at = |shallow: u64| {
+        let at = |shallow: u64, counts: &mut [u64]| {
             counts[edge.low] = 0;
             counts[edge.high] = left - shallow;
             counts[edge.low] += shallow;
-            let makespan = ends.makespan(counts);
-            let all = counts.to_vec();
-            (makespan, all)
+            ends.makespan(counts)
         };
         let (mut low, mut high) = (0, left);
         while low < high {
             let middle = low + (high - low) / 2;
-            if at(middle).0 <= at(middle + 1).0 {
+            if at(middle, counts) <= at(middle + 1, counts) {
                 high = middle;
             } else {
                 low = middle + 1;
             }
         }
-        let (makespan, between) = at(low);
-        counts[edge.low] = 0;
-        counts[edge.high] = 0;
+        let makespan = at(low, counts);
         self.offer(makespan, || {
             let mut all = vec![0; ends.choices.cuts.len()];
             let mut local = 0;
-            for (count, (cut, _)) in between.into_iter().zip(&ends.between) {
+            for (count, (cut, _)) in counts.iter().zip(&ends.between) {
                 *cut.map_or(&mut local, |k| &mut all[k]) += count;
             }
             all[ends.first] += 1;
             all[ends.last] += 1;
             (all, local)
         });
+        counts[edge.low] = 0;
+        counts[edge.high] = 0;
     }
 }
 

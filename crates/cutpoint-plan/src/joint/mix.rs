@@ -8,6 +8,7 @@ use crate::cost::Mode;
 use crate::flow_shop::johnson::{Block, johnson_key, segment_key};
 use crate::joint::outline::{Member, Outline};
 use crate::joint::problem::Problem;
+use crate::joint::tree::Tree;
 use crate::units::Time;
 use std::cmp::Reverse;
 
@@ -60,6 +61,8 @@ struct Slot {
 pub(crate) struct Line<'p> {
     problem: &'p Problem<'p>,
     slots: Vec<Slot>,
+    /// For each (class, mode), where its segments are in `slots`.
+    places: Vec<Vec<Vec<usize>>>,
     has_downloads: bool,
     is_two_machine: bool,
 }
@@ -89,20 +92,12 @@ impl<'p> Line<'p> {
         slots.sort_by_cached_key(key);
         let has_downloads = problem.all_modes().any(|(_, m)| m.download.is_some());
         let is_two_machine = problem.is_two_machine();
-        Line { problem, slots, has_downloads, is_two_machine }
-    }
-
-    /// The makespan of a mix; exact, but with several executors an estimate that treats them as one
-    /// fast one. O(slots).
-    pub(crate) fn makespan(&self, counts: &Counts) -> Time {
-        let mut state = Progress::default();
-        for slot in &self.slots {
-            let copies = counts[slot.class][slot.mode];
-            if copies > 0 {
-                state.run(self, slot, copies);
-            }
+        let modes = problem.classes.iter().map(|c| vec![Vec::new(); c.modes.len()]);
+        let mut places: Vec<Vec<Vec<usize>>> = modes.collect();
+        for (s, slot) in slots.iter().enumerate() {
+            places[slot.class][slot.mode].push(s);
         }
-        state.device.max(state.returned)
+        Line { problem, slots, places, has_downloads, is_two_machine }
     }
 
     /// The plan of a mix.
@@ -133,6 +128,87 @@ impl<'p> Line<'p> {
             }
         }
         Outline { modes, sends, server: None }
+    }
+}
+
+/// A mix on a line, whose makespan is at hand after every change.
+#[derive(Clone, Debug)]
+pub(crate) struct Mix<'l, 'p> {
+    line: &'l Line<'p>,
+    pub counts: Counts,
+    /// On two machines: the segments in use, joined.
+    tree: Tree,
+    /// Device time of all jobs.
+    device: Time,
+    /// How many jobs send something.
+    sending: u64,
+    /// Elsewhere: the slots in use, in order.
+    used: Vec<usize>,
+}
+
+impl<'l, 'p> Mix<'l, 'p> {
+    pub(crate) fn new(line: &'l Line<'p>, counts: Counts) -> Mix<'l, 'p> {
+        let leaves = if line.is_two_machine { line.slots.len() } else { 0 };
+        let empty = counts.iter().map(|c| vec![0; c.len()]).collect();
+        let mut mix = Mix {
+            line,
+            counts: empty,
+            tree: Tree::new(leaves),
+            device: Time::ZERO,
+            sending: 0,
+            used: Vec::new(),
+        };
+        for (class, by_mode) in counts.iter().enumerate() {
+            for (mode, &count) in by_mode.iter().enumerate().filter(|(_, n)| **n > 0) {
+                mix.set(class, mode, count);
+            }
+        }
+        mix
+    }
+
+    /// Moves copies of a class from one mode to another. O(segments log slots) on two machines.
+    pub(crate) fn shift(&mut self, class: usize, from: usize, to: usize, copies: u64) {
+        self.set(class, from, self.counts[class][from] - copies);
+        self.set(class, to, self.counts[class][to] + copies);
+    }
+
+    fn set(&mut self, class: usize, mode: usize, count: u64) {
+        let priced = &self.line.problem.classes[class].modes[mode];
+        let old = std::mem::replace(&mut self.counts[class][mode], count);
+        if self.line.is_two_machine {
+            self.device = self.device + priced.device * count - priced.device * old;
+            self.sending =
+                if priced.has_suffix { self.sending + count - old } else { self.sending };
+            for &place in &self.line.places[class][mode] {
+                let slot = &self.line.slots[place];
+                if slot.sends {
+                    self.tree.set(place, slot.block.repeat(count));
+                }
+            }
+        } else if (old == 0) != (count == 0) {
+            for &place in &self.line.places[class][mode] {
+                match self.used.binary_search(&place) {
+                    Ok(at) => drop(self.used.remove(at)),
+                    Err(at) => self.used.insert(at, place),
+                }
+            }
+        }
+    }
+
+    /// The makespan; exact, but with several executors an estimate that treats them as one fast
+    /// one. O(1) on two machines, elsewhere O(slots in use).
+    pub(crate) fn makespan(&self) -> Time {
+        let half = self.line.problem.half;
+        if self.line.is_two_machine {
+            let tail = if self.sending > 0 { half + half } else { Time::ZERO };
+            return self.device.max(self.tree.whole().alone + tail);
+        }
+        let mut state = Progress::default();
+        for &place in &self.used {
+            let slot = &self.line.slots[place];
+            state.run(self.line, slot, self.counts[slot.class][slot.mode]);
+        }
+        state.device.max(state.returned)
     }
 }
 
@@ -192,10 +268,6 @@ impl Progress {
         download: Option<Time>,
     ) {
         let half = line.problem.half;
-        if line.is_two_machine {
-            self.returned = self.returned.max(last + half);
-            return;
-        }
         let (made_first, made_last) = match line.problem.executors {
             None => (first + server, last + server),
             Some(k) => {

@@ -10,4 +10,6 @@ pub(crate) mod local_search;
 pub(crate) mod mix;
 pub(crate) mod outline;
 pub(crate) mod problem;
+pub(crate) mod sequence;
 pub(crate) mod server;
+pub(crate) mod tree;

@@ -1,22 +1,80 @@
 //! The workload in the planner's terms: classes of interchangeable jobs and their modes.
 
-use crate::cost::{Mode, Pricing};
+use crate::cost::{Mode, Pricer, Pricing};
 use crate::partition::ModeSet;
 use crate::plan::Granularity;
 use crate::units::Time;
-use crate::workload::{JobId, Model, ModelId, Workload};
+use crate::workload::{JobId, Workload};
+
+/// What all problems of a workload share.
+#[derive(Clone, Debug)]
+pub(crate) struct Context<'w> {
+    pub workload: &'w Workload,
+    pub granularity: Granularity,
+    /// How many jobs the server computes at a time; `None` if none ever waits.
+    pub executors: Option<u64>,
+    /// For each model with jobs, in the order of the models: the model, ready to price its cuts,
+    /// and the jobs.
+    classes: Vec<(Pricer<'w>, Vec<JobId>)>,
+}
+
+impl<'w> Context<'w> {
+    pub(crate) fn new(workload: &'w Workload, granularity: Granularity) -> Context<'w> {
+        let mut jobs: Vec<Vec<JobId>> = vec![Vec::new(); workload.models.len()];
+        for (j, model) in workload.jobs.iter().enumerate() {
+            jobs[model.index()].push(JobId::at(j));
+        }
+        let count = workload.jobs.len() as u64;
+        let pricing = Pricing { link: workload.link, granularity, jobs: count };
+        let used = jobs.into_iter().enumerate().filter(|(_, jobs)| !jobs.is_empty());
+        let classes =
+            used.map(|(m, jobs)| (ModelId::at(m), Pricer::new(&workload.models[m], pricing), jobs));
+        let executors = workload.server.executors.map(|k| u64::from(k.get()));
+        Context {
+            workload,
+            granularity,
+            executors: executors.filter(|&k| k < count),
+            classes: classes.collect(),
+        }
+    }
+
+    /// The problem of choosing from `modes` of each class; `None` if some class has no mode.
+    pub(crate) fn problem(
+        &self,
+        mut modes: impl FnMut(usize, &Pricer<'w>) -> ModeSet,
+    ) -> Option<Problem<'_>> {
+        let mut classes = Vec::with_capacity(self.classes.len());
+        for (c, (pricer, jobs)) in self.classes.iter().enumerate() {
+            let ModeSet { modes, is_complete } = modes(c, pricer);
+            if modes.is_empty() {
+                return None;
+            }
+            classes.push(Class { jobs, modes, is_complete, pricer });
+        }
+        Some(Problem {
+            workload: self.workload,
+            granularity: self.granularity,
+            half: self.workload.link.round_trip.half(),
+            executors: self.executors,
+            is_complete: classes.iter().all(|c| c.is_complete),
+            classes,
+        })
+    }
+}
 
 /// Jobs of one model.
 #[derive(Clone, Debug)]
-pub(crate) struct Class {
-    pub model: ModelId,
+pub(crate) struct Class<'c> {
     /// In the order of the workload; never empty.
-    pub jobs: Vec<JobId>,
+    pub jobs: &'c [JobId],
     /// What they may choose from; never empty.
     pub modes: Vec<Mode>,
+    /// Whether some best plan uses only these modes.
+    pub is_complete: bool,
+    pub pricer: &'c Pricer<'c>,
 }
 
-impl Class {
+impl Class<'_> {
     pub(crate) fn count(&self) -> u64 {
         self.jobs.len() as u64
     }
@@ -29,10 +87,10 @@ impl Class {
 
 /// Everything the search for a plan needs to know.
 #[derive(Clone, Debug)]
-pub(crate) struct Problem<'w> {
-    pub workload: &'w Workload,
+pub(crate) struct Problem<'c> {
+    pub workload: &'c Workload,
     pub granularity: Granularity,
-    pub classes: Vec<Class>,
+    pub classes: Vec<Class<'c>>,
     /// Propagation time of one direction.
     pub half: Time,
     /// How many jobs the server computes at a time; `None` if none ever waits.
@@ -41,50 +99,15 @@ pub(crate) struct Problem<'w> {
     pub is_complete: bool,
 }
 
-impl<'w> Problem<'w> {
-    /// The problem of choosing from `modes` of each model; `None` if some job has no mode.
-    pub(crate) fn new(
-        workload: &'w Workload,
-        granularity: Granularity,
-        mut modes: impl FnMut(&Model, Pricing) -> ModeSet,
-    ) -> Option<Problem<'w>> {
-        let mut jobs: Vec<Vec<JobId>> = vec![Vec::new(); workload.models.len()];
-        for (j, model) in workload.jobs.iter().enumerate() {
-            jobs[model.index()].push(JobId::at(j));
-        }
-        let count = workload.jobs.len() as u64;
-        let pricing = Pricing { link: workload.link, granularity, jobs: count };
-        let mut classes = Vec::new();
-        let mut is_complete = true;
-        for (m, jobs) in jobs.into_iter().enumerate().filter(|(_, jobs)| !jobs.is_empty()) {
-            let set = modes(&workload.models[m], pricing);
-            if set.modes.is_empty() {
-                return None;
-            }
-            is_complete &= set.is_complete;
-            classes.push(Class { model: ModelId::at(m), jobs, modes: set.modes });
-        }
-        let executors = workload.server.executors.map(|k| u64::from(k.get()));
-        Some(Problem {
-            workload,
-            granularity,
-            classes,
-            half: workload.link.round_trip.half(),
-            executors: executors.filter(|&k| k < count),
-            is_complete,
-        })
-    }
-
+impl Problem<'_> {
     pub(crate) fn jobs(&self) -> usize {
         self.classes.iter().map(|c| c.jobs.len()).sum()
     }
 
     /// Every (class, mode).
     pub(crate) fn all_modes(&self) -> impl Iterator<Item = (usize, &Mode)> + '_ {
-        self.classes
-            .iter()
-            .enumerate()
-            .flat_map(|(c, class)| class.modes.iter().map(move |m| (c, m)))
+        let classes = self.classes.iter().enumerate();
+        classes.flat_map(|(c, class)| class.modes.iter().map(move |m| (c, m)))
     }
 
     /// Whether server and downlink take no time in any mode: the two-machine model, apart from a

@@ -8,17 +8,23 @@
 //!
 //! With a single parcel each this is the comparison of (f, g, c, d) one by one.
 
-use crate::cost::Mode;
+use crate::cost::{Mode, Pricer};
+use crate::partition::Candidate;
+use crate::units::Time;
 
 /// Mode A is compared only if it has at most this many parcels: all ways to place them are tried.
 const PLACED_MAX: usize = 3;
 
-/// The modes that no other one beats, by device time. O(modes x kept).
-pub(crate) fn undominated(mut modes: Vec<Mode>) -> Vec<Mode> {
+/// The modes of all candidates that no other one beats, by device time. O(candidates x kept).
+pub(crate) fn undominated(pricer: &Pricer<'_>, mut candidates: Vec<Candidate>) -> Vec<Mode> {
     // What beats a mode comes before it: all the fields of the key are at most as large.
-    modes.sort_by(|a, b| key(a).cmp(&key(b)));
+    candidates.sort_by_cached_key(|c| (c.device, c.uplink, c.server, c.download, c.sends.len()));
     let mut kept: Vec<Mode> = Vec::new();
-    for mode in modes {
+    for candidate in candidates {
+        if kept.iter().any(|k| is_beaten(&candidate, k)) {
+            continue;
+        }
+        let Some(mode) = pricer.mode(candidate.layers, candidate.uploads) else { continue };
         if !kept.iter().any(|k| dominates(k, &mode)) {
             kept.push(mode);
         }
@@ -26,8 +32,21 @@ pub(crate) fn undominated(mut modes: Vec<Mode>) -> Vec<Mode> {
     kept
 }
 
-fn key(mode: &Mode) -> impl Ord {
-    (mode.device, mode.uplink, mode.server, mode.download, mode.parcels.len())
+/// Whether a mode with at most one parcel beats a candidate: decided without pricing it in full.
+fn is_beaten(candidate: &Candidate, by: &Mode) -> bool {
+    let is_lighter = by.device <= candidate.device
+        && by.uplink <= candidate.uplink
+        && by.server <= candidate.server
+        && by.download.unwrap_or_default() <= candidate.download.unwrap_or_default()
+        && (!by.has_suffix || candidate.has_suffix);
+    let fits =
+        |&(wait, uplink): &(Time, Time)| by.before(1) <= wait && by.parcels[0].uplink <= uplink;
+    is_lighter
+        && match by.parcels.len() {
+            0 => true,
+            1 => candidate.sends.iter().any(fits),
+            _ => false,
+        }
 }
 
 /// Whether `a` can replace `b` in every schedule without making anything later.

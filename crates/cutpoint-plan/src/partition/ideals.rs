@@ -5,15 +5,22 @@
 //! Taking a layer costs its edges plus one word operation per 64 tensors for the frontier.
 
 use crate::cut::LayerSet;
+use crate::units::Time;
 use crate::workload::{LayerId, Model, TensorId};
 
-/// Shows every downward-closed set with its frontier to `see` until that returns false; says
-/// whether it has shown them all. Stops, with false, when there are more than `limit`.
-pub(crate) fn visit(
-    model: &Model,
-    limit: usize,
-    mut see: impl FnMut(&LayerSet, &[TensorId]) -> bool,
-) -> bool {
+/// A downward-closed set as it is shown.
+pub(crate) struct Ideal<'s> {
+    pub layers: &'s LayerSet,
+    pub frontier: &'s [TensorId],
+    /// Device time of the layers.
+    pub device: Time,
+    /// What the same layers would take on the server.
+    pub server: Time,
+}
+
+/// Shows every downward-closed set to `see` until that returns false; says whether it has shown
+/// them all. Stops, with false, when there are more than `limit`.
+pub(crate) fn visit(model: &Model, limit: usize, mut see: impl FnMut(Ideal<'_>) -> bool) -> bool {
     let mut state = State::new(model);
     let mut frontier = Vec::new();
     let sources: Vec<LayerId> =
@@ -23,7 +30,8 @@ pub(crate) fn visit(
     let mut show = |state: &State<'_>| {
         shown += 1;
         state.frontier(&mut frontier);
-        shown <= limit && see(&state.set, &frontier)
+        let (layers, device, server) = (&state.set, state.device, state.server);
+        shown <= limit && see(Ideal { layers, frontier: &frontier, device, server })
     };
     if !show(&state) {
         return false;
@@ -56,6 +64,8 @@ struct Frame {
 struct State<'m> {
     model: &'m Model,
     set: LayerSet,
+    device: Time,
+    server: Time,
     /// For each layer, how many of its reads are of tensors not yet on the device.
     parents_left: Vec<u32>,
     /// For each tensor, how many of its readers are outside the set.
@@ -71,6 +81,8 @@ impl<'m> State<'m> {
         let mut state = State {
             model,
             set: LayerSet::none(model),
+            device: Time::ZERO,
+            server: Time::ZERO,
             parents_left: model
                 .layers
                 .iter()
@@ -90,6 +102,8 @@ impl<'m> State<'m> {
     fn take(&mut self, layer: LayerId, ready: &mut Vec<LayerId>) {
         let model = self.model;
         self.set.insert(layer);
+        self.device += model.layers[layer.index()].device;
+        self.server += model.layers[layer.index()].server;
         for t in &model.layers[layer.index()].reads {
             self.readers_left[t.index()] -= 1;
             if self.readers_left[t.index()] == 0 {
@@ -110,6 +124,8 @@ impl<'m> State<'m> {
     fn put_back(&mut self, layer: LayerId) {
         let model = self.model;
         self.set.remove(layer);
+        self.device -= model.layers[layer.index()].device;
+        self.server -= model.layers[layer.index()].server;
         for t in &model.layers[layer.index()].writes {
             self.set_open(t.index(), false);
             for reader in &model.tensors[t.index()].readers {

@@ -2,25 +2,42 @@
 //!
 //! Every downward-closed set of layers is a cut. While there are few they are all listed
 //! ([`ideals`]), each with every combination of encodings of its frontier, and those that another
-//! one beats whatever the rest of the schedule looks like are dropped ([`dominance`]).
+//! one beats whatever the rest of the schedule looks like are dropped ([`dominance`]). Where there
+//! are too many, minimum cuts give the hull of all of them ([`min_cut`]).
 
 pub(crate) mod dominance;
 pub(crate) mod ideals;
+mod max_flow;
+pub(crate) mod min_cut;
+#[cfg(test)]
+mod tests;
 
-use crate::cost::{Mode, Pricer, Pricing};
+use crate::cost::{Mode, Pricer};
 use crate::cut::{LayerSet, frontier};
+use crate::partition::ideals::Ideal;
+use crate::partition::min_cut::CutPricer;
 use crate::plan::Upload;
 use crate::units::Time;
-use crate::workload::{Model, TensorId};
+use crate::workload::TensorId;
 
-/// All downward-closed cuts are listed for a model that has at most this many.
-pub(crate) const CUTS_MAX: usize = 20_000;
+/// All downward-closed cuts are listed for a model that has at most this many; for large models
+/// fewer, so that listing stays quick.
+const CUTS_MAX: usize = 20_000;
+
+/// Layers times cuts that may be listed.
+const LISTED_MAX: usize = 4_000_000;
 
 /// All combinations of encodings of a frontier are listed if there are at most this many.
 const FORMS_MAX: usize = 512;
 
 /// A model with more modes than this, encodings counted, has only some of its modes listed.
 const MODES_MAX: usize = 60_000;
+
+/// Of a model whose cuts are not all listed, at most this many cuts along its order are taken.
+const PREFIXES_MAX: usize = 256;
+
+/// Of a model whose cuts are not all listed, at most this many cuts on the hull are taken.
+const HULL_MAX: usize = 512;
 
 /// The modes of a model that may be part of a best plan.
 #[derive(Clone, Debug)]
@@ -31,29 +48,60 @@ pub(crate) struct ModeSet {
     pub is_complete: bool,
 }
 
+/// A mode of which only the sums are known.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub layers: LayerSet,
+    pub uploads: Vec<Upload>,
+    pub device: Time,
+    pub uplink: Time,
+    pub server: Time,
+    pub download: Option<Time>,
+    pub has_suffix: bool,
+    /// For each upload, the device time it waits for and its uplink time.
+    pub sends: Vec<(Time, Time)>,
+}
+
 /// Lists the modes of a model. Never empty if the device alone can do the work.
-pub(crate) fn modes(model: &Model, pricing: Pricing) -> ModeSet {
-    let pricer = Pricer::new(model, pricing);
-    let mut modes = Vec::new();
+pub(crate) fn modes(pricer: &Pricer<'_>, executors: Option<u64>) -> ModeSet {
+    let mut candidates = Vec::new();
     let mut is_complete = true;
-    let within = ideals::visit(model, CUTS_MAX, |layers, frontier| {
-        is_complete &= with_encodings(&pricer, layers, frontier, &mut modes);
-        modes.len() < MODES_MAX
+    let layers = pricer.model.layers.len();
+    let limit = CUTS_MAX.min((LISTED_MAX / layers.max(1)).max(2 * layers + 2));
+    let within = ideals::visit(pricer.model, limit, |ideal| {
+        is_complete &= add_candidates(pricer, &ideal, &mut candidates);
+        candidates.len() < MODES_MAX
     });
     if !within {
         is_complete = false;
-        modes.clear();
-        for layers in prefixes(model) {
-            let frontier = frontier(model, &layers);
-            with_encodings(&pricer, &layers, &frontier, &mut modes);
-        }
+        candidates = sample(pricer, executors);
     }
+    let modes = dominance::undominated(pricer, candidates);
     is_complete &= modes.iter().all(|m| m.is_exact);
-    ModeSet { modes: dominance::undominated(modes), is_complete }
+    ModeSet { modes, is_complete }
+}
+
+/// Cuts of a model that has too many: those on the hull, and some along its order.
+fn sample(pricer: &Pricer<'_>, executors: Option<u64>) -> Vec<Candidate> {
+    let model = pricer.model;
+    let mut candidates = Vec::new();
+    for (layers, uploads) in CutPricer::new(pricer, executors).hull(HULL_MAX) {
+        add_cut(pricer, &layers, &mut candidates);
+        let (device, server) = sums(pricer, &layers);
+        let frontier: Vec<TensorId> = uploads.iter().map(|u| u.tensor).collect();
+        let ideal = Ideal { layers: &layers, frontier: &frontier, device, server };
+        candidates.extend(candidate(pricer, &ideal, uploads));
+    }
+    let step = model.layers.len().div_ceil(PREFIXES_MAX).max(1);
+    for layers in prefixes(pricer).step_by(step).chain([LayerSet::all(model)]) {
+        add_cut(pricer, &layers, &mut candidates);
+    }
+    candidates
 }
 
 /// The cuts along the model's topological order, from nothing to everything.
-pub(crate) fn prefixes(model: &Model) -> impl Iterator<Item = LayerSet> + '_ {
+pub(crate) fn prefixes<'m>(pricer: &Pricer<'m>) -> impl Iterator<Item = LayerSet> + 'm {
+    let model = pricer.model;
     let mut set = LayerSet::none(model);
     let rest = model.topological.iter().map(move |&layer| {
         set.insert(layer);
@@ -62,36 +110,70 @@ pub(crate) fn prefixes(model: &Model) -> impl Iterator<Item = LayerSet> + '_ {
     std::iter::once(LayerSet::none(model)).chain(rest)
 }
 
-/// Adds the modes of one cut, one for each combination of encodings that could matter; says
-/// whether all were added.
-pub(crate) fn with_encodings(
+/// Adds what [`add_candidates`] does for one cut.
+pub(crate) fn add_cut(
     pricer: &Pricer<'_>,
     layers: &LayerSet,
-    frontier: &[TensorId],
-    modes: &mut Vec<Mode>,
+    candidates: &mut Vec<Candidate>,
 ) -> bool {
-    let forms: Vec<Vec<Upload>> = frontier.iter().map(|&t| forms(pricer, t)).collect();
-    let count = forms.iter().try_fold(1usize, |n, f| n.checked_mul(f.len()));
-    let is_all = count.is_some_and(|n| n <= FORMS_MAX);
+    let frontier = frontier(pricer.model, layers);
+    let (device, server) = sums(pricer, layers);
+    add_candidates(pricer, &Ideal { layers, frontier: &frontier, device, server }, candidates)
+}
+
+fn sums(pricer: &Pricer<'_>, layers: &LayerSet) -> (Time, Time) {
+    let all = || layers.iter().map(|l| &pricer.model.layers[l.index()]);
+    (all().map(|l| l.device).sum(), all().map(|l| l.server).sum())
+}
+
+/// Adds the modes of one cut, one for each combination of encodings that could matter; says
+/// whether all were added.
+fn add_candidates(pricer: &Pricer<'_>, ideal: &Ideal<'_>, candidates: &mut Vec<Candidate>) -> bool {
+    let forms: Vec<Vec<Upload>> = ideal.frontier.iter().map(|&t| forms(pricer, t)).collect();
     if forms.iter().any(Vec::is_empty) {
         return true;
     }
-    if !is_all {
+    let count = forms.iter().try_fold(1usize, |n, f| n.checked_mul(f.len()));
+    if count.is_none_or(|n| n > FORMS_MAX) {
         // Too many combinations: the fastest way across for each tensor on its own.
         let uploads = forms.iter().map(|f| f[0].clone()).collect();
-        modes.extend(pricer.mode(layers.clone(), uploads));
+        candidates.extend(candidate(pricer, ideal, uploads));
         return false;
     }
     let mut choice = vec![0; forms.len()];
     loop {
         let uploads = choice.iter().zip(&forms).map(|(&c, f)| f[c].clone()).collect();
-        modes.extend(pricer.mode(layers.clone(), uploads));
+        candidates.extend(candidate(pricer, ideal, uploads));
         let Some(next) = (0..choice.len()).find(|&i| choice[i] + 1 < forms[i].len()) else {
             return true;
         };
         choice[next] += 1;
         choice[..next].fill(0);
     }
+}
+
+/// The sums of a mode; `None` if something never gets through.
+fn candidate(pricer: &Pricer<'_>, ideal: &Ideal<'_>, uploads: Vec<Upload>) -> Option<Candidate> {
+    let (mut device, mut uplink) = (ideal.device, Time::ZERO);
+    let mut server = pricer.server_total() - ideal.server;
+    let mut sends = Vec::with_capacity(uploads.len());
+    for upload in &uploads {
+        let (encode, transfer, decode) = pricer.crossing(upload)?;
+        device = device.checked_add(encode)?;
+        uplink = uplink.checked_add(transfer)?;
+        server = server.checked_add(decode)?;
+        sends.push((pricer.wait(upload.tensor, ideal.device) + encode, transfer));
+    }
+    Some(Candidate {
+        layers: ideal.layers.clone(),
+        uploads,
+        device,
+        uplink,
+        server,
+        download: pricer.download(ideal.layers)?,
+        has_suffix: ideal.layers.count() < pricer.model.layers.len(),
+        sends,
+    })
 }
 
 /// The forms of a tensor that no other form beats in encode, transfer and decode time; the one

@@ -1,0 +1,234 @@
+//! From a workload to a plan, by one of the policies.
+
+mod simple;
+
+use crate::bound::{LoadBound, add_cheapest_cuts, lower_bound};
+use crate::flow_shop::identical::Solution;
+use crate::joint::exact;
+use crate::joint::identical::identical;
+use crate::joint::local_search::{first_choice, improve, promising};
+use crate::joint::mix::{Counts, Line, Mix, Rule};
+use crate::joint::outline::Outline;
+use crate::joint::problem::{Context, Problem};
+use crate::joint::sequence;
+use crate::partition::modes;
+use crate::plan::{Granularity, Plan, Policy};
+use crate::simulate::simulate;
+use crate::units::Time;
+use crate::workload::Workload;
+use std::fmt;
+
+/// Evaluations of a mix that a search may spend, whatever the number of classes.
+const EVALUATIONS: u64 = 20_000;
+
+/// Evaluations of a mix that a search may spend besides, for each class.
+const EVALUATIONS_EACH: u64 = 200;
+
+/// Jobs of sequences that a search may look at.
+const STEPS: u64 = 1_500_000;
+
+/// A sequence of more jobs than this is not searched.
+const SEQUENCE_JOBS_MAX: usize = 200;
+
+/// Nodes that the exact search may visit on behalf of `joint`.
+const NODES_JOINT: u64 = 400_000;
+
+/// Nodes that the exact search may visit on behalf of `exhaustive`.
+const NODES_EXHAUSTIVE: u64 = 20_000_000;
+
+/// The exact search is tried for at most this many jobs.
+const EXACT_JOBS_MAX: usize = 12;
+
+/// What a plan depends on besides workload and policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// When transfers may start.
+    pub granularity: Granularity,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// A job cannot be done the way the policy wants it: its inputs never get through the uplink,
+    /// or its results never get back.
+    Unreachable(Policy),
+    /// Too many possibilities to try them all.
+    TooLarge {
+        /// Jobs in the workload.
+        jobs: usize,
+    },
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlanError::Unreachable(policy) => write!(
+                f,
+                "policy {policy} needs the link, but at this bandwidth a transfer takes longer \
+                 than the planner can count"
+            ),
+            PlanError::TooLarge { jobs } => {
+                write!(f, "{jobs} jobs have too many plans to try them all; use the policy joint")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+/// Makes a plan for a workload.
+///
+/// Every policy gives a plan that can be carried out; only server-only may be impossible (a link
+/// that nothing passes) and only exhaustive may give up. The same arguments give the same plan.
+///
+/// # Errors
+///
+/// [`PlanError`] says which of the two it is.
+pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Result<Plan, PlanError> {
+    let context = Context::new(workload, options.granularity);
+    let planner = Planner::new(&context).ok_or(PlanError::Unreachable(policy))?;
+    let found = match policy {
+        Policy::Joint => Some(planner.joint(NODES_JOINT)),
+        Policy::Exhaustive => {
+            let found = planner.joint(NODES_EXHAUSTIVE);
+            if !found.is_proved {
+                return Err(PlanError::TooLarge { jobs: workload.jobs.len() });
+            }
+            Some(found)
+        }
+        _ => planner.simple(policy),
+    };
+    let found = found.ok_or(PlanError::Unreachable(policy))?;
+    Ok(planner.write_out(found, policy))
+}
+
+/// A plan in short, with the problem that its modes belong to if that is not the whole one.
+struct Found<'c> {
+    makespan: Time,
+    outline: Outline,
+    problem: Option<Problem<'c>>,
+    is_proved: bool,
+}
+
+impl<'c> Found<'c> {
+    fn of(problem: Problem<'c>, outline: Outline) -> Found<'c> {
+        let makespan = outline.makespan(&problem);
+        Found { makespan, outline, problem: Some(problem), is_proved: false }
+    }
+}
+
+/// The whole problem of a workload, and what is known about it.
+struct Planner<'c> {
+    context: &'c Context<'c>,
+    problem: Problem<'c>,
+    bound: LoadBound,
+    identical: Option<(Solution, Counts)>,
+}
+
+impl<'c> Planner<'c> {
+    /// `None` if some job cannot be done at all.
+    fn new(context: &'c Context<'c>) -> Option<Planner<'c>> {
+        let mut problem = context.problem(|_, pricer| modes(pricer, context.executors))?;
+        if !problem.is_complete {
+            add_cheapest_cuts(&mut problem);
+        }
+        let mut bound = lower_bound(&problem);
+        let identical = identical(&problem);
+        if let Some((solution, _)) = identical.as_ref().filter(|_| problem.is_complete) {
+            bound.time = bound.time.max(solution.lower_bound);
+        }
+        Some(Planner { context, problem, bound, identical })
+    }
+
+    /// Cuts and order together, starting from the best of all other policies.
+    fn joint(&self, nodes: u64) -> Found<'c> {
+        let problem = &self.problem;
+        let (counts, rule) = match &self.identical {
+            Some((_, counts)) => (counts.clone(), Rule::TwoMachine),
+            None => best_mix(problem, &self.bound),
+        };
+        let outline = Line::new(problem, rule).outline(&counts);
+        let makespan = outline.makespan(problem);
+        let mut best = Found { makespan, outline, problem: None, is_proved: false };
+        for policy in Policy::ALL {
+            if matches!(policy, Policy::Joint | Policy::Exhaustive) || self.is_reached(&best) {
+                break;
+            }
+            if let Some(found) = self.simple(policy).filter(|f| f.makespan < best.makespan) {
+                best = found;
+            }
+        }
+        if !self.is_reached(&best) && !problem.is_two_machine() {
+            self.search_sequences(&mut best);
+        }
+        if !self.is_reached(&best) && problem.jobs() <= EXACT_JOBS_MAX {
+            let exact = exact::search(problem, best.makespan, self.bound.time, nodes);
+            if let Some((makespan, outline)) = exact.better {
+                best = Found { makespan, outline, problem: None, is_proved: false };
+            }
+            best.is_proved = exact.is_proved;
+        }
+        best.is_proved |= self.is_reached(&best);
+        best
+    }
+
+    /// Whether a plan is as short as the bound.
+    fn is_reached(&self, found: &Found<'_>) -> bool {
+        found.makespan <= self.bound.time
+    }
+
+    fn search_sequences(&self, best: &mut Found<'c>) {
+        if self.problem.jobs() > SEQUENCE_JOBS_MAX {
+            return;
+        }
+        let problem = best.problem.as_ref().unwrap_or(&self.problem);
+        let tried = promising(problem, self.bound.prices);
+        let better = sequence::improve(problem, &tried, &best.outline, best.makespan, STEPS);
+        if let Some((makespan, outline)) = better {
+            (best.makespan, best.outline) = (makespan, outline);
+        }
+    }
+
+    /// The plan in full.
+    fn write_out(&self, found: Found<'_>, policy: Policy) -> Plan {
+        let Context { workload, granularity, .. } = *self.context;
+        let decision = found.outline.decision(found.problem.as_ref().unwrap_or(&self.problem));
+        let simulated = simulate(workload, granularity, &decision);
+        let makespan = simulated.makespan;
+        let is_proved = found.is_proved && makespan == found.makespan;
+        let lower_bound = if is_proved { makespan } else { self.bound.time.min(makespan) };
+        Plan {
+            policy,
+            granularity,
+            partitions: decision.partitions,
+            schedule: simulated.schedule,
+            completions: simulated.completions,
+            makespan,
+            lower_bound,
+            optimal: makespan == lower_bound,
+        }
+    }
+}
+
+/// The orders worth trying for a problem.
+fn rules(problem: &Problem<'_>) -> Vec<Rule> {
+    if problem.is_two_machine() { vec![Rule::TwoMachine] } else { Rule::ALL.to_vec() }
+}
+
+/// The best mix found from the bound's prices, by any rule.
+fn best_mix(problem: &Problem<'_>, bound: &LoadBound) -> (Counts, Rule) {
+    let tried = promising(problem, bound.prices);
+    let budget = EVALUATIONS + EVALUATIONS_EACH * problem.classes.len() as u64;
+    let mut best: Option<(Time, Counts, Rule)> = None;
+    for rule in rules(problem) {
+        let line = Line::new(problem, rule);
+        let mut mix = Mix::new(&line, first_choice(problem, &tried));
+        let makespan = improve(&mut mix, &tried, bound.time, budget);
+        if best.as_ref().is_none_or(|(b, _, _)| makespan < *b) {
+            best = Some((makespan, mix.counts, rule));
+        }
+    }
+    let (_, counts, rule) = best.expect("there is at least one rule");
+    (counts, rule)
+}
