@@ -16,6 +16,9 @@ use crate::workload::{LayerId, Link, Model, TensorId};
 /// provably best.
 pub(crate) const PARCELS_MAX: usize = 8;
 
+/// A mode with more uploads than this sends them all together.
+const UPLOADS_APART_MAX: usize = 40;
+
 /// Ancestor sets are kept for models of up to this many layers; beyond, a parcel waits for the
 /// whole cut.
 const ANCESTOR_LAYERS_MAX: usize = 8192;
@@ -237,6 +240,9 @@ impl<'m> Pricer<'m> {
         uploads: &[Upload],
         crossings: &[(Time, Time)],
     ) -> (Vec<Parcel>, Vec<Time>, bool) {
+        if uploads.len() > UPLOADS_APART_MAX {
+            return self.one_parcel(layers, crossings);
+        }
         let mut parcels: Vec<(Parcel, LayerSet, Time)> = Vec::new();
         for (u, upload) in uploads.iter().enumerate() {
             let (encode, transfer) = crossings[u];
@@ -259,6 +265,19 @@ impl<'m> Pricer<'m> {
         }
         let before = self.preceding(&parcels);
         (parcels.into_iter().map(|(p, _, _)| p).collect(), before, is_exact)
+    }
+
+    /// All uploads as one parcel, which waits for all device work.
+    fn one_parcel(
+        &self,
+        layers: &LayerSet,
+        crossings: &[(Time, Time)],
+    ) -> (Vec<Parcel>, Vec<Time>, bool) {
+        let uploads = (0..crossings.len()).map(index).collect();
+        let uplink = crossings.iter().map(|c| c.1).sum();
+        let encodes: Time = crossings.iter().map(|c| c.0).sum();
+        let before = vec![Time::ZERO, self.device(layers) + encodes];
+        (vec![Parcel { uploads, uplink }], before, false)
     }
 
     /// Joins the two parcels that wait longest.

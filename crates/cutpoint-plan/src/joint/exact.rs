@@ -6,11 +6,14 @@
 //! executor or none to wait for, and no downlink, the order of arrival is best on the server;
 //! otherwise a search over the server's orders ends each sequence.
 //!
+//! On two machines only sequences in Johnson's order of the segments are built, a segment at a time.
+//!
 //! Left out, without losing the optimum: jobs of one model are interchangeable; nodes whose bound
 //! reaches the incumbent; nodes with the same jobs left as one visited before, and no machine free
 //! earlier.
 
 use crate::cost::Mode;
+use crate::flow_shop::johnson::segment_key;
 use crate::joint::outline::{Member, Outline};
 use crate::joint::problem::Problem;
 use crate::joint::server::{Visit, last_return};
@@ -50,6 +53,8 @@ struct Open {
     mode: usize,
     sent: usize,
     position: usize,
+    /// In Johnson's order, the next segment.
+    segment: usize,
 }
 
 /// How the server's part of a schedule is followed during the search.
@@ -93,6 +98,10 @@ struct Search<'p> {
     found: Option<Outline>,
     /// For each class, by weights: the least weighted load of one job.
     least: Vec<[u128; 25]>,
+    /// On two machines: Johnson's order.
+    johnson: Option<Johnson>,
+    /// The place in Johnson's order of the segment sent last.
+    place: usize,
     /// Whether every mode that uses the server sends something.
     all_send: bool,
     /// For each class: the shortest way back from the uplink of any mode that is sent.
@@ -142,6 +151,8 @@ impl<'p> Search<'p> {
             budget,
             found: None,
             least: least.collect(),
+            johnson: problem.is_two_machine().then(|| Johnson::new(problem)),
+            place: 0,
             all_send: problem.all_modes().all(|(_, m)| !m.has_suffix || !m.parcels.is_empty()),
             tail_min: tail_min.collect(),
             left: problem.classes.iter().map(|c| c.jobs.len()).collect(),
@@ -263,12 +274,21 @@ impl<'p> Search<'p> {
         let loads = [device, uplink, server];
         let mut best = floor;
         for (w, weights) in WEIGHTS.iter().enumerate() {
-            let left = self.left.iter().zip(&self.least).map(|(&n, least)| n as u128 * least[w]);
-            let sum = weighted(weights, loads) + left.sum::<u128>();
+            let left = self.left.iter().enumerate().filter(|(_, n)| **n > 0);
+            let left = left.map(|(c, &n)| (n as u128).saturating_mul(self.least_of(c)[w]));
+            let sum = left.fold(weighted(weights, loads), u128::saturating_add);
             let time = u64::try_from(sum.div_ceil(16)).unwrap_or(u64::MAX);
             best = best.max(Time::from_nanoseconds(time));
         }
         best
+    }
+
+    /// For each of the weights, the least weighted load of a job of a class from here on.
+    fn least_of(&self, class: usize) -> &[u128; 25] {
+        match &self.johnson {
+            Some(johnson) => &johnson.least[class][johnson.next[self.place][class]],
+            None => &self.least[class],
+        }
     }
 
     /// The server's work so far as one executor's share.
@@ -289,7 +309,9 @@ impl<'p> Search<'p> {
             self.open.iter().map(|o| [index(o.class), index(o.mode), index(o.sent)]).collect();
         open.sort_unstable();
         key.extend(open.as_flattened());
-        let mut state = vec![self.device, self.uplink, self.device + self.deferred, self.returned];
+        let place = Time::from_nanoseconds(self.place as u64);
+        let mut state =
+            vec![self.device, self.uplink, self.device + self.deferred, self.returned, place];
         match self.tail {
             Tail::Free => {}
             Tail::One => state.push(self.server),
@@ -319,6 +341,10 @@ impl<'p> Search<'p> {
     /// All ways to go on, the most promising first.
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
+        if let Some(johnson) = &self.johnson {
+            self.ordered_steps(johnson, &mut steps);
+            return steps;
+        }
         for (o, open) in self.open.iter().enumerate() {
             let is_first = self.open[..o]
                 .iter()
@@ -344,6 +370,29 @@ impl<'p> Search<'p> {
         steps
     }
 
+    /// The next segment of an open job, or the first of a new one, if Johnson's order allows it.
+    fn ordered_steps(&self, johnson: &Johnson, steps: &mut Vec<Step>) {
+        for (o, open) in self.open.iter().enumerate() {
+            let same = |p: &Open| (p.class, p.mode, p.sent) == (open.class, open.mode, open.sent);
+            let place = johnson.place(open.class, open.mode, open.segment);
+            if place >= self.place && !self.open[..o].iter().any(same) {
+                let step = self.step(Some(o), open.class, open.mode, open.sent, None);
+                steps.push(Step { segment: open.segment, rank: order_of(place), ..step });
+            }
+        }
+        for (c, class) in self.problem.classes.iter().enumerate().filter(|(c, _)| self.left[*c] > 0)
+        {
+            for (m, _) in class.modes.iter().enumerate().filter(|(_, m)| m.has_suffix) {
+                let place = johnson.place(c, m, 0);
+                if place >= self.place {
+                    let step = self.step(None, c, m, 0, None);
+                    steps.push(Step { segment: 0, rank: order_of(place), ..step });
+                }
+            }
+        }
+        steps.sort_by_key(|s| (s.rank, s.class, s.mode));
+    }
+
     fn step(
         &self,
         open: Option<usize>,
@@ -358,13 +407,14 @@ impl<'p> Search<'p> {
         let time = parcel.map_or(Time::ZERO, |p| mode.parcels[p].uplink);
         let uplink = parcel.map_or(self.uplink, |_| self.uplink.max(device) + time);
         let idle = uplink - time;
-        Step { open, class, mode: m, parcel, rank: idle.max(device) + mode.device }
+        Step { open, class, mode: m, parcel, segment: 0, rank: idle.max(device) + mode.device }
     }
 
     fn take(&mut self, step: Step) {
         let problem = self.problem;
         let mode = &problem.classes[step.class].modes[step.mode];
         let before = (self.device, self.deferred, self.uplink, self.server, self.returned);
+        let place = self.place;
         let (open_before, sends, visits) = (self.open.clone(), self.sends.len(), self.visits.len());
         let mut open = match step.open {
             Some(o) => self.open.remove(o),
@@ -373,19 +423,28 @@ impl<'p> Search<'p> {
                 self.modes[step.class].push(mode);
                 self.left[step.class] -= 1;
                 let position = self.modes[step.class].len() - 1;
-                Open { class: step.class, mode: step.mode, sent: 0, position }
+                Open { class: step.class, mode: step.mode, sent: 0, position, segment: 0 }
             }
         };
         let index = |n: usize| u32::try_from(n).expect("small instances have small numbers");
         let member = Member { class: index(step.class), position: index(open.position) };
         let mut arrival = Time::ZERO;
-        if let Some(parcel) = step.parcel {
+        let one = step.parcel.map(|p| u8::try_from(p).expect("parcels are few"));
+        let parcels = match &self.johnson {
+            None => one.as_slice(),
+            Some(johnson) => {
+                self.place = johnson.place(step.class, step.mode, step.segment);
+                open.segment = step.segment + 1;
+                &mode.segments[step.segment].parcels
+            }
+        };
+        for &parcel in parcels {
             let next = open.sent | 1 << parcel;
             self.device += mode.before(next) - mode.before(open.sent);
-            self.uplink = self.uplink.max(self.device) + mode.parcels[parcel].uplink;
+            self.uplink = self.uplink.max(self.device) + mode.parcels[usize::from(parcel)].uplink;
             open.sent = next;
             arrival = self.uplink + problem.half;
-            self.sends.push((member, u8::try_from(parcel).expect("parcels are few")));
+            self.sends.push((member, parcel));
         }
         if open.sent == mode.all_parcels() {
             self.deferred += mode.rest();
@@ -396,6 +455,7 @@ impl<'p> Search<'p> {
         self.node();
         (self.device, self.deferred, self.uplink, self.server, self.returned) = before;
         self.open = open_before;
+        self.place = place;
         self.sends.truncate(sends);
         self.visits.truncate(visits);
         if step.open.is_none() {
@@ -438,7 +498,71 @@ struct Step {
     class: usize,
     mode: usize,
     parcel: Option<usize>,
+    /// In Johnson's order, which segment of the mode is sent as a whole.
+    segment: usize,
     rank: Time,
+}
+
+/// Johnson's order of all segments that send something, and what it leaves to choose from.
+struct Johnson {
+    /// For each class, mode and segment, its place.
+    places: Vec<Vec<Vec<usize>>>,
+    /// For each place, for each class, how many of its modes begin before.
+    next: Vec<Vec<usize>>,
+    /// For each class, when that many modes are out of reach: the least weighted load of the
+    /// others, or of a job that sends nothing.
+    least: Vec<Vec<[u128; 25]>>,
+}
+
+impl Johnson {
+    fn new(problem: &Problem<'_>) -> Johnson {
+        let mut slots = Vec::new();
+        for (c, class) in problem.classes.iter().enumerate() {
+            for (m, mode) in class.modes.iter().enumerate() {
+                let sending =
+                    mode.segments.iter().enumerate().filter(|(_, s)| !s.parcels.is_empty());
+                slots.extend(sending.map(|(s, segment)| (segment_key(segment), c, m, s)));
+            }
+        }
+        slots.sort_unstable();
+        let mut places: Vec<Vec<Vec<usize>>> = (problem.classes.iter())
+            .map(|c| c.modes.iter().map(|m| vec![0; m.segments.len()]).collect())
+            .collect();
+        let mut next = vec![vec![0; problem.classes.len()]];
+        let mut begun: Vec<Vec<usize>> = vec![Vec::new(); problem.classes.len()];
+        for (place, &(_, c, m, s)) in slots.iter().enumerate() {
+            places[c][m][s] = place;
+            let mut after = next[place].clone();
+            if s == 0 {
+                begun[c].push(m);
+                after[c] += 1;
+            }
+            next.push(after);
+        }
+        let least = problem.classes.iter().zip(begun).map(|(class, begun)| {
+            let load_of = |m: &Mode| WEIGHTS.map(|w| weighted(&w, load(m, None)));
+            let local = class.local().map(|l| load_of(&class.modes[l]));
+            let mut least = vec![local.unwrap_or([u128::MAX; 25])];
+            for &m in begun.iter().rev() {
+                let mut all = *least.last().expect("begins with one entry");
+                let load = load_of(&class.modes[m]);
+                all.iter_mut().zip(load).for_each(|(a, l)| *a = (*a).min(l));
+                least.push(all);
+            }
+            least.reverse();
+            least
+        });
+        Johnson { places, next, least: least.collect() }
+    }
+
+    fn place(&self, class: usize, mode: usize, segment: usize) -> usize {
+        self.places[class][mode][segment]
+    }
+}
+
+/// A place in an order as a rank.
+fn order_of(place: usize) -> Time {
+    Time::from_nanoseconds(place as u64)
 }
 
 /// All orders of the server, cut off where the returns so far reach the best.

@@ -1,6 +1,7 @@
 //! From one mix to a better one, by moving copies from one mode to another.
 
 use crate::bound::{Loads, loads};
+use crate::cost::Mode;
 use crate::joint::mix::{Counts, Mix};
 use crate::joint::problem::{Class, Problem};
 use crate::units::Time;
@@ -33,6 +34,74 @@ pub(crate) fn first_choice(problem: &Problem<'_>, tried: &[Vec<usize>]) -> Count
         counts
     };
     problem.classes.iter().zip(tried).map(start).collect()
+}
+
+/// The mix at which device and uplink load are equal, with the least of both: the linear
+/// relaxation's, its one divided class rounded to whole jobs.
+///
+/// Every class starts with the mode of least device time on its hull; then copies move along hull
+/// edges, those first that free most uplink time for a unit of device time.
+///
+/// Paper: LB1, Thm 6.
+pub(crate) fn balanced(problem: &Problem<'_>) -> Counts {
+    let mut edges = Vec::new();
+    let mut counts: Counts = Vec::new();
+    let (mut device, mut uplink) = (0i128, 0i128);
+    for (c, class) in problem.classes.iter().enumerate() {
+        let hull = hull(&class.modes);
+        let first = &class.modes[hull[0]];
+        device += i128::from((first.device * class.count()).nanoseconds());
+        uplink += i128::from((first.uplink * class.count()).nanoseconds());
+        counts.push(vec![0; class.modes.len()]);
+        counts[c][hull[0]] = class.count();
+        for pair in hull.windows(2) {
+            let (a, b) = (&class.modes[pair[0]], &class.modes[pair[1]]);
+            let rise = (b.device - a.device).nanoseconds();
+            let fall = (a.uplink - b.uplink).nanoseconds();
+            edges.push((c, pair[0], pair[1], rise, fall));
+        }
+    }
+    // Stable, so that the edges of one hull stay in its order.
+    edges.sort_by(|a, b| {
+        (u128::from(b.4) * u128::from(a.3)).cmp(&(u128::from(a.4) * u128::from(b.3)))
+    });
+    for (class, from, to, rise, fall) in edges {
+        if device >= uplink {
+            break;
+        }
+        let (rise, fall) = (i128::from(rise), i128::from(fall));
+        let enough = (uplink - device + rise + fall - 1) / (rise + fall);
+        let copies = u64::try_from(enough).unwrap_or(u64::MAX).min(counts[class][from]);
+        counts[class][from] -= copies;
+        counts[class][to] += copies;
+        device += i128::from(copies) * rise;
+        uplink -= i128::from(copies) * fall;
+    }
+    counts
+}
+
+/// The modes on the lower hull of device and uplink time, by device time.
+fn hull(modes: &[Mode]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..modes.len()).collect();
+    order.sort_by_key(|&m| (modes[m].device, modes[m].uplink));
+    let at = |m: usize| {
+        (i128::from(modes[m].device.nanoseconds()), i128::from(modes[m].uplink.nanoseconds()))
+    };
+    let mut hull: Vec<usize> = Vec::new();
+    for m in order {
+        let point = at(m);
+        if hull.last().is_some_and(|&l| at(l).1 <= point.1) {
+            continue;
+        }
+        while let [.., a, b] = hull[..]
+            && (at(b).0 - at(a).0) * (point.1 - at(a).1)
+                <= (at(b).1 - at(a).1) * (point.0 - at(a).0)
+        {
+            hull.pop();
+        }
+        hull.push(m);
+    }
+    hull
 }
 
 /// Improves a mix until no move of copies of one class helps, nor any pair of moves, or `budget`

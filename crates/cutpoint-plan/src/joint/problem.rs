@@ -27,8 +27,7 @@ impl<'w> Context<'w> {
         let count = workload.jobs.len() as u64;
         let pricing = Pricing { link: workload.link, granularity, jobs: count };
         let used = jobs.into_iter().enumerate().filter(|(_, jobs)| !jobs.is_empty());
-        let classes =
-            used.map(|(m, jobs)| (ModelId::at(m), Pricer::new(&workload.models[m], pricing), jobs));
+        let classes = used.map(|(m, jobs)| (Pricer::new(&workload.models[m], pricing), jobs));
         let executors = workload.server.executors.map(|k| u64::from(k.get()));
         Context {
             workload,

@@ -33,8 +33,8 @@ const FORMS_MAX: usize = 512;
 /// A model with more modes than this, encodings counted, has only some of its modes listed.
 const MODES_MAX: usize = 60_000;
 
-/// Of a model whose cuts are not all listed, at most this many cuts along its order are taken.
-const PREFIXES_MAX: usize = 256;
+/// Of the cuts along a model's order at most about this many are taken.
+const PREFIXES_MAX: usize = 400;
 
 /// Of a model whose cuts are not all listed, at most this many cuts on the hull are taken.
 const HULL_MAX: usize = 512;
@@ -68,10 +68,13 @@ pub(crate) fn modes(pricer: &Pricer<'_>, executors: Option<u64>) -> ModeSet {
     let mut is_complete = true;
     let layers = pricer.model.layers.len();
     let limit = CUTS_MAX.min((LISTED_MAX / layers.max(1)).max(2 * layers + 2));
-    let within = ideals::visit(pricer.model, limit, |ideal| {
-        is_complete &= add_candidates(pricer, &ideal, &mut candidates);
-        candidates.len() < MODES_MAX
-    });
+    // Counting costs little, and listing in vain a lot.
+    let is_few = ideals::visit(pricer.model, limit, |_| true);
+    let within = is_few
+        && ideals::visit(pricer.model, limit, |ideal| {
+            is_complete &= add_candidates(pricer, &ideal, &mut candidates);
+            candidates.len() < MODES_MAX
+        });
     if !within {
         is_complete = false;
         candidates = sample(pricer, executors);
@@ -83,7 +86,6 @@ pub(crate) fn modes(pricer: &Pricer<'_>, executors: Option<u64>) -> ModeSet {
 
 /// Cuts of a model that has too many: those on the hull, and some along its order.
 fn sample(pricer: &Pricer<'_>, executors: Option<u64>) -> Vec<Candidate> {
-    let model = pricer.model;
     let mut candidates = Vec::new();
     for (layers, uploads) in CutPricer::new(pricer, executors).hull(HULL_MAX) {
         add_cut(pricer, &layers, &mut candidates);
@@ -92,22 +94,24 @@ fn sample(pricer: &Pricer<'_>, executors: Option<u64>) -> Vec<Candidate> {
         let ideal = Ideal { layers: &layers, frontier: &frontier, device, server };
         candidates.extend(candidate(pricer, &ideal, uploads));
     }
-    let step = model.layers.len().div_ceil(PREFIXES_MAX).max(1);
-    for layers in prefixes(pricer).step_by(step).chain([LayerSet::all(model)]) {
+    for layers in prefixes(pricer) {
         add_cut(pricer, &layers, &mut candidates);
     }
     candidates
 }
 
 /// The cuts along the model's topological order, from nothing to everything.
+/// Of a very large model only some.
 pub(crate) fn prefixes<'m>(pricer: &Pricer<'m>) -> impl Iterator<Item = LayerSet> + 'm {
     let model = pricer.model;
+    let step = model.layers.len().div_ceil(PREFIXES_MAX).max(1);
     let mut set = LayerSet::none(model);
     let rest = model.topological.iter().map(move |&layer| {
         set.insert(layer);
         set.clone()
     });
-    std::iter::once(LayerSet::none(model)).chain(rest)
+    let all = std::iter::once(LayerSet::none(model)).chain(rest);
+    all.step_by(step).chain((step > 1).then(|| LayerSet::all(model)))
 }
 
 /// Adds what [`add_candidates`] does for one cut.

@@ -6,7 +6,7 @@ use crate::bound::{LoadBound, add_cheapest_cuts, lower_bound};
 use crate::flow_shop::identical::Solution;
 use crate::joint::exact;
 use crate::joint::identical::identical;
-use crate::joint::local_search::{first_choice, improve, promising};
+use crate::joint::local_search::{balanced, first_choice, improve, promising};
 use crate::joint::mix::{Counts, Line, Mix, Rule};
 use crate::joint::outline::Outline;
 use crate::joint::problem::{Context, Problem};
@@ -38,6 +38,9 @@ const NODES_EXHAUSTIVE: u64 = 20_000_000;
 
 /// The exact search is tried for at most this many jobs.
 const EXACT_JOBS_MAX: usize = 12;
+
+/// The same on two machines, where Johnson's rule leaves only the modes to choose.
+const EXACT_JOBS_MAX_TWO_MACHINES: usize = 60;
 
 /// What a plan depends on besides workload and policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +165,11 @@ impl<'c> Planner<'c> {
         if !self.is_reached(&best) && !problem.is_two_machine() {
             self.search_sequences(&mut best);
         }
-        if !self.is_reached(&best) && problem.jobs() <= EXACT_JOBS_MAX {
+        let exact_jobs_max = match problem.is_two_machine() {
+            true => EXACT_JOBS_MAX_TWO_MACHINES,
+            false => EXACT_JOBS_MAX,
+        };
+        if !self.is_reached(&best) && problem.jobs() <= exact_jobs_max {
             let exact = exact::search(problem, best.makespan, self.bound.time, nodes);
             if let Some((makespan, outline)) = exact.better {
                 best = Found { makespan, outline, problem: None, is_proved: false };
@@ -223,10 +230,15 @@ fn best_mix(problem: &Problem<'_>, bound: &LoadBound) -> (Counts, Rule) {
     let mut best: Option<(Time, Counts, Rule)> = None;
     for rule in rules(problem) {
         let line = Line::new(problem, rule);
-        let mut mix = Mix::new(&line, first_choice(problem, &tried));
-        let makespan = improve(&mut mix, &tried, bound.time, budget);
-        if best.as_ref().is_none_or(|(b, _, _)| makespan < *b) {
-            best = Some((makespan, mix.counts, rule));
+        for start in [balanced(problem), first_choice(problem, &tried)] {
+            if best.as_ref().is_some_and(|(b, _, _)| *b <= bound.time) {
+                break;
+            }
+            let mut mix = Mix::new(&line, start);
+            let makespan = improve(&mut mix, &tried, bound.time, budget);
+            if best.as_ref().is_none_or(|(b, _, _)| makespan < *b) {
+                best = Some((makespan, mix.counts, rule));
+            }
         }
     }
     let (_, counts, rule) = best.expect("there is at least one rule");

@@ -7,8 +7,11 @@
 //! and tails hold if anything is sent at all, so keeping everything on the device is compared
 //! apart.
 //!
-//! Paper: LB1, LB4, and the load bound of section 5.6; Thm 4 where cuts are too many to list.
+//! Paper: LB1, LB2 ([`ends`]), LB4, and the load bound of section 5.6; Thm 4 where cuts are too many to list.
 
+mod ends;
+
+use crate::bound::ends::bound_by_ends;
 use crate::cost::Mode;
 use crate::joint::problem::Problem;
 use crate::partition::min_cut::CutPricer;
@@ -68,6 +71,8 @@ pub(crate) fn lower_bound(problem: &Problem<'_>) -> LoadBound {
     let mut bound = load_bound(problem);
     if !problem.is_complete {
         bound.time = cheapest_loads(problem, bound.prices);
+    } else if problem.is_two_machine() {
+        bound.time = bound.time.max(bound_by_ends(problem, &bound));
     }
     let local: Option<Time> =
         (problem.classes.iter()).map(|c| c.local().map(|l| c.modes[l].device * c.count())).sum();
