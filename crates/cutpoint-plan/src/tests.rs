@@ -5,8 +5,10 @@ use crate::instances::*;
 use crate::oracle::{best_of_everything, best_of_uplink_orders};
 use crate::plan::{Granularity, Plan, Policy};
 use crate::policy::{PlanError, PlanOptions, plan};
-use crate::units::{Bandwidth, Time};
+use crate::testing::{Sample, arb_workload};
+use crate::units::{Bandwidth, TIME_MAX, Time};
 use crate::workload::{Link, Server, Workload};
+use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::num::NonZeroU32;
@@ -152,6 +154,80 @@ fn joint_is_never_worse_than_another_policy() {
                 for policy in Policy::ALL.into_iter().filter(|&p| p != Policy::Exhaustive) {
                     let other = planned(&workload, policy, granularity);
                     assert!(joint.makespan <= other.makespan, "{policy} seed {seed} {extras:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn two_machine_plans_of_many_jobs_are_near_their_bound() {
+    for (counts, most) in [(vec![1; 20], 0.005), (vec![9, 8, 3], 0.005), (vec![70, 30], 0.003)] {
+        for seed in 0..4 {
+            let mut workload = instance(seed, Extras::TwoMachines, 7, &counts);
+            // Longer times, so that a gap is not a matter of single nanoseconds.
+            for model in &mut workload.models {
+                model.layers.iter_mut().for_each(|l| l.device = l.device * 1009);
+                model.tensors.iter_mut().for_each(|t| t.bytes *= 1013);
+            }
+            let joint = planned(&workload, Policy::Joint, Granularity::Layer);
+            assert!(joint.gap() <= most, "{} at seed {seed} with {counts:?}", joint.gap());
+        }
+    }
+}
+
+#[test]
+fn a_plan_at_layer_granularity_is_never_longer_than_at_job_granularity() {
+    for seed in 0..4 {
+        for extras in EXTRAS {
+            let workload = instance(seed, extras, 6, &[6, 6, 6]);
+            let [layer, job] = GRANULARITIES.map(|g| planned(&workload, Policy::Joint, g).makespan);
+            assert!(layer <= job, "seed {seed} {extras:?}: {layer} against {job}");
+        }
+    }
+}
+
+#[test]
+fn times_near_the_limit_do_not_overflow() {
+    let huge = TIME_MAX.nanoseconds() / 16;
+    let cuts = [(0, huge), (huge / 3, huge / 2), (huge / 2, huge / 4), (huge, 0)];
+    for jobs in [1, 3, 8] {
+        let workload = identical(&cuts, jobs);
+        for policy in Policy::ALL {
+            for granularity in GRANULARITIES {
+                planned(&workload, policy, granularity);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_graph_with_too_many_cuts_is_planned_by_minimum_cuts() {
+    // 30 branches: over a thousand million cuts.
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let model = fill(&mut rng, "wide", &wide(31), 5);
+    for executors in [None, NonZeroU32::new(1)] {
+        let server = Server { executors };
+        let workload = workload(vec![model.clone()], &[20], unit_link(), server);
+        for granularity in GRANULARITIES {
+            let joint = planned(&workload, Policy::Joint, granularity);
+            assert!(joint.lower_bound > Time::ZERO);
+            let local = planned(&workload, Policy::LocalOnly, granularity);
+            assert!(joint.makespan <= local.makespan);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_policy_gives_a_valid_plan_of_any_workload(Sample(workload) in arb_workload()) {
+        for granularity in GRANULARITIES {
+            for policy in Policy::ALL.into_iter().filter(|&p| p != Policy::Exhaustive) {
+                if let Ok(plan) = plan(&workload, policy, &PlanOptions { granularity }) {
+                    let violations = check_plan(&workload, &plan);
+                    prop_assert!(violations.is_empty(), "{} {}: {:?}", policy, granularity, violations);
+                } else {
+                    prop_assert_eq!(policy, Policy::ServerOnly);
                 }
             }
         }

@@ -40,7 +40,7 @@ const NODES_EXHAUSTIVE: u64 = 20_000_000;
 const EXACT_JOBS_MAX: usize = 12;
 
 /// The same on two machines, where Johnson's rule leaves only the modes to choose.
-const EXACT_JOBS_MAX_TWO_MACHINES: usize = 60;
+const EXACT_JOBS_MAX_TWO_MACHINES: usize = 200;
 
 /// What a plan depends on besides workload and policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,32 @@ pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Resul
         _ => planner.simple(policy),
     };
     let found = found.ok_or(PlanError::Unreachable(policy))?;
-    Ok(planner.write_out(found, policy))
+    let plan = planner.write_out(found, policy);
+    let may_gain = policy == Policy::Joint && !plan.optimal && planner.has_early_sends();
+    Ok(if may_gain { or_by_whole_jobs(workload, plan) } else { plan })
+}
+
+/// The better of a plan at layer granularity and the one made at job granularity, carried out at
+/// layer granularity.
+fn or_by_whole_jobs(workload: &Workload, plan: Plan) -> Plan {
+    let context = Context::new(workload, Granularity::Job);
+    let Some(planner) = Planner::new(&context) else { return plan };
+    let found = planner.joint(NODES_JOINT);
+    if found.makespan >= plan.makespan {
+        return plan;
+    }
+    let decision = found.outline.decision(found.problem.as_ref().unwrap_or(&planner.problem));
+    let simulated = simulate(workload, Granularity::Layer, &decision);
+    let lower_bound = plan.lower_bound.min(simulated.makespan);
+    Plan {
+        partitions: decision.partitions,
+        schedule: simulated.schedule,
+        completions: simulated.completions,
+        makespan: simulated.makespan,
+        lower_bound,
+        optimal: simulated.makespan == lower_bound,
+        ..plan
+    }
 }
 
 /// A plan in short, with the problem that its modes belong to if that is not the whole one.
@@ -178,6 +203,15 @@ impl<'c> Planner<'c> {
         }
         best.is_proved |= self.is_reached(&best);
         best
+    }
+
+    /// Whether some mode sends something before all device work of its job is done: only then do
+    /// the granularities differ.
+    fn has_early_sends(&self) -> bool {
+        self.context.granularity == Granularity::Layer
+            && self.problem.all_modes().any(|(_, m)| {
+                !m.is_exact || m.parcels.len() > 1 || (m.has_suffix && m.rest() > Time::ZERO)
+            })
     }
 
     /// Whether a plan is as short as the bound.
