@@ -8,6 +8,7 @@ mod cost;
 pub mod cut;
 mod flow_shop;
 pub mod format;
+pub mod gantt;
 pub mod instances;
 mod joint;
 #[cfg(test)]
