@@ -6,6 +6,7 @@ mod bound;
 pub mod check;
 mod cost;
 pub mod cut;
+pub mod explain;
 mod flow_shop;
 pub mod format;
 pub mod gantt;

@@ -32,7 +32,15 @@ use std::io::{self, Write};
 /// # Errors
 /// The first broken rule, with its place.
 pub fn read_workload(json: &[u8]) -> Result<Workload, FormatError> {
-    Workload::try_from(parse::<WorkloadFile>(json, limits::WORKLOAD_BYTES_MAX)?)
+    Workload::try_from(read_workload_file(json)?)
+}
+
+/// Reads a workload file without judging it, so that parts can be replaced first.
+///
+/// # Errors
+/// What is not JSON, or not of the format's keys and types.
+pub fn read_workload_file(json: &[u8]) -> Result<WorkloadFile, FormatError> {
+    parse(json, limits::WORKLOAD_BYTES_MAX)
 }
 
 /// Writes a workload, indented; [`read_workload`] gives the same workload back.

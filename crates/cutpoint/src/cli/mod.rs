@@ -1,12 +1,17 @@
 //! The command line: one file for each subcommand, each with its `Args` and its `run`.
 
+mod check;
 mod connect_args;
 mod demo;
 mod device_args;
 mod engine;
 mod engine_args;
+mod explain;
+mod gantt;
 mod inspect;
 mod output;
+mod plan;
+mod plan_files;
 mod profile;
 mod run;
 mod serve;
@@ -39,6 +44,14 @@ enum Command {
     /// Write a well-known network as an ONNX file: its published architecture, untrained, with
     /// weights drawn at random.
     Zoo(zoo::Args),
+    /// Decide where each job is cut and in which order the jobs run.
+    Plan(plan::Args),
+    /// Check a plan against its workload; the exit code is 0 for a valid plan, else 1.
+    Check(check::Args),
+    /// Draw what each machine does when.
+    Gantt(gantt::Args),
+    /// Say in words why a plan is as it is, and what would change it.
+    Explain(explain::Args),
     /// Serve models, whole or cut, to devices and to any client of the Open Inference Protocol.
     Serve(serve::Args),
     /// Measure models on both sides, and the link, and write workload.json.
@@ -58,6 +71,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => inspect::run(args),
         Command::Split(args) => split::run(args),
         Command::Zoo(args) => zoo::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Gantt(args) => gantt::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Profile(args) => profile::run(args),
         Command::Run(args) => self::run::run(args),

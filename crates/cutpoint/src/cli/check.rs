@@ -1,0 +1,55 @@
+//! `cutpoint check`: does a plan keep the rules?
+
+use super::output::write_whole;
+use super::plan_files::WorkloadArgs;
+use cutpoint_plan::check::{check_plan, load_bound, simple_makespan};
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::workload::Workload;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    workload: WorkloadArgs,
+    /// The plan; - for standard input.
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let workload = args.workload.load()?;
+    let plan = args.workload.load_plan(&workload, &args.plan)?;
+    let violations = check_plan(&workload, &plan);
+    let mut text = String::new();
+    for violation in &violations {
+        writeln!(text, "{violation}")?;
+    }
+    if violations.is_empty() {
+        text = verdict(&workload, &plan)?;
+    } else {
+        let plural = if violations.len() == 1 { "violation" } else { "violations" };
+        writeln!(text, "{} {plural}", violations.len())?;
+    }
+    write_whole(Path::new("-"), text.as_bytes())?;
+    Ok(ExitCode::from(u8::from(!violations.is_empty())))
+}
+
+/// What was proved of a plan without violations, and what was not.
+fn verdict(workload: &Workload, plan: &Plan) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let (claimed, own) = (plan.lower_bound, load_bound(workload, plan.granularity));
+    writeln!(text, "valid: cuts, operations, completions and makespan are right")?;
+    if claimed <= own {
+        writeln!(text, "lower bound {claimed}: proved, no plan is shorter than {own}")?;
+    } else {
+        let simple = simple_makespan(workload);
+        writeln!(
+            text,
+            "lower bound {claimed}: not above what local-only or server-only take ({simple}); \
+             proved here only up to {own}"
+        )?;
+    }
+    Ok(text)
+}
