@@ -28,7 +28,7 @@ pub(super) struct HullCut {
 }
 
 /// The hull of one model's cuts, by increasing device time. O(K log K) in the number of cuts.
-pub(super) fn hull(workload: &Workload, class: &Class) -> Vec<HullCut> {
+pub(super) fn hull(workload: &Workload, class: &Class<'_>) -> Vec<HullCut> {
     let mut modes: Vec<&Mode> = class.modes.iter().collect();
     modes.sort_by_key(|m| (m.device, m.uplink, m.server));
     let mut vertices: Vec<&Mode> = Vec::new();
@@ -53,8 +53,8 @@ fn is_below(a: &Mode, b: &Mode, c: &Mode) -> bool {
     fall(a, b) * run(a, c) > fall(a, c) * run(a, b)
 }
 
-fn hull_cut(workload: &Workload, class: &Class, mode: &Mode) -> HullCut {
-    let model = &workload.models[class.model.index()];
+fn hull_cut(workload: &Workload, class: &Class<'_>, mode: &Mode) -> HullCut {
+    let model = class.pricer.model;
     let size = |upload: &Upload| {
         let tensor = &model.tensors[upload.tensor.index()];
         upload.encoding.map_or(tensor.bytes, |e| tensor.encodings[e].bytes)

@@ -9,8 +9,8 @@ mod tests;
 
 pub use summary::{CutUse, Summary, render_summary};
 
-use crate::bound::lower_bound;
-use crate::joint::problem::Problem;
+use crate::bound::{add_cheapest_cuts, lower_bound};
+use crate::joint::problem::{Context, Problem};
 use crate::partition::modes;
 use crate::plan::{Machine, Plan};
 use crate::units::Time;
@@ -29,11 +29,13 @@ pub fn explain_plan(workload: &Workload, plan: &Plan) -> String {
     };
     say(render_summary(&summary).trim_end().to_string());
     say(bottleneck(&summary, plan.makespan));
-    match Problem::new(workload, plan.granularity, modes) {
+    let context = Context::new(workload, plan.granularity);
+    let problem = context.problem(|_, pricer| modes(pricer, context.executors));
+    match problem.map(with_cheapest_cuts) {
         Some(problem) if !problem.classes.is_empty() => {
             say(price(lower_bound(&problem).prices));
             for class in &problem.classes {
-                let model = &workload.models[class.model.index()];
+                let model = class.pricer.model;
                 let uses = summary.cuts.iter().filter(|c| c.model == model.name);
                 say(cuts(&model.name, &hull(workload, class), &uses.collect::<Vec<_>>()));
             }
@@ -41,6 +43,14 @@ pub fn explain_plan(workload: &Workload, plan: &Plan) -> String {
         _ => {}
     }
     format!("{}\n", out.trim_end())
+}
+
+/// Where cuts are too many to list, those that count at the bound's prices are added.
+fn with_cheapest_cuts(mut problem: Problem<'_>) -> Problem<'_> {
+    if !problem.is_complete {
+        add_cheapest_cuts(&mut problem);
+    }
+    problem
 }
 
 /// Which machine the makespan waits for.
