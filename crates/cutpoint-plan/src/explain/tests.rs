@@ -32,13 +32,13 @@ fn alexnet_in_words() {
 
         Bottleneck: the uplink, busy 99 % of the makespan; there is time to spare on the server, the downlink.
 
-        Prices: a second of uplink is worth 0.05 seconds of device. One second less work there shortens the lower bound by 0.948 s per second of device, 0.052 s per second of uplink.
+        Prices: a second of uplink is worth 0.05 seconds of device. A second less work shortens the lower bound by 0.948 s on the device, 0.052 s on the uplink.
 
         Cuts of alexnet worth mixing, by device time:
           on device  device      uplink      bytes   balanced at   jobs
-          0 of 6     0 ns        255.132 ms  602112  no bandwidth  1
+          0 of 6     0 ns        255.132 ms  602112  infinite      1
           2 of 6     13.400 ms   11.017 ms   26000   15.52 Mbit/s  99
-          6 of 6     104.300 ms  0 ns        0       no link       -
+          6 of 6     104.300 ms  0 ns        0       0             -
         At a bandwidth between the figures of two neighbours these two share the jobs of this model alone; faster links move the jobs up the table, slower ones down. Server, downlink and round trip are not counted here.
     "#]].assert_eq(&explain_plan(&workload, &joint(&workload)));
 }
