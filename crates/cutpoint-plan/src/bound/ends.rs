@@ -3,7 +3,8 @@
 //! In Johnson's order of the chosen segments, the uplink waits for the first segment's lead, and
 //! the device's end is followed by the last segment's trail. If p is first and q is last, every
 //! job takes a mode whose segments lie between them. For each pair the load bound with these terms
-//! is valid; the least over all pairs bounds every plan that sends something.
+//! is valid; the least over all pairs bounds every plan that sends something. The ends matter less
+//! the more jobs there are, so beyond a number of jobs nothing is looked for.
 //!
 //! Paper: LB2.
 
@@ -14,8 +15,11 @@ use crate::flow_shop::segments::Segment;
 use crate::joint::problem::Problem;
 use crate::units::Time;
 
+/// With more jobs than this, the ends are left out of account.
+const JOBS_MAX: usize = 2_000;
+
 /// With more modes than this, the last segment is not told apart.
-const PAIRED_MAX: usize = 300;
+const PAIRED_MAX: usize = 100;
 
 /// A mode that sends something, by the places of its segments in Johnson's order.
 struct Placed {
@@ -43,6 +47,9 @@ struct Order {
 
 /// A lower bound on every plan that sends something, from prices near those of `bound`.
 pub(super) fn bound_by_ends(problem: &Problem<'_>, bound: &LoadBound) -> Time {
+    if problem.jobs() > JOBS_MAX {
+        return Time::ZERO;
+    }
     let order = Order::new(problem);
     if order.modes.is_empty() {
         return Time::ZERO;
@@ -56,7 +63,7 @@ pub(super) fn bound_by_ends(problem: &Problem<'_>, bound: &LoadBound) -> Time {
     let value = |device: u64| order.value([device, PARTS - device, 0, 0]);
     let mut best = value(device);
     let mut step = PARTS / 8;
-    while step > PARTS / 4096 {
+    while step > PARTS / 1024 {
         let mut is_better = false;
         for next in [device.saturating_sub(step), (device + step).min(PARTS)] {
             let found = value(next);

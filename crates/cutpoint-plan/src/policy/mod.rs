@@ -195,6 +195,7 @@ impl<'c> Planner<'c> {
             false => EXACT_JOBS_MAX,
         };
         if !self.is_reached(&best) && problem.jobs() <= exact_jobs_max {
+            let nodes = nodes.min(nodes / problem.jobs() as u64 * 30);
             let exact = exact::search(problem, best.makespan, self.bound.time, nodes);
             if let Some((makespan, outline)) = exact.better {
                 best = Found { makespan, outline, problem: None, is_proved: false };
