@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use hyper_util::rt::TokioIo;
 use std::error::Error as StdError;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -67,6 +67,13 @@ impl Peer {
             request.metadata_mut().insert("authorization", value.clone());
         }
         request
+    }
+
+    /// Tells a limited uplink how long there was nothing to send.
+    pub(super) fn pause(&self, pause: Duration) {
+        if let Some(pacer) = &self.pacer {
+            pacer.lock().unwrap_or_else(PoisonError::into_inner).pause(pause);
+        }
     }
 
     /// Opens a connection. The meter watches it until it is lost.

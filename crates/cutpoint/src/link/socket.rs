@@ -118,13 +118,6 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
     }
 }
 
-/// When a message's first byte was offered to the link and its last byte was handed to the socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Passage {
-    pub(super) start: Instant,
-    pub(super) end: Instant,
-}
-
 /// What is known about the bytes of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
@@ -143,22 +136,20 @@ struct MeterLog {
 
 #[derive(Debug)]
 struct Awaited {
-    begin: u64,
     end: u64,
-    start: Option<Instant>,
-    answer: oneshot::Sender<Passage>,
+    answer: oneshot::Sender<Instant>,
 }
 
 impl Meter {
-    /// Announces that the connection's next message has `bytes`; the answer comes when it is
-    /// gone, or is dropped when the connection is.
-    pub(super) fn announce(&self, bytes: u64) -> oneshot::Receiver<Passage> {
+    /// Announces that the connection's next message has `bytes`; the answer, when its last byte
+    /// was handed to the socket, is dropped if the connection is.
+    pub(super) fn announce(&self, bytes: u64) -> oneshot::Receiver<Instant> {
         let (answer, receiver) = oneshot::channel();
         let mut log = lock(&self.log);
-        let (begin, end) = (log.announced, log.announced + bytes);
-        log.announced = end;
+        log.announced += bytes;
+        let end = log.announced;
         if !log.abandoned {
-            log.awaited.push_back(Awaited { begin, end, start: None, answer });
+            log.awaited.push_back(Awaited { end, answer });
         }
         receiver
     }
@@ -180,22 +171,16 @@ impl Meter {
         lock(&self.log).greeting.clone()
     }
 
-    fn wrote(&self, bytes: &[u8], offered_at: Instant) {
-        let mut log = lock(&self.log);
-        log.frames.scan(bytes);
-        let sent = log.frames.message_bytes;
-        for message in log.awaited.iter_mut().take_while(|m| m.begin < sent) {
-            message.start.get_or_insert(offered_at);
-        }
+    fn wrote(&self, bytes: &[u8]) {
+        lock(&self.log).frames.scan(bytes);
     }
 
     fn flushed(&self, now: Instant) {
         let mut log = lock(&self.log);
         let sent = log.frames.message_bytes;
         while let Some(message) = log.awaited.pop_front_if(|m| m.end <= sent) {
-            let start = message.start.unwrap_or(now);
             // Nobody listens any more after a timeout.
-            let _ = message.answer.send(Passage { start, end: now });
+            let _ = message.answer.send(now);
         }
     }
 
@@ -259,12 +244,11 @@ impl FrameScanner {
 pub(super) struct Metered {
     inner: Box<dyn Io>,
     meter: Arc<Meter>,
-    offered_at: Option<Instant>,
 }
 
 impl Metered {
     pub(super) fn new(inner: Box<dyn Io>, meter: Arc<Meter>) -> Metered {
-        Metered { inner, meter, offered_at: None }
+        Metered { inner, meter }
     }
 }
 
@@ -281,10 +265,8 @@ impl AsyncWrite for Metered {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let offered_at = *this.offered_at.get_or_insert_with(Instant::now);
         let written = ready!(Pin::new(&mut this.inner).poll_write(cx, buf))?;
-        this.offered_at = None;
-        this.meter.wrote(&buf[..written.min(buf.len())], offered_at);
+        this.meter.wrote(&buf[..written.min(buf.len())]);
         Poll::Ready(Ok(written))
     }
 
@@ -333,16 +315,19 @@ mod tests {
         let at = |ms| zero + Duration::from_millis(ms);
         let mut first = meter.announce(30);
         let mut second = meter.announce(10);
-        meter.wrote(&[b'P'; 24], at(0));
-        meter.wrote(&frame(4, 18), at(1));
-        meter.wrote(&frame(0, 20), at(2));
-        meter.flushed(at(3));
+        meter.wrote(&[b'P'; 24]);
+        meter.wrote(&frame(4, 18));
+        meter.wrote(&frame(0, 20));
+        meter.flushed(at(1));
         assert!(first.try_recv().is_err());
-        meter.wrote(&frame(8, 4), at(4));
-        meter.wrote(&frame(0, 20), at(5));
-        meter.flushed(at(6));
-        assert_eq!(first.try_recv().unwrap(), Passage { start: at(2), end: at(6) });
-        assert_eq!(second.try_recv().unwrap(), Passage { start: at(5), end: at(6) });
+        meter.wrote(&frame(8, 4));
+        meter.wrote(&frame(0, 15));
+        meter.flushed(at(2));
+        assert_eq!(first.try_recv(), Ok(at(2)));
+        assert!(second.try_recv().is_err());
+        meter.wrote(&frame(0, 5));
+        meter.flushed(at(3));
+        assert_eq!(second.try_recv(), Ok(at(3)));
     }
 
     #[test]

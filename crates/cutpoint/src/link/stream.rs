@@ -24,7 +24,7 @@ const MESSAGE_PREFIX_BYTES: u64 = 5;
 /// When a request was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// When its first byte was offered to the link.
+    /// When it was given to the link.
     pub start: Instant,
     /// When its last byte was handed to the socket, which holds back at most 16 KiB.
     pub end: Instant,
@@ -82,6 +82,8 @@ pub struct StreamSender {
     state: Arc<State>,
     meter: Arc<Meter>,
     requests: mpsc::Sender<ModelInferRequest>,
+    /// When the last message was gone, as its sender learnt.
+    returned: Option<Instant>,
 }
 
 /// The end of a stream that replies come out of. Dropping it gives the stream up.
@@ -124,6 +126,7 @@ impl super::Client {
             state: state.clone(),
             meter: meter.clone(),
             requests,
+            returned: None,
         };
         Ok((sender, StreamReceiver { core, state, meter, replies, task }))
     }
@@ -175,6 +178,10 @@ impl StreamSender {
     /// the request timeout; [`crate::error::ErrorKind::Protocol`] if the server has ended the
     /// stream with an error. The stream is of no more use then.
     pub fn send(&mut self, request: &InferRequest) -> Result<Sent> {
+        let start = Instant::now();
+        if let Some(returned) = self.returned {
+            self.core.peer.pause(start.saturating_duration_since(returned));
+        }
         let message = infer_message(request);
         let bytes = message.encoded_len() as u64 + MESSAGE_PREFIX_BYTES;
         let passage = self.meter.announce(bytes);
@@ -184,19 +191,17 @@ impl StreamSender {
             let _ = self.requests.send(message).await;
             self.watch(passage).await
         };
-        let passage = self.core.runtime().block_on(sent)?;
-        Ok(Sent { start: passage.start, end: passage.end, bytes })
+        let end = self.core.runtime().block_on(sent)?;
+        self.returned = Some(Instant::now());
+        Ok(Sent { start, end, bytes })
     }
 
-    async fn watch(
-        &self,
-        mut passage: oneshot::Receiver<super::socket::Passage>,
-    ) -> Result<super::socket::Passage> {
+    async fn watch(&self, mut passage: oneshot::Receiver<Instant>) -> Result<Instant> {
         let patience = self.core.peer.options.request_timeout;
         let mut before = self.meter.sent_bytes();
         loop {
             match tokio::time::timeout(patience, &mut passage).await {
-                Ok(Ok(passage)) => return Ok(passage),
+                Ok(Ok(end)) => return Ok(end),
                 Ok(Err(_)) => return Err(self.state.error(&self.core)),
                 Err(_) => {
                     let now = self.meter.sent_bytes();
