@@ -2,11 +2,12 @@
 
 mod plan_speed;
 mod split_cost;
+mod testbed;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Evidence for Cutpoint: measurements and experiments.
+/// Evidence for Cutpoint: measurements, experiments and the testbed they run on.
 #[derive(Debug, Parser)]
 #[command(name = "cutpoint-eval", version)]
 struct Cli {
@@ -20,12 +21,15 @@ enum Command {
     SplitCost(split_cost::Args),
     /// Time the planning of identical jobs of the zoo's networks.
     PlanSpeed(plan_speed::Args),
+    /// Run a device and a server in two network namespaces joined by a shaped link.
+    Testbed(testbed::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::SplitCost(args) => split_cost::run(&args),
         Command::PlanSpeed(args) => plan_speed::run(&args),
+        Command::Testbed(args) => testbed::run(args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -1,0 +1,87 @@
+//! Which cores the device and the server run on.
+
+use anyhow::{Context, ensure};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::fmt;
+use std::str::FromStr;
+
+/// Cores by number, ascending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cores(Vec<usize>);
+
+impl Cores {
+    /// The cores that this process may use.
+    pub(crate) fn allowed() -> anyhow::Result<Cores> {
+        let set = sched_getaffinity(None).context("cannot read the allowed cores")?;
+        Ok(Cores((0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect()))
+    }
+
+    /// How many cores there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The first `count` cores, and the others, or all again if none are left.
+    ///
+    /// # Errors
+    ///
+    /// If there are not `count` cores.
+    pub(crate) fn split(&self, count: usize) -> anyhow::Result<(Cores, Cores)> {
+        ensure!(
+            (1..=self.count()).contains(&count),
+            "the device wants {count} cores, this machine lets us use {}",
+            self.count()
+        );
+        let (first, rest) = self.0.split_at(count);
+        let rest = if rest.is_empty() { &self.0 } else { rest };
+        Ok((Cores(first.to_vec()), Cores(rest.to_vec())))
+    }
+
+    /// Keeps this thread, and what it starts from now on, on these cores.
+    pub(crate) fn pin_this_thread(&self) -> anyhow::Result<()> {
+        let mut set = CpuSet::new();
+        for &core in &self.0 {
+            ensure!(core < CpuSet::MAX_CPU, "core {core} is beyond what the kernel can name");
+            set.set(core);
+        }
+        sched_setaffinity(None, &set).with_context(|| format!("cannot stay on cores {self}"))
+    }
+}
+
+impl fmt::Display for Cores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> = self.0.iter().map(usize::to_string).collect();
+        f.write_str(&numbers.join(","))
+    }
+}
+
+impl FromStr for Cores {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Cores, Self::Err> {
+        text.split(',').map(str::parse).collect::<Result<_, _>>().map(Cores)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_and_server_get_cores_of_their_own_where_they_can() {
+        let four = Cores(vec![0, 1, 4, 5]);
+        assert_eq!(four.split(1).unwrap(), (Cores(vec![0]), Cores(vec![1, 4, 5])));
+        let one = Cores(vec![3]);
+        assert_eq!(one.split(1).unwrap(), (Cores(vec![3]), Cores(vec![3])));
+        assert!(one.split(2).is_err());
+        assert!(one.split(0).is_err());
+    }
+
+    #[test]
+    fn cores_survive_the_way_to_another_process() {
+        let cores = Cores(vec![0, 2, 11]);
+        assert_eq!(cores.to_string(), "0,2,11");
+        assert_eq!("0,2,11".parse(), Ok(cores));
+        assert!("0,,2".parse::<Cores>().is_err());
+    }
+}

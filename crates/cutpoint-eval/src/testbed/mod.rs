@@ -1,0 +1,89 @@
+//! The testbed: how do a device and a server behave over a link of known rate, delay and queue?
+//!
+//! Two network namespaces are joined by a link: the kernel's `netem` where it exists, otherwise an
+//! emulator of our own between two TUN devices. The device can be held to a fraction of a core.
+//! Whatever a run makes carries its process id in its name, so that what a crashed run left behind
+//! can be found and removed. docs/testbed.md says how to use it.
+
+mod link_shape;
+
+#[cfg(target_os = "linux")]
+mod accuracy;
+#[cfg(target_os = "linux")]
+mod check;
+#[cfg(target_os = "linux")]
+mod clean;
+#[cfg(target_os = "linux")]
+mod emulator;
+#[cfg(target_os = "linux")]
+mod host;
+#[cfg(target_os = "linux")]
+mod probe;
+#[cfg(target_os = "linux")]
+mod run;
+#[cfg(target_os = "linux")]
+mod session;
+
+use std::process::ExitCode;
+
+/// What `cutpoint-eval testbed` can be asked to do.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Run a server command and a device command, each in its own namespace.
+    Run(run::Args),
+    /// Measure the link's rate and round trip against what was asked for.
+    Accuracy(accuracy::Args),
+    /// Say what this kernel offers to the testbed.
+    Check(check::Args),
+    /// Remove what crashed runs left behind.
+    Clean,
+    /// Forward packets between the two namespaces.
+    #[command(hide = true)]
+    Emulate(emulator::Args),
+    /// Enter a namespace, a control group and a set of cores, then become a command.
+    #[command(hide = true)]
+    Enter(host::enter::Args),
+    /// Answer measurements.
+    #[command(hide = true)]
+    ProbeServe(probe::serve::Args),
+    /// Measure the link towards a `probe-serve`.
+    #[command(hide = true)]
+    ProbeMeasure(probe::measure::Args),
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Run(args) => run::run(&args),
+        Command::Accuracy(args) => accuracy::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Clean => clean::run(),
+        Command::Emulate(args) => emulator::run(&args),
+        Command::Enter(args) => host::enter::run(&args),
+        Command::ProbeServe(args) => probe::serve::run(&args),
+        Command::ProbeMeasure(args) => probe::measure::run(&args),
+    }
+}
+
+/// Tells what is wrong with the flags; the exit code is that of misuse.
+#[cfg(target_os = "linux")]
+fn misuse(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(2)
+}
+
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug, clap::Subcommand)]
+enum Command {}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {}
+}

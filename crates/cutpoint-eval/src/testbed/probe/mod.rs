@@ -1,0 +1,125 @@
+//! Measuring the link itself: TCP in bulk each way, and UDP round trips.
+//!
+//! A connection begins with an [`Order`]. The side that receives measures, because it alone sees
+//! what the link delivered.
+
+pub(crate) mod measure;
+pub(crate) mod serve;
+
+use anyhow::{Context, ensure};
+use serde::{Deserialize, Serialize};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// Bytes in a UDP message.
+pub(crate) const PING_BYTES: usize = 64;
+/// The longest bulk transfer.
+const BULK_LIMIT: Duration = Duration::from_secs(60);
+/// How long one read or write may take.
+const STALL_LIMIT: Duration = Duration::from_secs(20);
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// Which way the bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Way {
+    Up,
+    Down,
+}
+
+/// What a connection is for; its first line, in JSON.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Order {
+    way: Way,
+    duration_ms: u64,
+    /// How long at the beginning is not measured.
+    warm_up_ms: u64,
+    /// Limits what the sender has on its way, so that the link's queue does not overflow.
+    send_buffer_bytes: usize,
+}
+
+/// What a receiver saw.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Received {
+    /// All bytes.
+    pub(crate) bytes: u64,
+    /// Bytes that came after the warm-up.
+    pub(crate) measured_bytes: u64,
+    /// How long those took.
+    pub(crate) measured_ms: f64,
+}
+
+/// What both ends of a bulk transfer say.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Bulk {
+    /// Bytes that the sender handed to its kernel; none where the receiver cannot know.
+    pub(crate) sent_bytes: Option<u64>,
+    /// What arrived.
+    pub(crate) received: Received,
+}
+
+/// Everything that `probe-measure` measures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// From device to server.
+    pub(crate) uplink: Bulk,
+    /// From server to device.
+    pub(crate) downlink: Bulk,
+    /// Round trips, ascending.
+    pub(crate) rtt_ms: Vec<f64>,
+    /// Messages that nobody answered.
+    pub(crate) unanswered: usize,
+}
+
+/// Writes for as long as the order says and gives the number of bytes.
+fn send(mut stream: &TcpStream, order: Order) -> anyhow::Result<u64> {
+    let duration = Duration::from_millis(order.duration_ms);
+    ensure!(duration <= BULK_LIMIT, "a transfer of {} ms is too long", order.duration_ms);
+    socket2::SockRef::from(stream).set_send_buffer_size(order.send_buffer_bytes)?;
+    let chunk = [0x5a; CHUNK_BYTES];
+    let deadline = Instant::now() + duration;
+    let mut bytes = 0;
+    while Instant::now() < deadline {
+        match stream.write(&chunk) {
+            Ok(written) => bytes += written as u64,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context("cannot send"),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Reads to the end and measures from the first byte after the warm-up.
+fn receive(mut stream: impl Read, warm_up: Duration) -> anyhow::Result<Received> {
+    let mut buffer = vec![0; 4 * CHUNK_BYTES];
+    let mut bytes = 0;
+    let mut first: Option<Instant> = None;
+    let mut mark: Option<(Instant, u64)> = None;
+    let mut last = Instant::now();
+    loop {
+        let count = match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error).context("cannot receive"),
+        };
+        last = Instant::now();
+        bytes += count as u64;
+        let first = *first.get_or_insert(last);
+        if mark.is_none() && last - first >= warm_up {
+            mark = Some((last, bytes));
+        }
+    }
+    let (since, before) = mark.context("the transfer ended before its warm-up did")?;
+    Ok(Received {
+        bytes,
+        measured_bytes: bytes - before,
+        measured_ms: (last - since).as_secs_f64() * 1e3,
+    })
+}
+
+fn set_limits(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(STALL_LIMIT))?;
+    stream.set_write_timeout(Some(STALL_LIMIT))
+}

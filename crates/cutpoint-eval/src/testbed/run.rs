@@ -1,0 +1,219 @@
+//! `testbed run`: a server command and a device command over the link, and what came of them.
+
+use super::emulator::EmulatorReport;
+use super::host::cgroup::Throttling;
+use super::host::children::{ChildGroup, exit_code};
+use super::host::interrupts::{Interrupts, Waited};
+use super::link_shape::LinkArgs;
+use super::misuse;
+use super::session::{Addresses, Ready, Session, Settings, Side, Switch, Turn, wait_ready};
+use anyhow::{Context, bail};
+use serde::Serialize;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Flags of `testbed run`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// What runs on the server, by `sh`; {server} and {device} stand for the addresses. It starts
+    /// first, writes to standard error, and is stopped when the device is done.
+    #[arg(long, value_name = "COMMAND")]
+    server_command: String,
+    /// What runs on the device, by `sh`; {server} and {device} stand for the addresses. Its
+    /// standard output and its exit code become those of the testbed.
+    #[arg(long, value_name = "COMMAND")]
+    device_command: String,
+    /// The device starts once the server listens on this TCP port; or on `any`; or `none`, at once.
+    #[arg(long, value_name = "PORT", default_value = "any")]
+    ready_port: Ready,
+    /// How long the server may take to listen.
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    ready_limit_s: u64,
+    /// How long the device's command may take before everything is stopped.
+    #[arg(long, value_name = "S", default_value_t = 3_600)]
+    limit_s: u64,
+    /// Where to write what happened, as JSON; `-` for standard output.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// What happened in a run.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    link: &'a LinkArgs,
+    emulated: bool,
+    device_cores: f64,
+    device_period_ms: u64,
+    slow_start_after_idle: bool,
+    congestion_control: &'static str,
+    device: CommandReport,
+    server: CommandReport,
+    /// From the start of the device's command to its end.
+    device_wall_ms: f64,
+    /// How often the device's quota held it back; none if it has whole cores.
+    throttling: Option<Throttling>,
+    /// What the link carried; none if the kernel made it.
+    carried: Option<EmulatorReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct CommandReport {
+    /// As a shell would tell it: 128 and the number of a signal that ended it.
+    exit_code: u8,
+    /// Whether the testbed stopped it.
+    stopped: bool,
+}
+
+/// Runs both commands; the exit code is the device's, or 128 and the signal that stopped the run.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Err(error) = args.settings.check() {
+        return Ok(misuse(&error));
+    }
+    let interrupts = Interrupts::new()?;
+    let result = run_commands(args, &interrupts);
+    match (result, interrupts.signal()) {
+        (Ok(code), _) => Ok(ExitCode::from(code)),
+        (Err(error), None) => Err(error),
+        (Err(error), Some(signal)) => {
+            eprintln!("error: {error:#}");
+            Ok(ExitCode::from(128 + signal))
+        }
+    }
+}
+
+fn run_commands(args: &Args, interrupts: &Interrupts) -> anyhow::Result<u8> {
+    let mut session = Session::new(&args.settings, interrupts)?;
+    let addresses = session.addresses();
+
+    let stderr = std::io::stderr().as_fd().try_clone_to_owned()?;
+    let server_words = shell(&args.server_command, addresses);
+    let mut server = session.spawn(Side::Server, Turn::Waits, server_words, Stdio::from(stderr))?;
+    let ready_limit = Duration::from_secs(args.ready_limit_s);
+    wait_ready(&mut server, args.ready_port, ready_limit, interrupts)?;
+
+    let started = Instant::now();
+    let device_words = shell(&args.device_command, addresses);
+    let mut device = session.spawn(Side::Device, Turn::Waits, device_words, Stdio::inherit())?;
+    let deadline = started + Duration::from_secs(args.limit_s);
+    let device_status = wait_device(&mut device, &session, interrupts, deadline)?;
+    let device_wall_ms = started.elapsed().as_secs_f64() * 1e3;
+
+    let server_ended_itself = server.status()?.is_some();
+    let server_status = server.stop(interrupts)?;
+    let report = Report {
+        link: &args.settings.link,
+        emulated: session.is_emulated(),
+        device_cores: args.settings.device_cores,
+        device_period_ms: args.settings.device_period_ms,
+        slow_start_after_idle: args.settings.slow_start_after_idle == Switch::On,
+        congestion_control: super::host::netns::CONGESTION_CONTROL,
+        device: CommandReport { exit_code: exit_code(device_status), stopped: false },
+        server: CommandReport {
+            exit_code: exit_code(server_status),
+            stopped: !server_ended_itself,
+        },
+        device_wall_ms,
+        throttling: session.throttling()?,
+        carried: session.close_link(interrupts)?,
+    };
+    report.print_summary();
+    if let Some(file) = &args.output {
+        save(&report, file)?;
+    }
+    Ok(report.device.exit_code)
+}
+
+/// Waits for the device's command, whatever becomes of the server's.
+fn wait_device(
+    device: &mut ChildGroup,
+    session: &Session,
+    interrupts: &Interrupts,
+    deadline: Instant,
+) -> anyhow::Result<ExitStatus> {
+    let mut files = vec![device.as_fd()];
+    files.extend(session.emulator().map(|emulator| emulator.as_fd()));
+    match interrupts.wait(&files, deadline)? {
+        Waited::Ready(0) => device.status()?.context("the device's command ended without a status"),
+        Waited::Ready(_) => bail!("the link emulator ended before the device's command"),
+        Waited::TimeOver => bail!("the device's command did not end within --limit-s"),
+        Waited::Interrupted => Err(interrupts.check().err().context("a signal came")?),
+    }
+}
+
+/// `sh -c` with the addresses filled in.
+fn shell(command: &str, addresses: Addresses) -> Vec<OsString> {
+    let command = fill(command, addresses);
+    vec!["sh".into(), "-c".into(), command.into()]
+}
+
+fn fill(command: &str, addresses: Addresses) -> String {
+    command.replace("{server}", addresses.server).replace("{device}", addresses.device)
+}
+
+impl Report<'_> {
+    fn print_summary(&self) {
+        let ended = |command: &CommandReport| match command.stopped {
+            true => format!("stopped, {}", command.exit_code),
+            false => command.exit_code.to_string(),
+        };
+        eprintln!(
+            "device: exit code {} after {:.1} ms; server: exit code {}",
+            ended(&self.device),
+            self.device_wall_ms,
+            ended(&self.server)
+        );
+        if let Some(throttling) = &self.throttling {
+            eprintln!(
+                "device held to {} of a core in {} of {} periods",
+                self.device_cores, throttling.throttled_periods, throttling.periods
+            );
+        }
+        let Some(carried) = &self.carried else { return };
+        for (name, way) in [("uplink", &carried.uplink), ("downlink", &carried.downlink)] {
+            eprintln!(
+                "{name}: {} packets, {} bytes, {} dropped by the queue, {} lost; late by {:.3} ms \
+                 on average, {:.3} ms at most",
+                way.packets,
+                way.bytes,
+                way.queue_drops,
+                way.losses,
+                way.late_mean_ms,
+                way.late_max_ms
+            );
+        }
+    }
+}
+
+/// Writes the report whole or not at all.
+fn save(report: &Report<'_>, file: &Path) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(report)?;
+    text.push('\n');
+    if file == Path::new("-") {
+        return std::io::stdout().write_all(text.as_bytes()).context("cannot write the report");
+    }
+    let place = || format!("cannot write {}", file.display());
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut temporary =
+        tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(place)?;
+    temporary.write_all(text.as_bytes()).with_context(place)?;
+    temporary.persist(file).with_context(place)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_filled_in_and_other_braces_stay() {
+        let addresses = Addresses { device: "10.0.0.1", server: "10.0.0.2" };
+        let filled = fill("run {server}:70 --from {device} {server} {\"a\": 1} ${x}", addresses);
+        assert_eq!(filled, "run 10.0.0.2:70 --from 10.0.0.1 10.0.0.2 {\"a\": 1} ${x}");
+    }
+}
