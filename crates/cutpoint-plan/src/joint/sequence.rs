@@ -103,14 +103,24 @@ impl Search<'_> {
     /// Takes each job out and puts it where the makespan is least.
     fn reinsert(&mut self, sequence: &mut [Choice]) {
         for from in 0..sequence.len() {
+            if from > 0 && sequence[from] == sequence[from - 1] {
+                // Moving either of two alike neighbours gives the same sequences.
+                continue;
+            }
+            let moved = sequence[from];
             let mut to_best = None;
             let mut at = from;
             for to in (0..from).rev().chain(from + 1..sequence.len()) {
                 if self.budget == 0 {
                     break;
                 }
+                let passed = sequence[to];
                 carry(sequence, at, to);
+                let is_back = (from + 1 == to) && at < from;
                 at = to;
+                if passed == moved && !is_back {
+                    continue;
+                }
                 let makespan = self.makespan(sequence);
                 if makespan < self.best {
                     (self.best, to_best) = (makespan, Some(to));
@@ -125,6 +135,9 @@ impl Search<'_> {
             for &mode in &tried[sequence[i].0] {
                 if self.budget == 0 {
                     return;
+                }
+                if mode == sequence[i].1 {
+                    continue;
                 }
                 let old = std::mem::replace(&mut sequence[i].1, mode);
                 let makespan = self.makespan(sequence);
