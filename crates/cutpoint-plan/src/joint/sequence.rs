@@ -132,6 +132,14 @@ impl Search<'_> {
 
     fn change_modes(&mut self, sequence: &mut [Choice], tried: &[Vec<usize>]) {
         for i in 0..sequence.len() {
+            let is_inside = i > 0
+                && i + 1 < sequence.len()
+                && sequence[i] == sequence[i - 1]
+                && sequence[i] == sequence[i + 1];
+            if is_inside {
+                // Jobs are exchanged by moves; of a run of alike ones the ends are enough.
+                continue;
+            }
             for &mode in &tried[sequence[i].0] {
                 if self.budget == 0 {
                     return;

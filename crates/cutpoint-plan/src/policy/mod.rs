@@ -19,13 +19,16 @@ use crate::workload::Workload;
 use std::fmt;
 
 /// Evaluations of a mix that a search may spend, whatever the number of classes.
-const EVALUATIONS: u64 = 20_000;
+const EVALUATIONS: u64 = 4_000;
 
 /// Evaluations of a mix that a search may spend besides, for each class.
 const EVALUATIONS_EACH: u64 = 200;
 
 /// Jobs of sequences that a search may look at.
-const STEPS: u64 = 1_500_000;
+const STEPS: u64 = 150_000;
+
+/// A plan that exceeds the bound by less than one part in this is not searched for a better one.
+const CLOSE: u64 = 2_000;
 
 /// A sequence of more jobs than this is not searched.
 const SEQUENCE_JOBS_MAX: usize = 200;
@@ -221,7 +224,8 @@ impl<'c> Planner<'c> {
     }
 
     fn search_sequences(&self, best: &mut Found<'c>) {
-        if self.problem.jobs() > SEQUENCE_JOBS_MAX {
+        let jobs = self.problem.jobs();
+        if best.makespan <= close_to(self.bound.time, jobs) || jobs > SEQUENCE_JOBS_MAX {
             return;
         }
         let problem = best.problem.as_ref().unwrap_or(&self.problem);
@@ -253,6 +257,15 @@ impl<'c> Planner<'c> {
     }
 }
 
+/// A makespan that is not worth improving: the bound itself where the exact search may follow, and
+/// little more where there are more jobs.
+fn close_to(bound: Time, jobs: usize) -> Time {
+    if jobs <= EXACT_JOBS_MAX {
+        return bound;
+    }
+    bound + Time::from_nanoseconds(bound.nanoseconds() / CLOSE)
+}
+
 /// The orders worth trying for a problem.
 fn rules(problem: &Problem<'_>) -> Vec<Rule> {
     if problem.is_two_machine() { vec![Rule::TwoMachine] } else { Rule::ALL.to_vec() }
@@ -262,15 +275,16 @@ fn rules(problem: &Problem<'_>) -> Vec<Rule> {
 fn best_mix(problem: &Problem<'_>, bound: &LoadBound) -> (Counts, Rule) {
     let tried = promising(problem, bound.prices);
     let budget = EVALUATIONS + EVALUATIONS_EACH * problem.classes.len() as u64;
+    let enough = close_to(bound.time, problem.jobs());
     let mut best: Option<(Time, Counts, Rule)> = None;
     for rule in rules(problem) {
         let line = Line::new(problem, rule);
         for start in [balanced(problem), first_choice(problem, &tried)] {
-            if best.as_ref().is_some_and(|(b, _, _)| *b <= bound.time) {
+            if best.as_ref().is_some_and(|(b, _, _)| *b <= enough) {
                 break;
             }
             let mut mix = Mix::new(&line, start);
-            let makespan = improve(&mut mix, &tried, bound.time, budget);
+            let makespan = improve(&mut mix, &tried, enough, budget);
             if best.as_ref().is_none_or(|(b, _, _)| makespan < *b) {
                 best = Some((makespan, mix.counts, rule));
             }
