@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Plans random workloads with the program and checks every plan from outside.
+
+Three parts, all from one seed:
+1. Random workloads with everything the format has, planned by every policy at both
+   granularities; check_plan.py judges each plan.
+2. Chains of up to 6 layers and 5 identical jobs: the makespan of `joint` at granularity
+   `job` must equal the best of an exhaustive search over all cuts and orders.
+3. The plans in testdata: the valid ones must pass, each tampered one must be refused.
+
+    check_plans.py PROGRAM [--seed N] [--count N] [--chains N]
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction as F
+
+import check_plan
+from random_workloads import workloads
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+POLICIES = ["local-only", "server-only", "partition-only", "schedule-only", "best-single",
+            "adjacent", "joint"]
+EXACT = 1e-5  # milliseconds: the search below computes in floating point
+
+
+def best_makespan(workload):
+    """The least makespan over all cuts of all jobs and all orders (one byte takes 1 us)."""
+    chain = workload["models"]["chain"]
+    sizes = [chain["inputs"]["in"]] + [next(iter(l["writes"].values())) for l in chain["layers"]]
+    stages, compute = [], 0
+    for k in range(len(chain["layers"]) + 1):
+        sent = sizes[k] / 1000 if k < len(chain["layers"]) else 0
+        stages.append((compute, sent))
+        if k < len(chain["layers"]):
+            compute += chain["layers"][k]["device_ms"]
+    best = float("inf")
+    for order in itertools.product(stages, repeat=workload["jobs"][0]["count"]):
+        device = uplink = 0
+        for compute, sent in order:
+            device += compute
+            # A job that sends nothing does not wait for the uplink.
+            uplink = max(uplink, device) + sent if sent else uplink
+        best = min(best, max(device, uplink))
+    return best
+
+
+class Run:
+    def __init__(self, program, folder):
+        self.program, self.folder, self.failures, self.plans = program, pathlib.Path(folder), [], 0
+
+    def write(self, name, workload):
+        path = self.folder / f"{name}.json"
+        path.write_text(json.dumps(workload, indent=1))
+        return path
+
+    def plan(self, path, policy, granularity):
+        """The plan, or the last line of the error."""
+        command = [self.program, "plan", path, "--policy", policy, "--granularity", granularity,
+                   "--format", "json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return None, done.stderr.strip()
+        self.plans += 1
+        return json.loads(done.stdout, parse_float=F, parse_int=F), None
+
+    def fail(self, path, text):
+        self.failures.append(f"{text}\n{path.read_text()}")
+
+    def check_everything(self, index, workload):
+        path = self.write(f"workload{index}", workload)
+        exact = check_plan.load(path)
+        for granularity in ("layer", "job"):
+            makespans = {}
+            for policy in POLICIES:
+                plan, error = self.plan(path, policy, granularity)
+                if plan is None:
+                    self.fail(path, f"{policy} {granularity}: {error}")
+                    continue
+                found = check_plan.faults(exact, plan)
+                if found or plan["policy"] != policy or plan["granularity"] != granularity:
+                    self.fail(path, f"{policy} {granularity}: {found}")
+                makespans[policy] = plan["makespan_ms"]
+                if plan["lower_bound_ms"] > min(makespans.values()) + check_plan.TOLERANCE:
+                    self.fail(path, f"{policy} {granularity}: a bound above another policy's plan")
+            if makespans.get("joint", 0) > min(makespans.values(), default=0):
+                self.fail(path, f"joint {granularity} is behind: {makespans}")
+
+    def check_chain(self, index, workload):
+        path = self.write(f"chain{index}", workload)
+        plan, error = self.plan(path, "joint", "job")
+        if plan is None:
+            return self.fail(path, f"joint: {error}")
+        found = check_plan.faults(check_plan.load(path), plan)
+        best = best_makespan(workload)
+        if found or abs(float(plan["makespan_ms"]) - best) > EXACT:
+            self.fail(path, f"joint {float(plan['makespan_ms'])}, exhaustive {best} {found}")
+        return None
+
+    def check_testdata(self):
+        data = ROOT / "testdata"
+        workload = check_plan.load(data / "workloads" / "two-jobs.json")
+        path = data / "plans" / "two-jobs.json"
+        found = check_plan.faults(workload, check_plan.load(path))
+        if found:
+            self.fail(path, f"refused: {found}")
+        for path in sorted((data / "invalid" / "check").glob("*.json")):
+            if not check_plan.faults(workload, check_plan.load(path)):
+                self.fail(path, f"{path.name} is accepted")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("program", help="the cutpoint program")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--chains", type=int, default=200)
+    args = parser.parse_args()
+    mixed, chains = workloads(args.seed, args.count, args.chains)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+        run = Run(args.program, folder)
+        run.check_testdata()
+        list(pool.map(run.check_everything, range(args.count), mixed))
+        list(pool.map(run.check_chain, range(args.chains), chains))
+    print(f"seed {args.seed}: {args.count} workloads and {args.chains} chains, "
+          f"{run.plans} plans checked, {len(run.failures)} failures")
+    for failure in run.failures[:5]:
+        print(failure)
+    sys.exit(1 if run.failures else 0)
+
+
+if __name__ == "__main__":
+    main()
