@@ -126,13 +126,14 @@ fn cut_uses(workload: &Workload, plan: &Plan) -> Vec<CutUse> {
 
 fn busy_share(workload: &Workload, plan: &Plan, machine: Machine) -> f64 {
     let operations = plan.schedule.on(machine).iter();
-    let busy: Time = operations.map(|op| op.end.saturating_sub(op.start)).sum();
+    let lengths = operations.map(|op| op.end.saturating_sub(op.start).nanoseconds() as f64);
+    let busy = lengths.fold(0.0, |sum, length| sum + length);
     let units = match machine {
         Machine::Server => workload.server.executors.map_or(1, |n| n.get()),
         _ => 1,
     };
     let available = plan.makespan.nanoseconds() as f64 * f64::from(units);
-    if available > 0.0 { busy.nanoseconds() as f64 / available } else { 0.0 }
+    if available > 0.0 { busy / available } else { 0.0 }
 }
 
 /// Why nothing is sent.

@@ -158,10 +158,11 @@ impl<'a> Names<'a> {
     }
 
     fn job(&self, job: u64, place: impl Fn() -> String) -> Result<(JobId, ModelId)> {
-        usize::try_from(job)
-            .ok()
-            .and_then(|index| Some((JobId::at(index), *self.workload.jobs.get(index)?)))
-            .ok_or_else(|| FormatError::new(format!("{}.job", place()), Rule::UnknownJob { job }))
+        let index = usize::try_from(job).ok().filter(|&index| index < self.workload.jobs.len());
+        match index {
+            Some(index) => Ok((JobId::at(index), self.workload.jobs[index])),
+            None => Err(FormatError::new(format!("{}.job", place()), Rule::UnknownJob { job })),
+        }
     }
 
     fn layer(&self, model: ModelId, name: &str, place: impl Fn() -> String) -> Result<LayerId> {

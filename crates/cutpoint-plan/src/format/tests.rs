@@ -179,6 +179,39 @@ fn workloads_in_testdata_survive_writing_and_reading() {
     }
 }
 
+/// What fuzzing found, and hand-made extremes: no panic, and what is read can be used.
+#[test]
+fn the_fuzzing_corpus_does_no_harm() {
+    let two_jobs = two_jobs().0;
+    let corpus = |kind: &str| {
+        let folder = testdata("../fuzz/corpus").join(kind);
+        let entries = std::fs::read_dir(folder).unwrap();
+        let files: Vec<_> = entries.map(|e| std::fs::read(e.unwrap().path()).unwrap()).collect();
+        assert!(!files.is_empty());
+        files
+    };
+    for json in corpus("workload") {
+        let Ok(workload) = read_workload(&json) else { continue };
+        let mut written = Vec::new();
+        write_workload(&workload, &mut written).unwrap();
+        assert_eq!(read_workload(&written).unwrap(), workload);
+        let granularity = crate::plan::Granularity::Layer;
+        let bound = crate::check::load_bound(&workload, granularity);
+        assert!(bound <= crate::check::simple_makespan(&workload));
+        let options = crate::policy::PlanOptions { granularity };
+        for policy in crate::plan::Policy::ALL {
+            if let Ok(plan) = crate::policy::plan(&workload, policy, &options) {
+                assert_eq!(crate::check::check_plan(&workload, &plan), []);
+            }
+        }
+    }
+    for json in corpus("plan") {
+        if let Ok(plan) = read_plan(&json, &two_jobs) {
+            crate::check::check_plan(&two_jobs, &plan);
+        }
+    }
+}
+
 fn two_jobs() -> (crate::workload::Workload, Plan) {
     let workload = read_workload(&load("workloads/two-jobs.json")).unwrap();
     let plan = read_plan(&load("plans/two-jobs.json"), &workload).unwrap();

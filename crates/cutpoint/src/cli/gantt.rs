@@ -2,6 +2,7 @@
 
 use super::output::write_whole;
 use super::plan_files::WorkloadArgs;
+use cutpoint_plan::check::check_plan;
 use cutpoint_plan::gantt::{Chart, TextOptions, render_svg, render_text};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,9 @@ enum Format {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let workload = args.workload.load()?;
     let plan = args.workload.load_plan(&workload, &args.plan)?;
+    if !check_plan(&workload, &plan).is_empty() {
+        log::warn!("the plan is not valid: cutpoint check says why");
+    }
     let chart = Chart::of_plan(&workload, &plan);
     let is_terminal = args.output == Path::new("-") && std::io::stdout().is_terminal();
     let color = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
