@@ -104,3 +104,13 @@ pub fn frontier(model: &Model, set: &LayerSet) -> Vec<TensorId> {
         .map(TensorId::at)
         .collect()
 }
+
+/// Shows every downward-closed set of layers, once, with its frontier, to `see` until that returns
+/// false; says whether it has shown them all. Stops, with false, where there are more than `limit`.
+pub fn visit_cuts(
+    model: &Model,
+    limit: usize,
+    mut see: impl FnMut(&LayerSet, &[TensorId]) -> bool,
+) -> bool {
+    crate::partition::ideals::visit(model, limit, |ideal| see(ideal.layers, ideal.frontier))
+}

@@ -9,6 +9,7 @@ pub mod frames;
 pub mod link;
 pub mod onnx;
 pub mod profile;
+pub mod report;
 pub mod run;
 pub mod server;
 pub mod tensor;

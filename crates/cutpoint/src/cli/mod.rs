@@ -13,6 +13,7 @@ mod output;
 mod plan;
 mod plan_files;
 mod profile;
+mod report;
 mod run;
 mod serve;
 mod source_args;
@@ -60,6 +61,8 @@ enum Command {
     Run(run::Args),
     /// Show it all on this machine: five policies, a server process, a held uplink, a held device.
     Demo(demo::Args),
+    /// Show a plan, and what came of it, as one HTML page.
+    Report(report::Args),
     /// List, install, remove or measure inference engines.
     Engine(engine::Args),
 }
@@ -79,6 +82,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Profile(args) => profile::run(args),
         Command::Run(args) => self::run::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Report(args) => report::run(args),
         Command::Engine(args) => engine::run(args),
     }
 }

@@ -4,5 +4,6 @@
 
 mod engines;
 mod profile;
+mod report;
 mod run;
 mod server;

@@ -1,0 +1,147 @@
+//! Which cuts a plan uses, each with a letter, so that every chart can speak of the same ones.
+
+use crate::report::scale::bytes;
+use cutpoint_plan::cut::LayerSet;
+use cutpoint_plan::plan::{Partition, Plan, Upload};
+use cutpoint_plan::units::{TIME_MAX, Time};
+use cutpoint_plan::workload::{JobId, LayerId, Link, Model, ModelId, Workload};
+use std::collections::BTreeMap;
+
+/// One cut of one model, as some jobs use it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct CutInUse {
+    /// A, B, C and so on, along the model.
+    pub letter: String,
+    pub partition: Partition,
+    /// Who uses it.
+    pub jobs: Vec<JobId>,
+    pub cost: CutCost,
+}
+
+/// What one job costs at a cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct CutCost {
+    /// f: layers and encodes on the device.
+    pub device: Time,
+    /// g: transfers on the uplink, the overhead of each message included.
+    pub uplink: Time,
+    /// Layers and decodes on the server.
+    pub server: Time,
+    /// What crosses the uplink.
+    pub bytes: u64,
+}
+
+impl CutInUse {
+    /// What the cut does, in words.
+    pub(super) fn describe(&self, model: &Model) -> String {
+        let kept = self.partition.device_layers.count();
+        match (kept, self.partition.uploads.as_slice()) {
+            (kept, _) if kept == model.layers.len() => "all on the device".to_owned(),
+            (0, _) => "all on the server".to_owned(),
+            (_, []) => format!("{kept} of {} layers on the device", model.layers.len()),
+            (_, [upload]) => format!("after {}", self.upload_name(model, upload)),
+            (_, [first, rest @ ..]) => {
+                format!("after {} and {} more", self.upload_name(model, first), rest.len())
+            }
+        }
+    }
+
+    fn upload_name(&self, model: &Model, upload: &Upload) -> String {
+        let tensor = &model.tensors[upload.tensor.index()];
+        match tensor.producer {
+            Some(layer) => model.layers[layer.index()].name.clone(),
+            None => tensor.name.clone(),
+        }
+    }
+
+    /// What is sent, in words: the size and, where there is one, the encoding.
+    pub(super) fn sent(&self, model: &Model) -> String {
+        if self.partition.uploads.is_empty() {
+            return "nothing".to_owned();
+        }
+        let mut forms: Vec<&str> = self
+            .partition
+            .uploads
+            .iter()
+            .filter_map(|u| {
+                u.encoding.map(|e| model.tensors[u.tensor.index()].encodings[e].name.as_str())
+            })
+            .collect();
+        forms.dedup();
+        match forms.as_slice() {
+            [] => bytes(self.cost.bytes),
+            forms => format!("{} ({})", bytes(self.cost.bytes), forms.join(", ")),
+        }
+    }
+}
+
+/// The cuts that the jobs of `model` use, from the one that keeps least on the device to the one
+/// that keeps most.
+pub(super) fn cuts_in_use(workload: &Workload, plan: &Plan, id: ModelId) -> Vec<CutInUse> {
+    let model = &workload.models[id.index()];
+    let mut users: BTreeMap<(usize, &LayerSet, Vec<(u32, Option<usize>)>), Vec<JobId>> =
+        BTreeMap::new();
+    for (j, partition) in plan.partitions.iter().enumerate() {
+        if workload.jobs[j] == id {
+            let layers = &partition.device_layers;
+            let mut forms: Vec<_> =
+                partition.uploads.iter().map(|u| (u.tensor.0, u.encoding)).collect();
+            forms.sort_unstable();
+            users.entry((layers.count(), layers, forms)).or_default().push(JobId::at(j));
+        }
+    }
+    let mut cuts: Vec<CutInUse> = users
+        .into_values()
+        .map(|jobs| {
+            let partition = plan.partitions[jobs[0].index()].clone();
+            let cost = cut_cost(model, &workload.link, &partition);
+            CutInUse { letter: String::new(), partition, jobs, cost }
+        })
+        .collect();
+    cuts.sort_by_key(|c| (c.partition.device_layers.count(), c.cost.device));
+    for (i, cut) in cuts.iter_mut().enumerate() {
+        cut.letter = letter(i);
+    }
+    cuts
+}
+
+/// A to Z, then A1 to Z1, and so on.
+fn letter(index: usize) -> String {
+    let letter = char::from(b'A' + (index % 26) as u8);
+    match index / 26 {
+        0 => letter.to_string(),
+        round => format!("{letter}{round}"),
+    }
+}
+
+/// What one job of `model` costs with `partition`; no time is longer than [`TIME_MAX`].
+pub(super) fn cut_cost(model: &Model, link: &Link, partition: &Partition) -> CutCost {
+    let mut cost = CutCost::default();
+    for (l, layer) in model.layers.iter().enumerate() {
+        if partition.device_layers.contains(LayerId::at(l)) {
+            add(&mut cost.device, layer.device);
+        } else {
+            add(&mut cost.server, layer.server);
+        }
+    }
+    for upload in &partition.uploads {
+        let tensor = &model.tensors[upload.tensor.index()];
+        let size = match upload.encoding {
+            None => tensor.bytes,
+            Some(e) => {
+                let form = &tensor.encodings[e];
+                add(&mut cost.device, form.encode);
+                add(&mut cost.server, form.decode);
+                form.bytes
+            }
+        };
+        cost.bytes = cost.bytes.saturating_add(size);
+        add(&mut cost.uplink, link.uplink.transfer_time(size).unwrap_or(TIME_MAX));
+        add(&mut cost.uplink, link.message_overhead);
+    }
+    cost
+}
+
+fn add(sum: &mut Time, time: Time) {
+    *sum = sum.checked_add(time).unwrap_or(TIME_MAX);
+}
