@@ -8,6 +8,9 @@ use cutpoint_plan::workload::{JobId, Workload};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod tests;
+
 /// What really happened in a run.
 #[derive(Clone, Debug, Default)]
 pub struct Execution {
@@ -75,6 +78,8 @@ pub fn chrome_trace(workload: &Workload, plan: &Plan, execution: Option<&Executi
     });
     if let Some(execution) = execution {
         other["measured_makespan_ms"] = json!(execution.makespan.milliseconds());
+        other["completions_ms"] =
+            execution.completions.iter().map(|c| json!(c.map(Time::milliseconds))).collect();
         other["fallbacks"] = execution
             .fallbacks
             .iter()
@@ -100,17 +105,24 @@ fn process(
     events.push(json!({
         "name": "process_name", "ph": "M", "pid": pid, "tid": 0, "args": { "name": name }
     }));
-    for (tid, machine) in Machine::ALL.into_iter().enumerate() {
-        let named = json!({
-            "name": "thread_name", "ph": "M", "pid": pid, "tid": tid,
-            "args": { "name": machine.name() }
-        });
-        let sorted = json!({
-            "name": "thread_sort_index", "ph": "M", "pid": pid, "tid": tid,
-            "args": { "sort_index": tid }
-        });
-        events.extend([named, sorted]);
-        for operation in schedule.on(machine) {
+    let rows = Machine::ALL.map(|machine| rows(schedule.on(machine)));
+    for (number, machine) in Machine::ALL.into_iter().enumerate() {
+        let count = rows[number].iter().max().map_or(1, |last| last + 1);
+        for row in 0..count {
+            let name = match row {
+                0 => machine.name().to_owned(),
+                row => format!("{} {}", machine.name(), row + 1),
+            };
+            let tid = tid(number, row);
+            events.push(json!({
+                "name": "thread_name", "ph": "M", "pid": pid, "tid": tid, "args": { "name": name }
+            }));
+            events.push(json!({
+                "name": "thread_sort_index", "ph": "M", "pid": pid, "tid": tid,
+                "args": { "sort_index": number * ROWS_MAX + row }
+            }));
+        }
+        for (operation, &row) in schedule.on(machine).iter().zip(&rows[number]) {
             events.push(json!({
                 "name": format!("job {} {}", operation.job.0, label(workload, operation)),
                 "cat": machine.name(),
@@ -118,40 +130,68 @@ fn process(
                 "ts": microseconds(operation.start),
                 "dur": microseconds(operation.end - operation.start),
                 "pid": pid,
-                "tid": tid,
+                "tid": tid(number, row),
                 "args": { "job": operation.job.0, "model": workload.model_of(operation.job).name },
             }));
         }
     }
-    arrows(events, pid, schedule);
+    arrows(events, pid, schedule, &rows);
 }
 
-/// Arrows along each job: from the end of its last operation on one machine to the start of its
-/// first one on the next.
-fn arrows(events: &mut Vec<Value>, pid: u32, schedule: &Schedule) {
-    let rows: Vec<_> = Machine::ALL.iter().enumerate().collect();
-    for pair in rows.windows(2) {
-        let ((from_tid, &from), (to_tid, &to)) = (pair[0], pair[1]);
-        let mut by_job: BTreeMap<JobId, Vec<&Operation>> = BTreeMap::new();
-        for operation in schedule.on(from) {
-            by_job.entry(operation.job).or_default().push(operation);
+/// A machine that does several things at a time has at most this many rows.
+const ROWS_MAX: usize = 64;
+
+/// The row of each operation among those of its machine: viewers want what overlaps in different
+/// rows. Beyond [`ROWS_MAX`] rows all go into the last one.
+fn rows(operations: &[Operation]) -> Vec<usize> {
+    let mut free_from: Vec<Time> = Vec::new();
+    let row = |operation: &Operation| {
+        let free = free_from.iter().position(|&end| end <= operation.start);
+        let row = free.unwrap_or(free_from.len()).min(ROWS_MAX - 1);
+        if row == free_from.len() {
+            free_from.push(Time::ZERO);
         }
-        for (number, start) in schedule.on(to).iter().enumerate() {
+        free_from[row] = free_from[row].max(operation.end);
+        row
+    };
+    operations.iter().map(row).collect()
+}
+
+/// The number of a row in the file; the first row of each machine has the number of the machine.
+fn tid(machine: usize, row: usize) -> usize {
+    machine + row * Machine::ALL.len()
+}
+
+/// Arrows along each job: from the end of its last operation on one machine to the start of each
+/// of its operations on the next.
+fn arrows(events: &mut Vec<Value>, pid: u32, schedule: &Schedule, rows: &[Vec<usize>; 4]) {
+    for to in 1..Machine::ALL.len() {
+        let from = to - 1;
+        let mut by_job: BTreeMap<JobId, Vec<(&Operation, usize)>> = BTreeMap::new();
+        for (operation, &row) in schedule.on(Machine::ALL[from]).iter().zip(&rows[from]) {
+            by_job.entry(operation.job).or_default().push((operation, row));
+        }
+        for (number, start) in schedule.on(Machine::ALL[to]).iter().enumerate() {
             let before = by_job.get(&start.job).into_iter().flatten();
-            let Some(before) = before.filter(|o| o.end <= start.start).max_by_key(|o| o.end) else {
-                continue;
-            };
-            let id = format!("{pid}-{to_tid}-{number}");
+            let before = before.filter(|(o, _)| o.end <= start.start).max_by_key(|(o, _)| o.end);
+            let Some(&(before, row)) = before else { continue };
+            let id = format!("{pid}-{to}-{number}");
             events.push(json!({
-                "name": "job", "cat": "flow", "ph": "s", "id": id, "pid": pid, "tid": from_tid,
-                "ts": microseconds(before.end),
+                "name": "job", "cat": "flow", "ph": "s", "id": id, "pid": pid,
+                "tid": tid(from, row), "ts": microseconds(last_moment(before)),
             }));
             events.push(json!({
                 "name": "job", "cat": "flow", "ph": "f", "bp": "e", "id": id, "pid": pid,
-                "tid": to_tid, "ts": microseconds(start.start),
+                "tid": tid(to, rows[to][number]), "ts": microseconds(start.start),
             }));
         }
     }
+}
+
+/// The last moment inside an operation: at its end the next one has begun, and viewers would hang
+/// the arrow on that.
+fn last_moment(operation: &Operation) -> Time {
+    operation.end.saturating_sub(Time::from_nanoseconds(1)).max(operation.start)
 }
 
 fn microseconds(time: Time) -> f64 {
