@@ -79,8 +79,9 @@ impl CutInUse {
 /// that keeps most.
 pub(super) fn cuts_in_use(workload: &Workload, plan: &Plan, id: ModelId) -> Vec<CutInUse> {
     let model = &workload.models[id.index()];
-    let mut users: BTreeMap<(usize, &LayerSet, Vec<(u32, Option<usize>)>), Vec<JobId>> =
-        BTreeMap::new();
+    /// How many layers, which, and in which form each tensor crosses.
+    type Key<'p> = (usize, &'p LayerSet, Vec<(u32, Option<usize>)>);
+    let mut users: BTreeMap<Key<'_>, Vec<JobId>> = BTreeMap::new();
     for (j, partition) in plan.partitions.iter().enumerate() {
         if workload.jobs[j] == id {
             let layers = &partition.device_layers;

@@ -73,10 +73,10 @@ pub(super) fn difference(before: Time, after: Time) -> String {
 pub(super) fn bytes(bytes: u64) -> String {
     let size = bytes as f64;
     match bytes {
-        ..1_000 => format!("{bytes}\u{a0}B"),
-        ..100_000 => format!("{:.1}\u{a0}kB", size / 1e3),
-        ..1_000_000 => format!("{:.0}\u{a0}kB", size / 1e3),
-        ..1_000_000_000 => format!("{:.2}\u{a0}MB", size / 1e6),
+        0..1_000 => format!("{bytes}\u{a0}B"),
+        1_000..100_000 => format!("{:.1}\u{a0}kB", size / 1e3),
+        100_000..1_000_000 => format!("{:.0}\u{a0}kB", size / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.2}\u{a0}MB", size / 1e6),
         _ => format!("{:.2}\u{a0}GB", size / 1e9),
     }
 }
@@ -127,7 +127,7 @@ mod tests {
     fn marks_are_round_and_end_inside_the_axis() {
         assert_eq!(ticks(100.0, 5), (vec![0.0, 20.0, 40.0, 60.0, 80.0, 100.0], 20.0));
         assert_eq!(ticks(1234.5, 6).0, [0.0, 250.0, 500.0, 750.0, 1000.0]);
-        assert_eq!(ticks(0.7, 4).1, 0.2);
+        assert_eq!(ticks(0.7, 4), (vec![0.0, 0.2, 0.4, 0.6000000000000001], 0.2));
         assert_eq!(ticks(0.0, 4).0, [0.0]);
         assert_eq!(ticks(f64::NAN, 4).0, [0.0]);
     }
