@@ -36,6 +36,13 @@ const SEQUENCE_JOBS_MAX: usize = 200;
 /// Nodes that the exact search may visit on behalf of `joint`.
 const NODES_JOINT: u64 = 400_000;
 
+/// The same for more than [`SMALL_JOBS_MAX`] jobs where server or downlink count: there the search
+/// seldom ends, and a node costs more.
+const NODES_JOINT_MANY: u64 = 8_000;
+
+/// Up to this many jobs the search may take its time.
+const SMALL_JOBS_MAX: usize = 5;
+
 /// Nodes that the exact search may visit on behalf of `exhaustive`.
 const NODES_EXHAUSTIVE: u64 = 20_000_000;
 
@@ -95,7 +102,11 @@ pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Resul
     let context = Context::new(workload, options.granularity);
     let planner = Planner::new(&context).ok_or(PlanError::Unreachable(policy))?;
     let found = match policy {
-        Policy::Joint => Some(planner.joint(NODES_JOINT)),
+        Policy::Joint => {
+            let problem = &planner.problem;
+            let is_small = problem.jobs() <= SMALL_JOBS_MAX || problem.is_two_machine();
+            Some(planner.joint(if is_small { NODES_JOINT } else { NODES_JOINT_MANY }))
+        }
         Policy::Exhaustive => {
             let found = planner.joint(NODES_EXHAUSTIVE);
             if !found.is_proved {
