@@ -25,7 +25,7 @@ const EVALUATIONS: u64 = 4_000;
 const EVALUATIONS_EACH: u64 = 200;
 
 /// Jobs of sequences that a search may look at.
-const STEPS: u64 = 150_000;
+const STEPS: u64 = 60_000;
 
 /// A plan that exceeds the bound by less than one part in this is not searched for a better one.
 const CLOSE: u64 = 2_000;
