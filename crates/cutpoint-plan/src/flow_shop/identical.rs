@@ -1,8 +1,8 @@
-//! Identical jobs on two machines: which cuts, and how often each?
+//! Identical jobs: which cuts, and how often each?
 //!
 //! With Pareto cuts sorted by depth (device time f rising, uplink time g falling), any multiset of
-//! cuts is best run in the order of depth, and its makespan depends on the sums and on the first
-//! and last cut alone. So the order disappears from the problem: what is left is to
+//! cuts is best run in the order of depth, and its makespan on two machines depends on the sums and
+//! on the first and last cut alone. So the order disappears from the problem: what is left is to
 //! choose the first and the last cut and how often each cut between them is taken ([`best`]).
 //!
 //! | paper | here | meaning |
@@ -11,13 +11,21 @@
 //! | (f_k, g_k) | [`Stages`] | device and uplink time of cut k |
 //! | p, q | `first`, `last` | the first and the last cut that sends something |
 //!
-//! Beyond the paper: jobs that stay on the device are counted apart, so that a fixed delay `tail`
-//! may follow everything that is sent.
+//! Beyond the paper, each cut has a `tail`, the time from its last transfer to completion, and jobs
+//! that stay on the device are counted apart. Where tails differ, the value found is what the jobs
+//! would take if no suffix ever waited for the server and only the last job's tail counted: a lower
+//! bound, and the makespan itself wherever the server keeps up with the uplink. Where the transfers
+//! of a job may start before its device work is done, `lead` and `trail` say how much of the job
+//! comes before its first and after its last dependency; then the value is a lower bound too.
 
+mod ends;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use crate::flow_shop::identical::ends::Ends;
+use crate::flow_shop::identical::search::Search;
 use crate::units::Time;
-
-/// Leaves of the search for counts, over all pairs of first and last cut.
-const LEAVES_MAX: u64 = 4_000;
 
 /// A cut's time on device and uplink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,15 +34,46 @@ pub(crate) struct Stages {
     pub uplink: Time,
 }
 
+/// A cut that sends something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub stages: Stages,
+    /// Device time that some transfer waits for; at most the whole.
+    pub sending: Time,
+    /// Device time before the first transfer can start.
+    pub lead: Time,
+    /// Uplink time after the last device work that a transfer waits for.
+    pub trail: Time,
+    /// What passes between the end of the last transfer and completion.
+    pub tail: Time,
+}
+
+impl Cut {
+    /// A cut whose transfers wait for all its device work.
+    pub(crate) fn in_sequence(stages: Stages, tail: Time) -> Cut {
+        let Stages { device, uplink } = stages;
+        Cut { stages, sending: device, lead: device, trail: uplink, tail }
+    }
+
+    /// Whether every transfer waits for all device work.
+    fn is_in_sequence(&self) -> bool {
+        *self == Cut::in_sequence(self.stages, self.tail)
+    }
+
+    /// No job with this cut is complete sooner.
+    fn alone(&self) -> Time {
+        let sent = (self.lead + self.stages.uplink).max(self.sending + self.trail);
+        self.stages.device.max(sent + self.tail)
+    }
+}
+
 /// What identical jobs choose from.
 #[derive(Clone, Debug)]
 pub(crate) struct Choices {
     /// Cuts that send something.
-    pub cuts: Vec<Stages>,
+    pub cuts: Vec<Cut>,
     /// Device time of a job that sends nothing, if that is possible.
     pub local: Option<Time>,
-    /// What passes between the end of a transfer and completion.
-    pub tail: Time,
     /// How many jobs there are.
     pub jobs: u64,
 }
@@ -42,6 +81,7 @@ pub(crate) struct Choices {
 /// How often each cut is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Solution {
+    /// The makespan if every cut is in sequence and all tails are equal; else a bound on it.
     pub makespan: Time,
     /// For each of [`Choices::cuts`].
     pub counts: Vec<u64>,
@@ -87,40 +127,35 @@ pub(crate) fn balanced_split(shallow: Stages, deep: Stages, jobs: u64) -> u64 {
     [0, whole, (whole + 1).min(most), jobs].into_iter().min_by_key(|&n| cost(n)).unwrap_or(0)
 }
 
-/// The best counts, and a proof as far as it goes: the result is optimal if `makespan` equals
-/// `lower_bound`.
+/// The best counts, and a proof as far as it goes: no other counts are better than `makespan` if
+/// it equals `lower_bound`.
 ///
 /// First and last cuts are tried in the order of the bound of their linear relaxation until it
-/// reaches the best makespan found. `None` if there is nothing to choose from. The optimum is
-/// NP-hard to find in general; the search is cut off after a fixed number of steps.
+/// reaches the best makespan found; pairs that a bound for all pairs rules out are not listed.
+/// `None` if there is nothing to choose from. The optimum is NP-hard to find in general; the
+/// search is cut off after a fixed number of steps.
 ///
-/// Paper: Cor 1, LB2.
+/// Paper: Cor 1, LB2; the server-dominated case of section 5.6.
 pub(crate) fn best(choices: &Choices) -> Option<Solution> {
-    let depth = by_depth(choices);
-    let mut search = Search::new(choices, &depth);
+    let deep = Depth::new(choices);
+    let mut search = Search::new(choices, &deep);
     search.without_middle();
-    let mut pairs = Vec::new();
-    if choices.jobs >= 2 {
-        for last in 0..depth.len() {
-            for first in 0..=last {
-                let ends = Ends::new(choices, &depth, first, last);
-                pairs.push((ends.bound(), first, last));
-            }
-        }
-    }
-    pairs.sort_unstable();
     let mut proved = None;
-    for &(bound, first, last) in &pairs {
-        if search.best.as_ref().is_some_and(|b| bound >= b.makespan) {
-            break;
-        }
-        if search.leaves == 0 {
-            proved = Some(bound);
-            break;
-        }
-        let is_whole = search.between(&Ends::new(choices, &depth, first, last));
-        if !is_whole && proved.is_none() {
-            proved = Some(bound);
+    if choices.jobs >= 2 && !deep.cuts.is_empty() {
+        let mut pairs = deep.pairs(choices, &mut search);
+        pairs.sort_unstable();
+        for (bound, first, last) in pairs {
+            if search.best.as_ref().is_some_and(|b| bound >= b.makespan) {
+                break;
+            }
+            let is_left = search.is_left();
+            let is_whole = is_left && search.between(&Ends::new(choices, &deep, first, last));
+            if !is_whole && proved.is_none() {
+                proved = Some(bound);
+            }
+            if !is_left {
+                break;
+            }
         }
     }
     let mut best = search.best?;
@@ -128,274 +163,94 @@ pub(crate) fn best(choices: &Choices) -> Option<Solution> {
     Some(best)
 }
 
-/// Positions of the Pareto cuts that send something, by depth.
-fn by_depth(choices: &Choices) -> Vec<usize> {
-    let mut all: Vec<usize> = (0..choices.cuts.len()).collect();
-    all.sort_by_key(|&k| (choices.cuts[k].device, choices.cuts[k].uplink));
-    let mut kept: Vec<usize> = Vec::new();
-    for k in all {
-        let cut = choices.cuts[k];
-        let is_longer = kept.last().is_none_or(|&l| cut.uplink < choices.cuts[l].uplink);
-        if is_longer && choices.local.is_none_or(|local| cut.device < local) {
-            kept.push(k);
-        }
-    }
-    kept
+/// The Pareto cuts that send something, by depth: no other has less of both device and uplink
+/// time.
+#[derive(Clone, Debug)]
+struct Depth {
+    /// Their positions in [`Choices::cuts`].
+    positions: Vec<usize>,
+    /// What they are taken to cost: in all else than device and uplink time, as little as any cut
+    /// that they stand for.
+    cuts: Vec<Cut>,
+    /// Whether some best order is that of depth, so that all cuts lie between first and last.
+    is_ordered: bool,
+    /// Whether the device may still be at work when the last transfer starts.
+    is_open: bool,
 }
 
-/// A first and a last cut, and what may be taken between them.
-struct Ends<'c> {
-    choices: &'c Choices,
-    first: usize,
-    last: usize,
-    /// Positions in [`Choices::cuts`]; `None` for a job that sends nothing.
-    between: Vec<(Option<usize>, Stages)>,
-    /// How many jobs are between.
-    jobs: u64,
-}
-
-/// Weights of the device row and the uplink row, and the two options they make equally good.
-struct Edge {
-    device_weight: i128,
-    uplink_weight: i128,
-    low: usize,
-    high: usize,
-    /// The weighted value of the relaxation.
-    value: i128,
-}
-
-impl<'c> Ends<'c> {
-    fn new(choices: &'c Choices, depth: &[usize], first: usize, last: usize) -> Ends<'c> {
-        let cut = |&k: &usize| (Some(k), choices.cuts[k]);
-        let local = choices.local.map(|device| (None, Stages { device, uplink: Time::ZERO }));
-        let between = depth[first..=last].iter().map(cut).chain(local).collect();
-        Ends { choices, first: depth[first], last: depth[last], between, jobs: choices.jobs - 2 }
-    }
-
-    /// Device time of the ends, and what precedes and follows the uplink's other work.
-    fn fixed(&self) -> (Time, Time) {
-        let (first, last) = (self.choices.cuts[self.first], self.choices.cuts[self.last]);
-        let device = first.device + last.device;
-        // If all jobs send, the last transfer follows the device's work.
-        let after = match self.choices.local {
-            Some(_) => Time::ZERO,
-            None => last.uplink + self.choices.tail,
-        };
-        (device + after, first.device + first.uplink + last.uplink + self.choices.tail)
-    }
-
-    /// The makespan with `counts` of what is between. Both rows of Cor 1, and the device's own.
-    fn makespan(&self, counts: &[u64]) -> Time {
-        let (first, last) = (self.choices.cuts[self.first], self.choices.cuts[self.last]);
-        let (mut uplink, mut sending, mut keeping) = (Time::ZERO, Time::ZERO, Time::ZERO);
-        for (&count, (cut, stages)) in counts.iter().zip(&self.between) {
-            uplink += stages.uplink * count;
-            *(if cut.is_some() { &mut sending } else { &mut keeping }) += stages.device * count;
-        }
-        let tail = self.choices.tail;
-        let device = first.device + last.device + sending;
-        let by_uplink = first.device + first.uplink + uplink + last.uplink + tail;
-        by_uplink.max(device + last.uplink + tail).max(device + keeping)
-    }
-
-    /// The best weights for the relaxation: those of an edge of the lower hull, or all on one row.
-    fn edge(&self) -> Edge {
-        let hull = lower_hull(&self.between);
-        let (device, uplink) = self.fixed();
-        let edge = |low: usize, high: usize, device_weight: i128, uplink_weight: i128| {
-            let fixed = device_weight * signed(device) + uplink_weight * signed(uplink);
-            let each = self.weighted(low, device_weight, uplink_weight);
-            let value = fixed + i128::from(self.jobs) * each;
-            Edge { device_weight, uplink_weight, low, high, value }
-        };
-        let (start, end) = (hull[0], hull[hull.len() - 1]);
-        let ends = [edge(start, start, 1, 0), edge(end, end, 0, 1)];
-        let edges = hull.windows(2).map(|w| {
-            let (a, b) = (self.between[w[0]].1, self.between[w[1]].1);
-            let rise = signed(b.device) - signed(a.device);
-            let fall = signed(a.uplink) - signed(b.uplink);
-            edge(w[0], w[1], fall, rise)
+impl Depth {
+    fn new(choices: &Choices) -> Depth {
+        let mut all: Vec<usize> = (0..choices.cuts.len()).collect();
+        all.sort_by_key(|&k| {
+            let Cut { stages, tail, .. } = choices.cuts[k];
+            (stages.device, stages.uplink, tail)
         });
-        let ceiling = |e: &Edge| ceil_div(e.value, e.device_weight + e.uplink_weight);
-        ends.into_iter().chain(edges).max_by_key(ceiling).expect("there are two ends")
-    }
-
-    fn weighted(&self, option: usize, device_weight: i128, uplink_weight: i128) -> i128 {
-        let stages = self.between[option].1;
-        device_weight * signed(stages.device) + uplink_weight * signed(stages.uplink)
-    }
-
-    /// No counts between these ends give a smaller makespan.
-    fn bound(&self) -> Time {
-        let edge = self.edge();
-        let bound = ceil_div(edge.value, edge.device_weight + edge.uplink_weight);
-        Time::from_nanoseconds(u64::try_from(bound.max(0)).unwrap_or(u64::MAX))
-    }
-}
-
-struct Search<'c> {
-    choices: &'c Choices,
-    depth: &'c [usize],
-    best: Option<Solution>,
-    leaves: u64,
-}
-
-impl<'c> Search<'c> {
-    fn new(choices: &'c Choices, depth: &'c [usize]) -> Search<'c> {
-        Search { choices, depth, best: None, leaves: LEAVES_MAX }
-    }
-
-    fn offer(&mut self, makespan: Time, counts: impl FnOnce() -> (Vec<u64>, u64)) {
-        if self.best.as_ref().is_none_or(|b| makespan < b.makespan) {
-            let (counts, local) = counts();
-            self.best = Some(Solution { makespan, counts, local, lower_bound: Time::ZERO });
+        let mut positions: Vec<usize> = Vec::new();
+        let mut cuts: Vec<Cut> = Vec::new();
+        for k in all {
+            let cut = choices.cuts[k];
+            match cuts.last_mut() {
+                Some(last) if cut.stages.uplink >= last.stages.uplink => {
+                    last.sending = last.sending.min(cut.sending);
+                    last.lead = last.lead.min(cut.lead);
+                    last.trail = last.trail.min(cut.trail);
+                    last.tail = last.tail.min(cut.tail);
+                }
+                _ if choices.local.is_some_and(|local| cut.stages.device >= local) => {}
+                _ => {
+                    positions.push(k);
+                    cuts.push(cut);
+                }
+            }
         }
+        let is_ordered = choices.cuts.iter().all(Cut::is_in_sequence);
+        if is_ordered {
+            // Merging took leads and trails from deeper cuts; in sequence they never count.
+            for cut in &mut cuts {
+                *cut = Cut::in_sequence(cut.stages, cut.tail);
+            }
+            // With tails that fall with depth, the order of depth is best (section 5.6).
+            for i in 1..cuts.len() {
+                cuts[i].tail = cuts[i].tail.min(cuts[i - 1].tail);
+            }
+        }
+        let is_open = choices.local.is_some() || cuts.iter().any(|c| c.sending < c.stages.device);
+        Depth { positions, cuts, is_ordered, is_open }
     }
 
-    /// Nothing sent, or one job.
-    fn without_middle(&mut self) {
-        let Choices { cuts, local, tail, jobs } = self.choices;
-        if let Some(local) = *local {
-            self.offer(local * *jobs, || (vec![0; cuts.len()], *jobs));
-        } else if *jobs == 0 {
-            self.offer(Time::ZERO, || (vec![0; cuts.len()], 0));
-        }
-        for &k in self.depth {
-            let cut = cuts[k];
-            let kept = match local {
-                _ if *jobs == 0 => continue,
-                _ if *jobs == 1 => Time::ZERO,
-                Some(local) => *local * (*jobs - 1),
-                None => continue,
-            };
-            let makespan = (cut.device + cut.uplink + *tail).max(cut.device + kept);
-            self.offer(makespan, || {
-                let mut counts = vec![0; cuts.len()];
-                counts[k] = 1;
-                (counts, *jobs - 1)
-            });
-        }
+    /// With the given first and last cut: their device time and what follows it, and their uplink
+    /// time and what precedes and follows the uplink's work.
+    fn fixed(&self, first: usize, last: usize) -> (Time, Time) {
+        let (first, last) = (&self.cuts[first], &self.cuts[last]);
+        let device = first.stages.device + last.stages.device;
+        let after = if self.is_open { Time::ZERO } else { last.trail + last.tail };
+        let uplink = first.stages.uplink + last.stages.uplink;
+        (device + after, first.lead + uplink + last.tail)
     }
 
-    /// Looks for counts between two ends that beat the best; says whether it has tried all that
-    /// could.
-    ///
-    /// Every option off the best hull edge makes the weighted sum of both rows longer by its
-    /// reduced cost, so only few of them fit below the best makespan, however many jobs there are;
-    /// the others take the two options on the edge, split where the rows balance.
-    fn between(&mut self, ends: &Ends<'_>) -> bool {
-        let edge = ends.edge();
-        let base = ends.weighted(edge.low, edge.device_weight, edge.uplink_weight);
-        let mut others: Vec<(i128, usize)> = (0..ends.between.len())
-            .filter(|&o| o != edge.low && o != edge.high)
-            .map(|o| (ends.weighted(o, edge.device_weight, edge.uplink_weight) - base, o))
-            .collect();
-        others.sort_unstable();
-        let mut counts = vec![0; ends.between.len()];
-        self.choose(ends, &edge, &others, &mut counts, ends.jobs, edge.value)
-    }
-
-    fn choose(
-        &mut self,
-        ends: &Ends<'_>,
-        edge: &Edge,
-        others: &[(i128, usize)],
-        counts: &mut Vec<u64>,
-        left: u64,
-        value: i128,
-    ) -> bool {
-        if self.leaves == 0 {
-            return false;
-        }
-        let Some((&(cost, option), rest)) = others.split_first() else {
-            self.leaves -= 1;
-            self.split(ends, edge, counts, left);
-            return true;
+    /// Pairs of first and last cut that may beat the best found so far, each with its bound.
+    fn pairs(&self, choices: &Choices, search: &mut Search<'_>) -> Vec<(Time, usize, usize)> {
+        let deepest = self.cuts.len() - 1;
+        let widest = Ends::new(choices, self, 0, deepest);
+        let edge = widest.edge();
+        let others = i128::from(choices.jobs - 2) * widest.weighted(edge.low, edge.weights);
+        // What a pair costs at least: its own weighted times and the cheapest for all others.
+        let value = |first: usize, last: usize| {
+            let (device, uplink) = self.fixed(first, last);
+            edge.weights.of(device, uplink) + others
         };
-        let weight = edge.device_weight + edge.uplink_weight;
-        for count in 0..=left {
-            let value = value + i128::from(count) * cost;
-            let beaten = |b: &Solution| ceil_div(value, weight) >= signed(b.makespan);
-            if self.best.as_ref().is_some_and(beaten) {
-                break;
-            }
-            counts[option] = count;
-            let is_whole = self.choose(ends, edge, rest, counts, left - count, value);
-            counts[option] = 0;
-            if !is_whole {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Splits `left` jobs between the two options of the edge. All rows are linear in the split, so
-    /// their maximum is convex and a walk downhill by halves ends at its least value.
-    fn split(&mut self, ends: &Ends<'_>, edge: &Edge, counts: &mut [u64], left: u64) {
-        let at = |shallow: u64, counts: &mut [u64]| {
-            counts[edge.low] = 0;
-            counts[edge.high] = left - shallow;
-            counts[edge.low] += shallow;
-            ends.makespan(counts)
-        };
-        let (mut low, mut high) = (0, left);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if at(middle, counts) <= at(middle + 1, counts) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        let makespan = at(low, counts);
-        self.offer(makespan, || {
-            let mut all = vec![0; ends.choices.cuts.len()];
-            let mut local = 0;
-            for (count, (cut, _)) in counts.iter().zip(&ends.between) {
-                *cut.map_or(&mut local, |k| &mut all[k]) += count;
-            }
-            all[ends.first] += 1;
-            all[ends.last] += 1;
-            (all, local)
-        });
-        counts[edge.low] = 0;
-        counts[edge.high] = 0;
+        let from = |first: usize| if self.is_ordered { first } else { 0 };
+        let all = (0..=deepest).flat_map(|p| (from(p)..=deepest).map(move |q| (p, q)));
+        let mut priced: Vec<(i128, usize, usize)> =
+            all.map(|(first, last)| (value(first, last), first, last)).collect();
+        let Some(&(_, first, last)) = priced.iter().min() else { return Vec::new() };
+        search.between(&Ends::new(choices, self, first, last));
+        let limit =
+            search.best.as_ref().map_or(i128::MAX, |b| edge.weights.of(b.makespan, b.makespan));
+        priced.retain(|&(value, _, _)| value < limit);
+        let bounded = priced
+            .into_iter()
+            .map(|(_, first, last)| (Ends::new(choices, self, first, last).bound(), first, last));
+        bounded.collect()
     }
 }
-
-/// The lower left hull of options sorted by depth, as positions.
-fn lower_hull(options: &[(Option<usize>, Stages)]) -> Vec<usize> {
-    let mut hull: Vec<usize> = Vec::new();
-    let turns_up = |a: Stages, b: Stages, c: Stages| {
-        let (ab, ac) = (delta(a, b), delta(a, c));
-        ab.0 * ac.1 - ab.1 * ac.0 <= 0
-    };
-    for o in 0..options.len() {
-        let point = options[o].1;
-        if hull.last().is_some_and(|&l| options[l].1.uplink <= point.uplink) {
-            continue;
-        }
-        while let [.., a, b] = hull[..]
-            && turns_up(options[a].1, options[b].1, point)
-        {
-            hull.pop();
-        }
-        hull.push(o);
-    }
-    hull
-}
-
-fn delta(from: Stages, to: Stages) -> (i128, i128) {
-    (signed(to.device) - signed(from.device), signed(to.uplink) - signed(from.uplink))
-}
-
-fn signed(time: Time) -> i128 {
-    i128::from(time.nanoseconds())
-}
-
-fn ceil_div(value: i128, by: i128) -> i128 {
-    value.div_euclid(by) + i128::from(value.rem_euclid(by) != 0)
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,28 +1,30 @@
-//! The case of one model on two machines, where counts alone decide (see `flow_shop::identical`).
+//! The case of one model, where counts alone decide (see `flow_shop::identical`).
 
-use crate::flow_shop::identical::{Choices, Solution, Stages, best};
+use crate::cost::Mode;
+use crate::flow_shop::identical::{Choices, Cut, Solution, Stages, best};
 use crate::joint::mix::Counts;
 use crate::joint::problem::Problem;
 use crate::units::Time;
 
-/// The best counts of a class alone on two machines, if each of its modes is a single segment;
-/// otherwise nothing.
+/// The best counts of a class alone, and a bound; nothing if there are several classes, or if the
+/// server can compute something that needs nothing from the device.
 ///
-/// Paper: Cor 1.
+/// On two machines, where transfers wait for all device work, the counts are optimal as far as
+/// [`Solution::lower_bound`] proves it. Elsewhere the bound holds all the same, and the makespan of
+/// the counts has to be found out: it is the bound if the server keeps up with the uplink.
+///
+/// Paper: Cor 1; section 5.6, server without contention.
 pub(crate) fn identical(problem: &Problem<'_>) -> Option<(Solution, Counts)> {
     let [class] = problem.classes.as_slice() else { return None };
-    if !problem.is_two_machine() || class.modes.iter().any(|m| m.segments.len() > 1) {
-        return None;
-    }
     let sending: Vec<usize> =
         (0..class.modes.len()).filter(|&m| class.modes[m].has_suffix).collect();
-    let stages =
-        |&m: &usize| Stages { device: class.modes[m].device, uplink: class.modes[m].uplink };
+    if sending.iter().any(|&m| class.modes[m].parcels.is_empty()) {
+        return None;
+    }
     let local = class.local();
     let choices = Choices {
-        cuts: sending.iter().map(stages).collect(),
+        cuts: sending.iter().map(|&m| cut(&class.modes[m], problem.half)).collect(),
         local: local.map(|l| class.modes[l].device),
-        tail: if sending.is_empty() { Time::ZERO } else { problem.half + problem.half },
         jobs: class.count(),
     };
     let solution = best(&choices)?;
@@ -34,4 +36,18 @@ pub(crate) fn identical(problem: &Problem<'_>) -> Option<(Solution, Counts)> {
         counts[local] += solution.local;
     }
     Some((solution, vec![counts]))
+}
+
+/// What matters of a mode that sends something.
+fn cut(mode: &Mode, half: Time) -> Cut {
+    let parcels = 0..mode.parcels.len();
+    let lead = parcels.map(|p| mode.before(1 << p)).min().unwrap_or_default();
+    let trail = mode.parcels.iter().map(|p| p.uplink).min().unwrap_or_default();
+    Cut {
+        stages: Stages { device: mode.device, uplink: mode.uplink },
+        sending: mode.before(mode.all_parcels()),
+        lead,
+        trail,
+        tail: half + mode.server + mode.download.unwrap_or_default() + half,
+    }
 }

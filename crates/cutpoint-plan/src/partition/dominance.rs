@@ -9,7 +9,7 @@
 //! With a single parcel each this is the comparison of (f, g, c, d) one by one.
 
 use crate::cost::{Mode, Pricer};
-use crate::partition::Candidate;
+use crate::partition::candidates::Candidate;
 use crate::units::Time;
 
 /// Mode A is compared only if it has at most this many parcels: all ways to place them are tried.
@@ -20,33 +20,67 @@ pub(crate) fn undominated(pricer: &Pricer<'_>, mut candidates: Vec<Candidate>) -
     // What beats a mode comes before it: all the fields of the key are at most as large.
     candidates.sort_by_cached_key(|c| (c.device, c.uplink, c.server, c.download, c.sends.len()));
     let mut kept: Vec<Mode> = Vec::new();
+    let mut sums: Vec<Sums> = Vec::new();
     for candidate in candidates {
-        if kept.iter().any(|k| is_beaten(&candidate, k)) {
+        if sums.iter().any(|k| k.beats(&candidate)) {
             continue;
         }
         let Some(mode) = pricer.mode(candidate.layers, candidate.uploads) else { continue };
-        if !kept.iter().any(|k| dominates(k, &mode)) {
+        let own = Sums::of(&mode);
+        if !sums.iter().zip(&kept).any(|(s, k)| s.is_lighter(&own) && dominates(k, &mode)) {
             kept.push(mode);
+            sums.push(own);
         }
     }
     kept
 }
 
-/// Whether a mode with at most one parcel beats a candidate: decided without pricing it in full.
-fn is_beaten(candidate: &Candidate, by: &Mode) -> bool {
-    let is_lighter = by.device <= candidate.device
-        && by.uplink <= candidate.uplink
-        && by.server <= candidate.server
-        && by.download.unwrap_or_default() <= candidate.download.unwrap_or_default()
-        && (!by.has_suffix || candidate.has_suffix);
-    let fits =
-        |&(wait, uplink): &(Time, Time)| by.before(1) <= wait && by.parcels[0].uplink <= uplink;
-    is_lighter
-        && match by.parcels.len() {
-            0 => true,
-            1 => candidate.sends.iter().any(fits),
-            _ => false,
+/// What is compared first, close together in memory; modes are in the order of device time.
+struct Sums {
+    uplink: Time,
+    server: Time,
+    download: Time,
+    has_suffix: bool,
+    /// Of a mode with one parcel: what it waits for and its uplink time.
+    parcel: Option<(Time, Time)>,
+    parcels: usize,
+}
+
+impl Sums {
+    fn of(mode: &Mode) -> Sums {
+        let parcel = match &mode.parcels[..] {
+            [parcel] => Some((mode.before(1), parcel.uplink)),
+            _ => None,
+        };
+        Sums {
+            uplink: mode.uplink,
+            server: mode.server,
+            download: mode.download.unwrap_or_default(),
+            has_suffix: mode.has_suffix,
+            parcel,
+            parcels: mode.parcels.len(),
         }
+    }
+
+    fn is_lighter(&self, than: &Sums) -> bool {
+        self.uplink <= than.uplink
+            && self.server <= than.server
+            && self.download <= than.download
+            && (!self.has_suffix || than.has_suffix)
+    }
+
+    /// Whether this mode, with at most one parcel, beats a candidate: decided without pricing it
+    /// in full.
+    fn beats(&self, candidate: &Candidate) -> bool {
+        let fits = |(wait, uplink): (Time, Time)| {
+            candidate.sends.iter().any(|&(w, u)| wait <= w && uplink <= u)
+        };
+        self.uplink <= candidate.uplink
+            && self.server <= candidate.server
+            && self.download <= candidate.download.unwrap_or_default()
+            && (!self.has_suffix || candidate.has_suffix)
+            && self.parcel.map_or(self.parcels == 0, fits)
+    }
 }
 
 /// Whether `a` can replace `b` in every schedule without making anything later.

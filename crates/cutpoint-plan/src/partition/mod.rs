@@ -5,6 +5,7 @@
 //! one beats whatever the rest of the schedule looks like are dropped ([`dominance`]). Where there
 //! are too many, minimum cuts give the hull of all of them ([`min_cut`]).
 
+pub(crate) mod candidates;
 pub(crate) mod dominance;
 pub(crate) mod ideals;
 mod max_flow;
@@ -13,12 +14,9 @@ pub(crate) mod min_cut;
 mod tests;
 
 use crate::cost::{Mode, Pricer};
-use crate::cut::{LayerSet, frontier};
-use crate::partition::ideals::Ideal;
+use crate::cut::LayerSet;
+use crate::partition::candidates::Candidates;
 use crate::partition::min_cut::CutPricer;
-use crate::plan::Upload;
-use crate::units::Time;
-use crate::workload::TensorId;
 
 /// All downward-closed cuts are listed for a model that has at most this many; for large models
 /// fewer, so that listing stays quick.
@@ -26,9 +24,6 @@ const CUTS_MAX: usize = 20_000;
 
 /// Layers times cuts that may be listed.
 const LISTED_MAX: usize = 4_000_000;
-
-/// All combinations of encodings of a frontier are listed if there are at most this many.
-const FORMS_MAX: usize = 512;
 
 /// A model with more modes than this, encodings counted, has only some of its modes listed.
 const MODES_MAX: usize = 60_000;
@@ -48,23 +43,9 @@ pub(crate) struct ModeSet {
     pub is_complete: bool,
 }
 
-/// A mode of which only the sums are known.
-#[derive(Clone, Debug)]
-pub(crate) struct Candidate {
-    pub layers: LayerSet,
-    pub uploads: Vec<Upload>,
-    pub device: Time,
-    pub uplink: Time,
-    pub server: Time,
-    pub download: Option<Time>,
-    pub has_suffix: bool,
-    /// For each upload, the device time it waits for and its uplink time.
-    pub sends: Vec<(Time, Time)>,
-}
-
 /// Lists the modes of a model. Never empty if the device alone can do the work.
 pub(crate) fn modes(pricer: &Pricer<'_>, executors: Option<u64>) -> ModeSet {
-    let mut candidates = Vec::new();
+    let mut candidates = Candidates::new(pricer);
     let mut is_complete = true;
     let layers = pricer.model.layers.len();
     let limit = CUTS_MAX.min((LISTED_MAX / layers.max(1)).max(2 * layers + 2));
@@ -72,30 +53,27 @@ pub(crate) fn modes(pricer: &Pricer<'_>, executors: Option<u64>) -> ModeSet {
     let is_few = ideals::visit(pricer.model, limit, |_| true);
     let within = is_few
         && ideals::visit(pricer.model, limit, |ideal| {
-            is_complete &= add_candidates(pricer, &ideal, &mut candidates);
-            candidates.len() < MODES_MAX
+            is_complete &= candidates.add(&ideal);
+            candidates.found.len() < MODES_MAX
         });
     if !within {
         is_complete = false;
         candidates = sample(pricer, executors);
     }
-    let modes = dominance::undominated(pricer, candidates);
+    let modes = dominance::undominated(pricer, candidates.found);
     is_complete &= modes.iter().all(|m| m.is_exact);
     ModeSet { modes, is_complete }
 }
 
 /// Cuts of a model that has too many: those on the hull, and some along its order.
-fn sample(pricer: &Pricer<'_>, executors: Option<u64>) -> Vec<Candidate> {
-    let mut candidates = Vec::new();
+fn sample<'p>(pricer: &'p Pricer<'_>, executors: Option<u64>) -> Candidates<'p> {
+    let mut candidates = Candidates::new(pricer);
     for (layers, uploads) in CutPricer::new(pricer, executors).hull(HULL_MAX) {
-        add_cut(pricer, &layers, &mut candidates);
-        let (device, server) = sums(pricer, &layers);
-        let frontier: Vec<TensorId> = uploads.iter().map(|u| u.tensor).collect();
-        let ideal = Ideal { layers: &layers, frontier: &frontier, device, server };
-        candidates.extend(candidate(pricer, &ideal, uploads));
+        candidates.add_cut(&layers);
+        candidates.add_form(&layers, uploads);
     }
     for layers in prefixes(pricer) {
-        add_cut(pricer, &layers, &mut candidates);
+        candidates.add_cut(&layers);
     }
     candidates
 }
@@ -112,96 +90,4 @@ pub(crate) fn prefixes<'m>(pricer: &Pricer<'m>) -> impl Iterator<Item = LayerSet
     });
     let all = std::iter::once(LayerSet::none(model)).chain(rest);
     all.step_by(step).chain((step > 1).then(|| LayerSet::all(model)))
-}
-
-/// Adds what [`add_candidates`] does for one cut.
-pub(crate) fn add_cut(
-    pricer: &Pricer<'_>,
-    layers: &LayerSet,
-    candidates: &mut Vec<Candidate>,
-) -> bool {
-    let frontier = frontier(pricer.model, layers);
-    let (device, server) = sums(pricer, layers);
-    add_candidates(pricer, &Ideal { layers, frontier: &frontier, device, server }, candidates)
-}
-
-fn sums(pricer: &Pricer<'_>, layers: &LayerSet) -> (Time, Time) {
-    let all = || layers.iter().map(|l| &pricer.model.layers[l.index()]);
-    (all().map(|l| l.device).sum(), all().map(|l| l.server).sum())
-}
-
-/// Adds the modes of one cut, one for each combination of encodings that could matter; says
-/// whether all were added.
-fn add_candidates(pricer: &Pricer<'_>, ideal: &Ideal<'_>, candidates: &mut Vec<Candidate>) -> bool {
-    let forms: Vec<Vec<Upload>> = ideal.frontier.iter().map(|&t| forms(pricer, t)).collect();
-    if forms.iter().any(Vec::is_empty) {
-        return true;
-    }
-    let count = forms.iter().try_fold(1usize, |n, f| n.checked_mul(f.len()));
-    if count.is_none_or(|n| n > FORMS_MAX) {
-        // Too many combinations: the fastest way across for each tensor on its own.
-        let uploads = forms.iter().map(|f| f[0].clone()).collect();
-        candidates.extend(candidate(pricer, ideal, uploads));
-        return false;
-    }
-    let mut choice = vec![0; forms.len()];
-    loop {
-        let uploads = choice.iter().zip(&forms).map(|(&c, f)| f[c].clone()).collect();
-        candidates.extend(candidate(pricer, ideal, uploads));
-        let Some(next) = (0..choice.len()).find(|&i| choice[i] + 1 < forms[i].len()) else {
-            return true;
-        };
-        choice[next] += 1;
-        choice[..next].fill(0);
-    }
-}
-
-/// The sums of a mode; `None` if something never gets through.
-fn candidate(pricer: &Pricer<'_>, ideal: &Ideal<'_>, uploads: Vec<Upload>) -> Option<Candidate> {
-    let (mut device, mut uplink) = (ideal.device, Time::ZERO);
-    let mut server = pricer.server_total() - ideal.server;
-    let mut sends = Vec::with_capacity(uploads.len());
-    for upload in &uploads {
-        let (encode, transfer, decode) = pricer.crossing(upload)?;
-        device = device.checked_add(encode)?;
-        uplink = uplink.checked_add(transfer)?;
-        server = server.checked_add(decode)?;
-        sends.push((pricer.wait(upload.tensor, ideal.device) + encode, transfer));
-    }
-    Some(Candidate {
-        layers: ideal.layers.clone(),
-        uploads,
-        device,
-        uplink,
-        server,
-        download: pricer.download(ideal.layers)?,
-        has_suffix: ideal.layers.count() < pricer.model.layers.len(),
-        sends,
-    })
-}
-
-/// The forms of a tensor that no other form beats in encode, transfer and decode time; the one
-/// with the smallest sum first.
-fn forms(pricer: &Pricer<'_>, tensor: TensorId) -> Vec<Upload> {
-    let encodings = pricer.model.tensors[tensor.index()].encodings.len();
-    let all = std::iter::once(None).chain((0..encodings).map(Some));
-    let mut priced: Vec<((Time, Time, Time), Upload)> = all
-        .filter_map(|encoding| {
-            let upload = Upload { tensor, encoding };
-            pricer.crossing(&upload).map(|price| (price, upload))
-        })
-        .collect();
-    priced.sort_by_key(|&((e, t, d), _)| (saturating_sum([e, t, d]), e, t));
-    let mut kept: Vec<((Time, Time, Time), Upload)> = Vec::new();
-    for (price, upload) in priced {
-        let beaten = kept.iter().any(|(k, _)| k.0 <= price.0 && k.1 <= price.1 && k.2 <= price.2);
-        if !beaten {
-            kept.push((price, upload));
-        }
-    }
-    kept.into_iter().map(|(_, upload)| upload).collect()
-}
-
-fn saturating_sum(times: [Time; 3]) -> u64 {
-    times.iter().fold(0u64, |sum, t| sum.saturating_add(t.nanoseconds()))
 }

@@ -27,8 +27,17 @@ const EVALUATIONS_EACH: u64 = 200;
 /// Jobs of sequences that a search may look at.
 const STEPS: u64 = 60_000;
 
+/// Evaluations of a mix that a search may spend if it starts near the bound.
+const EVALUATIONS_NEAR: u64 = 1_000;
+
 /// A plan that exceeds the bound by less than one part in this is not searched for a better one.
 const CLOSE: u64 = 2_000;
+
+/// The same for more jobs than [`SEQUENCE_JOBS_MAX`] / 4.
+const CLOSE_MANY: u64 = 1_000;
+
+/// A mix that exceeds the bound by less than one part in this is the only one to start from.
+const NEAR: u64 = 20;
 
 /// A sequence of more jobs than this is not searched.
 const SEQUENCE_JOBS_MAX: usize = 200;
@@ -186,10 +195,8 @@ impl<'c> Planner<'c> {
     /// Cuts and order together, starting from the best of all other policies.
     fn joint(&self, nodes: u64) -> Found<'c> {
         let problem = &self.problem;
-        let (counts, rule) = match &self.identical {
-            Some((_, counts)) => (counts.clone(), Rule::TwoMachine),
-            None => best_mix(problem, &self.bound),
-        };
+        let counts = self.identical.as_ref().map(|(_, counts)| counts);
+        let (counts, rule) = best_mix(problem, &self.bound, counts);
         let outline = Line::new(problem, rule).outline(&counts);
         let makespan = outline.makespan(problem);
         let mut best = Found { makespan, outline, problem: None, is_proved: false };
@@ -208,8 +215,9 @@ impl<'c> Planner<'c> {
             true => EXACT_JOBS_MAX_TWO_MACHINES,
             false => EXACT_JOBS_MAX,
         };
-        if !self.is_reached(&best) && problem.jobs() <= exact_jobs_max {
-            let nodes = nodes.min(nodes / problem.jobs() as u64 * 30);
+        let is_close = best.makespan <= close_to(self.bound.time, problem.jobs());
+        if !is_close && problem.jobs() <= exact_jobs_max {
+            let nodes = nodes_for(nodes, problem.jobs() as u64);
             let exact = exact::search(problem, best.makespan, self.bound.time, nodes);
             if let Some((makespan, outline)) = exact.better {
                 best = Found { makespan, outline, problem: None, is_proved: false };
@@ -274,7 +282,18 @@ fn close_to(bound: Time, jobs: usize) -> Time {
     if jobs <= EXACT_JOBS_MAX {
         return bound;
     }
-    bound + Time::from_nanoseconds(bound.nanoseconds() / CLOSE)
+    let close = if jobs > SEQUENCE_JOBS_MAX / 4 { CLOSE_MANY } else { CLOSE };
+    bound + Time::from_nanoseconds(bound.nanoseconds() / close)
+}
+
+/// Nodes of an exact search for this many jobs: with more jobs it takes longer, and less is to be
+/// gained.
+fn nodes_for(nodes: u64, jobs: u64) -> u64 {
+    const UNDIMINISHED: u64 = 30;
+    match jobs {
+        0..=UNDIMINISHED => nodes,
+        _ => nodes * UNDIMINISHED.pow(3) / jobs.pow(3),
+    }
 }
 
 /// The orders worth trying for a problem.
@@ -282,19 +301,34 @@ fn rules(problem: &Problem<'_>) -> Vec<Rule> {
     if problem.is_two_machine() { vec![Rule::TwoMachine] } else { Rule::ALL.to_vec() }
 }
 
-/// The best mix found from the bound's prices, by any rule.
-fn best_mix(problem: &Problem<'_>, bound: &LoadBound) -> (Counts, Rule) {
-    let tried = promising(problem, bound.prices);
-    let budget = EVALUATIONS + EVALUATIONS_EACH * problem.classes.len() as u64;
+/// The best mix found from the bound's prices, by any rule; `known` is a mix to start from.
+fn best_mix(problem: &Problem<'_>, bound: &LoadBound, known: Option<&Counts>) -> (Counts, Rule) {
     let enough = close_to(bound.time, problem.jobs());
     let mut best: Option<(Time, Counts, Rule)> = None;
+    if let Some(counts) = known {
+        let line = Line::new(problem, Rule::TwoMachine);
+        let makespan = Mix::new(&line, counts.clone()).makespan();
+        best = Some((makespan, counts.clone(), Rule::TwoMachine));
+    }
+    if let Some((_, counts, rule)) = best.as_ref().filter(|(b, _, _)| *b <= enough) {
+        return (counts.clone(), *rule);
+    }
+    let tried = promising(problem, bound.prices);
+    let mut starts: Vec<Counts> = known.cloned().into_iter().collect();
+    let near = bound.time + Time::from_nanoseconds(bound.time.nanoseconds() / NEAR);
+    let is_near = best.as_ref().is_some_and(|(b, _, _)| *b <= near);
+    if !is_near {
+        starts.extend([balanced(problem), first_choice(problem, &tried)]);
+    }
+    let evaluations = if is_near { EVALUATIONS_NEAR } else { EVALUATIONS };
+    let budget = evaluations + EVALUATIONS_EACH * problem.classes.len() as u64;
     for rule in rules(problem) {
         let line = Line::new(problem, rule);
-        for start in [balanced(problem), first_choice(problem, &tried)] {
+        for start in &starts {
             if best.as_ref().is_some_and(|(b, _, _)| *b <= enough) {
                 break;
             }
-            let mut mix = Mix::new(&line, start);
+            let mut mix = Mix::new(&line, start.clone());
             let makespan = improve(&mut mix, &tried, enough, budget);
             if best.as_ref().is_none_or(|(b, _, _)| makespan < *b) {
                 best = Some((makespan, mix.counts, rule));

@@ -10,8 +10,9 @@ use crate::joint::local_search::{first_choice, promising};
 use crate::joint::mix::{Counts, Line, Mix, Rule};
 use crate::joint::outline::{Member, Outline};
 use crate::joint::problem::Problem;
+use crate::partition::candidates::{Candidate, Candidates};
 use crate::partition::dominance::undominated;
-use crate::partition::{Candidate, ModeSet, add_cut, prefixes};
+use crate::partition::{ModeSet, prefixes};
 use crate::plan::Policy;
 use crate::units::Time;
 use crate::workload::JobId;
@@ -58,11 +59,10 @@ impl<'c> Planner<'c> {
         let problem = self
             .context
             .problem(|class, pricer| ModeSet { modes: modes(class, pricer), is_complete: true })?;
-        let bound = LoadBound { time: Time::ZERO, ..lower_bound(&problem) };
-        let (counts, rule) = match identical(&problem) {
-            Some((_, counts)) => (counts, Rule::TwoMachine),
-            None => best_mix(&problem, &bound),
-        };
+        let known = identical(&problem);
+        let time = known.as_ref().map_or(Time::ZERO, |(solution, _)| solution.lower_bound);
+        let bound = LoadBound { time, ..lower_bound(&problem) };
+        let (counts, rule) = best_mix(&problem, &bound, known.as_ref().map(|(_, counts)| counts));
         let outline = Line::new(&problem, rule).outline(&counts);
         let mut found = Found::of(problem, outline);
         polish(&mut found);
@@ -151,17 +151,17 @@ fn local(pricer: &Pricer<'_>) -> Vec<Mode> {
 
 /// The modes with every layer on the server.
 fn offloaded(pricer: &Pricer<'_>) -> Vec<Mode> {
-    let mut candidates = Vec::new();
-    add_cut(pricer, &LayerSet::none(pricer.model), &mut candidates);
-    undominated(pricer, candidates)
+    let mut candidates = Candidates::new(pricer);
+    candidates.add_cut(&LayerSet::none(pricer.model));
+    undominated(pricer, candidates.found)
 }
 
 /// Everything on the device, or everything on the server.
 fn whole_jobs(pricer: &Pricer<'_>) -> Vec<Mode> {
-    let mut candidates = Vec::new();
-    add_cut(pricer, &LayerSet::none(pricer.model), &mut candidates);
-    add_cut(pricer, &LayerSet::all(pricer.model), &mut candidates);
-    undominated(pricer, candidates)
+    let mut candidates = Candidates::new(pricer);
+    candidates.add_cut(&LayerSet::none(pricer.model));
+    candidates.add_cut(&LayerSet::all(pricer.model));
+    undominated(pricer, candidates.found)
 }
 
 /// The two cut points next to each other, along the model's topological order, between which the
@@ -169,10 +169,11 @@ fn whole_jobs(pricer: &Pricer<'_>) -> Vec<Mode> {
 ///
 /// Paper: the two adjacent cut points; a stand-in, since the published rule was not available.
 fn adjacent(pricer: &Pricer<'_>) -> Vec<Mode> {
-    let mut points: Vec<Candidate> = Vec::new();
+    let mut listed = Candidates::new(pricer);
     for layers in prefixes(pricer) {
-        add_cut(pricer, &layers, &mut points);
+        listed.add_cut(&layers);
     }
+    let mut points = listed.found;
     points.sort_by_key(|m| (m.device, m.uplink, m.server));
     let mut kept: Vec<Candidate> = Vec::new();
     for point in points {

@@ -69,7 +69,8 @@ fn best_of_all_multisets(cuts: &[Stages], jobs: usize, distinct: usize, tail: Ti
 fn choices(cuts: &[Stages], jobs: u64, tail: Time) -> Choices {
     let local = cuts.iter().filter(|c| c.uplink == Time::ZERO).map(|c| c.device).min();
     let sending = cuts.iter().copied().filter(|c| c.uplink > Time::ZERO);
-    Choices { cuts: sending.collect(), local, tail, jobs }
+    let cuts = sending.map(|s| Cut::in_sequence(s, tail)).collect();
+    Choices { cuts, local, jobs }
 }
 
 fn monotone(seed: u64, layers: usize) -> Vec<Stages> {
@@ -84,7 +85,104 @@ fn convex(seed: u64, layers: usize) -> Vec<Stages> {
     cuts.into_iter().map(stages).collect()
 }
 
+/// When the last of the jobs is complete: device and uplink in this order, then one server first
+/// come, first served; jobs without uplink time stay on the device.
+fn with_one_server(order: &[Cut]) -> Time {
+    let (mut device, mut uplink, mut server) = (Time::ZERO, Time::ZERO, Time::ZERO);
+    for cut in order {
+        device += cut.stages.device;
+        if cut.stages.uplink > Time::ZERO {
+            uplink = uplink.max(device) + cut.stages.uplink;
+            server = server.max(uplink) + cut.tail;
+        }
+    }
+    device.max(server)
+}
+
+/// The smallest value of `cost` over all sequences of `jobs` cuts.
+fn best_of_all_sequences(cuts: &[Cut], jobs: usize, cost: &impl Fn(&[Cut]) -> Time) -> Time {
+    fn rec(
+        cuts: &[Cut],
+        chosen: &mut Vec<Cut>,
+        jobs: usize,
+        cost: &impl Fn(&[Cut]) -> Time,
+    ) -> Time {
+        if chosen.len() == jobs {
+            return cost(chosen);
+        }
+        let mut best = Time::from_nanoseconds(u64::MAX);
+        for &cut in cuts {
+            chosen.push(cut);
+            best = best.min(rec(cuts, chosen, jobs, cost));
+            chosen.pop();
+        }
+        best
+    }
+    rec(cuts, &mut Vec::new(), jobs, cost)
+}
+
 proptest! {
+    #[test]
+    fn sec56_no_sequence_with_tails_beats_the_bound(
+        times in prop::collection::vec((0u64..20, 0u64..20, 0u64..20), 1..5),
+        jobs in 0usize..5,
+    ) {
+        let cut = |&(device, uplink, tail): &(u64, u64, u64)| {
+            Cut::in_sequence(stages((device, uplink)), Time::from_nanoseconds(tail))
+        };
+        let cuts: Vec<Cut> = times.iter().map(cut).collect();
+        let local = cuts.iter().filter(|c| c.stages.uplink == Time::ZERO);
+        let local = local.map(|c| c.stages.device).min();
+        let sending = cuts.iter().copied().filter(|c| c.stages.uplink > Time::ZERO).collect();
+        let found = best(&Choices { cuts: sending, local, jobs: jobs as u64 }).expect("a cut");
+        let no_waiting = |order: &[Cut]| {
+            let (mut device, mut uplink, mut last) = (Time::ZERO, Time::ZERO, Time::ZERO);
+            for cut in order {
+                device += cut.stages.device;
+                if cut.stages.uplink > Time::ZERO {
+                    uplink = uplink.max(device) + cut.stages.uplink;
+                    last = last.max(uplink + cut.tail);
+                }
+            }
+            device.max(last)
+        };
+        let oracle = best_of_all_sequences(&cuts, jobs, &no_waiting);
+        prop_assert!(found.lower_bound <= oracle, "{:?} {oracle:?}", found);
+        prop_assert!(found.lower_bound <= best_of_all_sequences(&cuts, jobs, &with_one_server));
+    }
+
+    #[test]
+    fn sec56_a_server_dominated_by_the_uplink_only_adds_its_last_job(
+        seed: u64,
+        layers in 0usize..4,
+        jobs in 0usize..5,
+        slowness in 0u64..=100,
+    ) {
+        // Deeper cuts leave less to the server, and no suffix takes longer than any transfer.
+        for cuts in [monotone(seed, layers), convex(seed, layers)] {
+            let sending = cuts.iter().filter(|c| c.uplink > Time::ZERO);
+            let shortest = sending.map(|c| c.uplink.nanoseconds()).min().unwrap_or(0);
+            let deepest = cuts.last().expect("a cut").device.nanoseconds();
+            let cut = |s: &Stages| {
+                let left = deepest - s.device.nanoseconds();
+                let tail = shortest * left * slowness / (100 * deepest.max(1));
+                Cut::in_sequence(*s, Time::from_nanoseconds(tail))
+            };
+            let cuts: Vec<Cut> = cuts.iter().map(cut).collect();
+            let local = cuts.iter().find(|c| c.stages.uplink == Time::ZERO);
+            let sending = cuts.iter().copied().filter(|c| c.stages.uplink > Time::ZERO);
+            let choices = Choices {
+                local: local.map(|c| c.stages.device),
+                cuts: sending.collect(),
+                jobs: jobs as u64,
+            };
+            let found = best(&choices).expect("a cut");
+            let oracle = best_of_all_sequences(&cuts, jobs, &with_one_server);
+            prop_assert_eq!(found.makespan, oracle);
+            prop_assert_eq!(found.lower_bound, oracle);
+        }
+    }
+
     #[test]
     fn thm1_depth_order_is_optimal_and_its_makespan_closed(
         seed: u64,

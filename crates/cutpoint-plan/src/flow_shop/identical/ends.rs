@@ -1,0 +1,142 @@
+//! A first and a last cut, and the linear relaxation of what may be taken between them.
+
+use super::{Choices, Depth, Stages};
+use crate::units::Time;
+
+/// A first and a last cut, and what may be taken between them.
+pub(super) struct Ends<'c> {
+    pub choices: &'c Choices,
+    pub deep: &'c Depth,
+    pub first: usize,
+    pub last: usize,
+    /// Positions in [`Depth::cuts`]; `None` for a job that sends nothing.
+    pub between: Vec<(Option<usize>, Stages)>,
+    /// How many jobs are between.
+    pub jobs: u64,
+}
+
+/// Weights of the device row and of the uplink row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights {
+    pub device: i128,
+    pub uplink: i128,
+}
+
+impl Weights {
+    /// The weighted sum of two times.
+    pub(super) fn of(self, device: Time, uplink: Time) -> i128 {
+        self.device * signed(device) + self.uplink * signed(uplink)
+    }
+
+    /// The time whose weighted sum with itself is `value`, rounded up.
+    pub(super) fn time(self, value: i128) -> i128 {
+        let by = self.device + self.uplink;
+        value.div_euclid(by) + i128::from(value.rem_euclid(by) != 0)
+    }
+}
+
+/// Weights, and the two options they make equally good.
+pub(super) struct Edge {
+    pub weights: Weights,
+    pub low: usize,
+    pub high: usize,
+    /// The weighted value of the relaxation.
+    pub value: i128,
+}
+
+impl<'c> Ends<'c> {
+    pub(super) fn new(
+        choices: &'c Choices,
+        deep: &'c Depth,
+        first: usize,
+        last: usize,
+    ) -> Ends<'c> {
+        let range = if deep.is_ordered { first..=last } else { 0..=deep.cuts.len() - 1 };
+        let cuts = range.map(|k| (Some(k), deep.cuts[k].stages));
+        let local = choices.local.map(|device| (None, Stages { device, uplink: Time::ZERO }));
+        let between = cuts.chain(local).collect();
+        Ends { choices, deep, first, last, between, jobs: choices.jobs - 2 }
+    }
+
+    /// The makespan with `counts` of what is between. Both rows of Cor 1, and the device's own.
+    pub(super) fn makespan(&self, counts: &[u64]) -> Time {
+        let (first, last) = (&self.deep.cuts[self.first], &self.deep.cuts[self.last]);
+        let mut uplink = first.stages.uplink + last.stages.uplink;
+        let mut device = first.stages.device + last.stages.device;
+        let mut sending = first.sending + last.sending;
+        for (&count, (cut, stages)) in counts.iter().zip(&self.between) {
+            uplink += stages.uplink * count;
+            device += stages.device * count;
+            if let Some(k) = *cut {
+                sending += self.deep.cuts[k].sending * count;
+            }
+        }
+        let by_uplink = first.lead + uplink + last.tail;
+        by_uplink.max(sending + last.trail + last.tail).max(device)
+    }
+
+    /// The best weights for the relaxation: those of an edge of the lower hull, or all on one row.
+    pub(super) fn edge(&self) -> Edge {
+        let hull = lower_hull(&self.between);
+        let (device, uplink) = self.deep.fixed(self.first, self.last);
+        let edge = |low: usize, high: usize, weights: Weights| {
+            let each = self.weighted(low, weights);
+            let value = weights.of(device, uplink) + i128::from(self.jobs) * each;
+            Edge { weights, low, high, value }
+        };
+        let (start, end) = (hull[0], hull[hull.len() - 1]);
+        let ends = [
+            edge(start, start, Weights { device: 1, uplink: 0 }),
+            edge(end, end, Weights { device: 0, uplink: 1 }),
+        ];
+        let edges = hull.windows(2).map(|w| {
+            let (rise, fall) = delta(self.between[w[0]].1, self.between[w[1]].1);
+            edge(w[0], w[1], Weights { device: -fall, uplink: rise })
+        });
+        let time = |e: &Edge| e.weights.time(e.value);
+        ends.into_iter().chain(edges).max_by_key(time).expect("there are two ends")
+    }
+
+    /// An option's weighted times.
+    pub(super) fn weighted(&self, option: usize, weights: Weights) -> i128 {
+        let stages = self.between[option].1;
+        weights.of(stages.device, stages.uplink)
+    }
+
+    /// No counts between these ends give a smaller makespan.
+    pub(super) fn bound(&self) -> Time {
+        let edge = self.edge();
+        let bound = edge.weights.time(edge.value);
+        Time::from_nanoseconds(u64::try_from(bound.max(0)).unwrap_or(u64::MAX))
+    }
+}
+
+/// The lower left hull of options sorted by depth, as positions.
+fn lower_hull(options: &[(Option<usize>, Stages)]) -> Vec<usize> {
+    let mut hull: Vec<usize> = Vec::new();
+    let turns_up = |a: Stages, b: Stages, c: Stages| {
+        let (ab, ac) = (delta(a, b), delta(a, c));
+        ab.0 * ac.1 - ab.1 * ac.0 <= 0
+    };
+    for o in 0..options.len() {
+        let point = options[o].1;
+        if hull.last().is_some_and(|&l| options[l].1.uplink <= point.uplink) {
+            continue;
+        }
+        while let [.., a, b] = hull[..]
+            && turns_up(options[a].1, options[b].1, point)
+        {
+            hull.pop();
+        }
+        hull.push(o);
+    }
+    hull
+}
+
+fn delta(from: Stages, to: Stages) -> (i128, i128) {
+    (signed(to.device) - signed(from.device), signed(to.uplink) - signed(from.uplink))
+}
+
+fn signed(time: Time) -> i128 {
+    i128::from(time.nanoseconds())
+}
