@@ -73,8 +73,7 @@ fn workload(network: Network, args: &Args) -> anyhow::Result<Workload> {
     let measured = MeasuredModel {
         name: network.name(),
         model: &model,
-        device: &profile,
-        device_whole_ms: profile.whole.median_ms * 8.0,
+        device_ms: &profile.layers_ms(profile.whole.median_ms * 8.0),
         server: Some(&profile),
         jobs: args.jobs,
     };

@@ -1,7 +1,10 @@
 //! Tensors as they cross borders: element type, shape, and row-major little-endian bytes.
 
+mod synthetic;
+
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
+pub(crate) use synthetic::synthetic;
 
 /// The type of a tensor's elements, by ONNX's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -21,6 +21,7 @@ use cutpoint_plan::units::Bandwidth;
 use cutpoint_plan::workload::Workload;
 use serde::Serialize;
 use std::io::{BufRead, BufReader};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -47,6 +48,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 30)]
     jobs: usize,
 
+    /// How often the device is measured anew, and each policy planned and run; the table has the
+    /// medians.
+    #[arg(long, value_name = "COUNT", default_value = "3")]
+    repeats: NonZeroUsize,
+
     /// What the uplink is held to, in millions of bits per second.
     #[arg(long, value_name = "MBPS", default_value_t = 18.88)]
     uplink_mbps: f64,
@@ -71,19 +77,33 @@ pub(crate) struct Args {
     engine: EngineArgs,
 }
 
-/// One row of the table.
+/// One row of the table; times are medians over the runs.
 #[derive(Debug, Serialize)]
 struct Row {
     policy: &'static str,
     predicted_ms: f64,
     measured_ms: f64,
+    /// Measured over predicted, less 1.
+    error: f64,
     lower_bound_ms: f64,
+    runs: Vec<Run>,
     /// Against the better of local-only and server-only, measured.
     speedup: f64,
-    /// The share of the time from the uplink's first to its last byte in which it was busy.
+    /// The share of the time from the uplink's first to its last byte in which it was busy, the
+    /// least of all runs.
     uplink_busy: f64,
+    /// How many jobs sent something in the last run.
     offloaded: usize,
+    /// The largest of all runs.
     worst_difference: f64,
+}
+
+/// One run of a policy.
+#[derive(Debug, Serialize)]
+struct Run {
+    predicted_ms: f64,
+    measured_ms: f64,
+    lower_bound_ms: f64,
 }
 
 pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
@@ -91,7 +111,7 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
         .filter(|b| b.mbit_per_s() > 0.0)
         .ok_or_else(|| Error::new(ErrorKind::Usage, "must be above 0").at("--uplink-mbps"))?;
     // One thread on each side, so that device and server do not take each other's cores.
-    args.engine.threads.get_or_insert(std::num::NonZeroUsize::MIN);
+    args.engine.threads.get_or_insert(NonZeroUsize::MIN);
     let (engine, options) = args.engine.select()?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join(format!("{}.onnx", args.model));
@@ -110,9 +130,8 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     };
     print_setting(&args, &runner, &server);
 
-    let measurement = runner.measure(&[args.jobs], &ProfileOptions::default())?;
+    let mut measurement = runner.measure(&[args.jobs], &ProfileOptions::default())?;
     super::profile::report(&runner, &measurement);
-    let workload = measurement.workload;
     let whole = runner.models[0].model.model();
     let inputs: Vec<Tensors> = (0..args.jobs as u64)
         .map(|seed| whole.synthetic_inputs(seed).into_iter().collect())
@@ -120,17 +139,24 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let expected = expected(&runner, &runner.models[0], options, &inputs)?;
 
     let plan_options = PlanOptions { granularity: args.granularity };
-    let mut rows = Vec::new();
-    for policy in POLICIES {
-        let plan = plan(&workload, policy, &plan_options)?;
-        let (execution, worst) = execute(&runner, &workload, &plan, &inputs, &expected)?;
-        if policy == Policy::Joint
-            && let Some(path) = &args.trace
-        {
-            let trace = crate::trace::chrome_trace(&workload, &plan, Some(&execution));
-            write_whole(path, serde_json::to_string(&trace)?.as_bytes())?;
+    let mut rows: Vec<Row> = POLICIES.into_iter().map(Row::new).collect();
+    for turn in 1..=args.repeats.get() {
+        if turn > 1 {
+            measurement = runner.measure_again(measurement)?;
         }
-        rows.push(row(&plan, &execution, worst));
+        let workload = &measurement.workload;
+        for (policy, row) in POLICIES.into_iter().zip(&mut rows) {
+            let plan = plan(workload, policy, &plan_options)?;
+            let label = format!("{policy} ({turn} of {})", args.repeats);
+            let (execution, worst) = execute(&runner, workload, &plan, &inputs, &expected, label)?;
+            if policy == Policy::Joint
+                && let Some(path) = &args.trace
+            {
+                let trace = crate::trace::chrome_trace(workload, &plan, Some(&execution));
+                write_whole(path, serde_json::to_string(&trace)?.as_bytes())?;
+            }
+            row.add(&plan, &execution, worst);
+        }
     }
     drop(server);
     finish(&args, rows)
@@ -153,10 +179,11 @@ fn execute(
     plan: &Plan,
     inputs: &[Tensors],
     expected: &[Vec<(String, Tensor)>],
+    label: String,
 ) -> Result<(Execution, f64)> {
     let mut prepared = runner.prepare(workload, plan)?;
     let bar = progress_bar(inputs.len());
-    bar.set_message(plan.policy.name());
+    bar.set_message(label);
     let mut found = Vec::with_capacity(inputs.len());
     let patience = Duration::from_secs(30);
     let execution = runner.execute(&mut prepared, workload, inputs, patience, |job, outputs| {
@@ -182,16 +209,43 @@ fn execute(
     Ok((execution, worst))
 }
 
-fn row(plan: &Plan, execution: &Execution, worst_difference: f64) -> Row {
-    Row {
-        policy: plan.policy.name(),
-        predicted_ms: plan.makespan.milliseconds(),
-        measured_ms: execution.makespan.milliseconds(),
-        lower_bound_ms: plan.lower_bound.milliseconds(),
-        speedup: 0.0,
-        uplink_busy: busy_share_of_span(execution.schedule.on(Machine::Uplink)),
-        offloaded: plan.partitions.iter().filter(|p| !p.uploads.is_empty()).count(),
-        worst_difference,
+impl Row {
+    /// The row of a policy that has not run.
+    fn new(policy: Policy) -> Row {
+        Row {
+            policy: policy.name(),
+            predicted_ms: 0.0,
+            measured_ms: 0.0,
+            error: 0.0,
+            lower_bound_ms: 0.0,
+            runs: Vec::new(),
+            speedup: 0.0,
+            uplink_busy: 1.0,
+            offloaded: 0,
+            worst_difference: 0.0,
+        }
+    }
+
+    /// Takes another run into account.
+    fn add(&mut self, plan: &Plan, execution: &Execution, worst_difference: f64) {
+        self.runs.push(Run {
+            predicted_ms: plan.makespan.milliseconds(),
+            measured_ms: execution.makespan.milliseconds(),
+            lower_bound_ms: plan.lower_bound.milliseconds(),
+        });
+        let median_of = |value: fn(&Run) -> f64| {
+            let mut values: Vec<f64> = self.runs.iter().map(value).collect();
+            values.sort_by(f64::total_cmp);
+            (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+        };
+        self.predicted_ms = median_of(|run| run.predicted_ms);
+        self.measured_ms = median_of(|run| run.measured_ms);
+        self.lower_bound_ms = median_of(|run| run.lower_bound_ms);
+        self.error = median_of(|run| run.measured_ms / run.predicted_ms - 1.0);
+        let busy = busy_share_of_span(execution.schedule.on(Machine::Uplink));
+        self.uplink_busy = self.uplink_busy.min(busy);
+        self.offloaded = plan.partitions.iter().filter(|p| !p.uploads.is_empty()).count();
+        self.worst_difference = self.worst_difference.max(worst_difference);
     }
 }
 
@@ -221,7 +275,7 @@ fn finish(args: &Args, mut rows: Vec<Row>) -> anyhow::Result<ExitCode> {
         super::output::Format::Text => print!("{}", table(&rows)),
     }
     let worst = rows.iter().fold(0.0f64, |w, r| w.max(r.worst_difference));
-    let count = args.jobs * rows.len();
+    let count = args.jobs * rows.len() * args.repeats.get();
     if worst > DIFFERENCE_MAX {
         eprintln!("outputs differ from the unsplit model's by up to {worst:.1e}");
         return Ok(ExitCode::from(1));
@@ -237,7 +291,7 @@ fn table(rows: &[Row]) -> String {
         "policy", "predicted ms", "measured ms", "error", "bound ms", "speed-up", "offloaded"
     );
     for row in rows {
-        let error = (row.measured_ms / row.predicted_ms - 1.0) * 100.0;
+        let error = row.error * 100.0;
         let _ = writeln!(
             text,
             "{:<15} {:>12.1} {:>12.1} {:>+6.1}% {:>12.1} {:>8.2}x {:>10}",
@@ -261,7 +315,7 @@ struct ServerProcess {
 
 impl ServerProcess {
     fn start(model: &Path, engine: &EngineArgs) -> anyhow::Result<ServerProcess> {
-        let threads = engine.threads.map_or(1, std::num::NonZeroUsize::get);
+        let threads = engine.threads.map_or(1, NonZeroUsize::get);
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
             .arg(model)

@@ -3,9 +3,10 @@
 use super::execute::{Event, Shared};
 use super::prepare::Device;
 use super::program::{Program, Step};
+use super::throttle::Stint;
 use crate::error::Result;
 use crate::tensor::Tensor;
-use cutpoint_plan::plan::{Operation, Work};
+use cutpoint_plan::plan::{self, Operation};
 use cutpoint_plan::workload::{JobId, LayerId};
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
@@ -96,7 +97,7 @@ impl<'a> Compute<'a> {
 
     fn run_segments(&mut self, job: JobId, segments: &[usize], last: LayerId) -> Result<()> {
         let model = self.program.jobs[job.index()].model;
-        let start = Instant::now();
+        let stint = Stint::begin();
         for &segment in segments {
             let (store, inputs) = (&self.stores[job.index()], &self.shared.inputs[job.index()]);
             let written = self
@@ -104,9 +105,10 @@ impl<'a> Compute<'a> {
                 .run(model, segment, |name| store.get(name).or_else(|| inputs.get(name)))?;
             self.stores[job.index()].extend(written);
         }
-        self.device.speed.rest_after(start);
-        let (start, end) = (self.shared.at(start), self.shared.at(Instant::now()));
-        let operation = Operation { job, work: Work::Layer(last), start, end };
+        self.device.speed.rest_after(stint);
+        let (start, end) = (self.shared.at(stint.start()), self.shared.at(Instant::now()));
+        let work = plan::Work::Layer(last);
+        let operation = Operation { job, work, start, end };
         let _ = self.events.send(Event::Operation(operation));
         Ok(())
     }

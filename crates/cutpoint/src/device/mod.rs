@@ -13,4 +13,4 @@ pub use execute::{ExecuteOptions, OUTBOX_BYTES_MAX, Tensors, execute};
 pub use prepare::{Device, Prepared};
 pub use program::{JobProgram, Program, SegmentLayers, Send, Step};
 pub use session::{Fallback, Session};
-pub use throttle::SpeedFraction;
+pub use throttle::{SpeedFraction, Stint};

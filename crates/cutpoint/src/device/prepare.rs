@@ -3,7 +3,8 @@
 
 use super::program::{Program, SegmentLayers};
 use super::throttle::SpeedFraction;
-use crate::engine::{Engine, EngineOptions, Session};
+use crate::engine::declared::Declared;
+use crate::engine::{Engine, EngineOptions, Session, warm_up};
 use crate::error::Result;
 use crate::onnx::LayeredModel;
 use crate::tensor::Tensor;
@@ -35,6 +36,7 @@ struct Loaded {
 struct LoadedSession {
     session: Box<dyn Session>,
     inputs: Vec<String>,
+    declared: Declared,
 }
 
 /// A plan, ready to be executed.
@@ -73,7 +75,8 @@ impl Device {
         let mut device = Device { engine, options, speed, models };
         for (model, segments) in program.segments.iter().enumerate() {
             for (number, _) in segments.iter().enumerate().filter(|(_, s)| s.is_planned) {
-                device.session(ModelId::at(model), number)?;
+                let loaded = device.session(ModelId::at(model), number)?;
+                warm_up(&mut *loaded.session, &loaded.declared);
             }
         }
         Ok(device)
@@ -105,6 +108,7 @@ impl Device {
             let part = model.segment(layers)?;
             *session = Some(LoadedSession {
                 session: self.engine.load(&part.onnx, self.options)?,
+                declared: Declared::read(&part.onnx)?,
                 inputs: part.inputs,
             });
         }

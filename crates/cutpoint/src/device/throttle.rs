@@ -1,5 +1,8 @@
 //! A slower device on a fast machine: after each piece of work the compute thread rests in
 //! proportion, so that over time it works at a fraction of the machine's speed.
+//!
+//! The rest is in proportion to what the machine worked, not to the time that passed: when another
+//! program takes the processor away for a while, the device is late by that while and no more.
 
 use std::time::{Duration, Instant};
 
@@ -26,14 +29,55 @@ impl SpeedFraction {
         busy.div_f64(self.0)
     }
 
-    /// Rests until work that began at `start` and is done now has taken its stretched time.
-    pub fn rest_after(self, start: Instant) {
-        let busy = start.elapsed();
-        let rest = (start + self.stretch(busy)).saturating_duration_since(Instant::now());
+    /// Rests for what a piece of work that is done now takes longer on the slower device.
+    pub fn rest_after(self, stint: Stint) {
+        let busy = stint.busy();
+        let rest = self.stretch(busy).saturating_sub(busy);
         if !rest.is_zero() {
             std::thread::sleep(rest);
         }
     }
+}
+
+/// A piece of work that has begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Stint {
+    start: Instant,
+    processor: Option<Duration>,
+}
+
+impl Stint {
+    /// Work that begins now.
+    pub fn begin() -> Stint {
+        Stint { start: Instant::now(), processor: processor_time() }
+    }
+
+    /// When it began.
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// How long the machine has worked on it: the time since it began, but no more than the
+    /// processor time that the program has used.
+    fn busy(&self) -> Duration {
+        let elapsed = self.start.elapsed();
+        match (self.processor, processor_time()) {
+            (Some(before), Some(now)) => elapsed.min(now.saturating_sub(before)),
+            _ => elapsed,
+        }
+    }
+}
+
+/// Processor time of all threads of this program.
+#[cfg(unix)]
+fn processor_time() -> Option<Duration> {
+    use rustix::time::{ClockId, clock_gettime};
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok()
+}
+
+#[cfg(not(unix))]
+fn processor_time() -> Option<Duration> {
+    None
 }
 
 #[cfg(test)]
@@ -44,6 +88,15 @@ mod tests {
     fn a_quarter_of_the_speed_takes_four_times_as_long() {
         let quarter = SpeedFraction::new(0.25).expect("in range");
         assert_eq!(quarter.stretch(Duration::from_millis(10)), Duration::from_millis(40));
+    }
+
+    #[test]
+    fn waiting_is_not_work() {
+        let stint = Stint::begin();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(stint.start().elapsed() >= Duration::from_millis(20));
+        // Other tests of this program may be at work meanwhile, on every core.
+        assert!(stint.busy() <= stint.start().elapsed());
     }
 
     #[test]

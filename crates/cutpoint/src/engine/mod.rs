@@ -12,6 +12,9 @@ pub mod onnxruntime;
 pub mod rten;
 pub mod select;
 pub(crate) mod timing;
+mod warm_up;
+
+pub(crate) use warm_up::warm_up;
 
 use crate::error::Result;
 use crate::tensor::Tensor;

@@ -10,10 +10,10 @@ use super::shapes::{self, Shapes};
 use super::wiring::{self, Wiring};
 use super::{TensorSpec, external, limits, types};
 use crate::error::{Error, ErrorKind, Result};
-use crate::tensor::{ElementType, Tensor};
+use crate::tensor::{ElementType, Tensor, synthetic};
 use bytes::Bytes;
 use prost::Message;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,7 +135,7 @@ impl Model {
     /// over 0 to 1, whole numbers and truth values 0 or 1.
     pub fn synthetic_inputs(&self, seed: u64) -> Vec<(String, Tensor)> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let tensor = |spec: &TensorSpec| synthetic(spec, &mut random);
+        let tensor = |spec: &TensorSpec| synthetic(spec.element_type, &spec.shape, &mut random);
         self.inputs.iter().map(|(name, _)| name.clone()).zip(self.specs().map(tensor)).collect()
     }
 
@@ -149,26 +149,6 @@ impl Model {
     fn specs(&self) -> impl Iterator<Item = &TensorSpec> {
         self.inputs.iter().map(|(_, spec)| spec)
     }
-}
-
-fn synthetic(spec: &TensorSpec, random: &mut impl Rng) -> Tensor {
-    let count: usize = spec.shape.iter().product();
-    let mut bytes = Vec::with_capacity(count * spec.element_type.size());
-    for _ in 0..count {
-        let bits = random.next_u32();
-        let unit = (bits >> 8) as f32 / (1u32 << 24) as f32;
-        match spec.element_type {
-            ElementType::F32 => bytes.extend(unit.to_le_bytes()),
-            ElementType::F64 => bytes.extend(f64::from(unit).to_le_bytes()),
-            ElementType::F16 => bytes.extend(half::f16::from_f32(unit).to_le_bytes()),
-            whole => {
-                bytes.push(u8::from(bits >> 31 == 1));
-                bytes.resize(bytes.len() + whole.size() - 1, 0);
-            }
-        }
-    }
-    Tensor::new(spec.element_type, spec.shape.clone(), bytes.into())
-        .expect("as many bytes were made as the shape asks for")
 }
 
 fn decode(bytes: Bytes) -> Result<ModelProto> {

@@ -272,6 +272,13 @@ fn noise(measured: &Measured, whole: &WholeTime) -> Option<String> {
 }
 
 impl ModelProfile {
+    /// The median time of each layer in milliseconds, scaled so that they add up to `whole_ms`.
+    pub fn layers_ms(&self, whole_ms: f64) -> Vec<f64> {
+        let sum: f64 = self.layers.iter().map(|layer| layer.median_ms).sum();
+        let scale = if sum > 0.0 { whole_ms / sum } else { 1.0 };
+        self.layers.iter().map(|layer| layer.median_ms * scale).collect()
+    }
+
     /// Checks a profile that came from elsewhere against the model that it should be of.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The whole path: measure models, link and server; plan; prepare; execute.
 
 mod baseline;
+mod paced;
 mod summary;
 mod workload;
 
@@ -18,15 +19,12 @@ use crate::tensor::Tensor;
 use crate::trace::Execution;
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::plan::Plan;
-use cutpoint_plan::workload::{JobId, Workload};
+use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How often a model is run in the rhythm of a run before planning.
-const PACED_REPEATS: usize = 9;
+use std::time::Duration;
 
 /// A model of a run.
 #[derive(Clone)]
@@ -64,6 +62,19 @@ pub struct Measurement {
     pub server: Vec<ModelProfile>,
     /// The link.
     pub link: Option<LinkMeasurement>,
+    /// How many jobs the server computes at a time.
+    pub executors: u32,
+    /// How many jobs there are of each model.
+    pub jobs: Vec<usize>,
+}
+
+/// What both sides and the link said before the device was paced.
+struct Profiles {
+    device: Vec<ModelProfile>,
+    server: Vec<ModelProfile>,
+    link: Option<LinkMeasurement>,
+    executors: u32,
+    jobs: Vec<usize>,
 }
 
 impl Runner {
@@ -72,13 +83,12 @@ impl Runner {
     /// # Errors
     /// Those of the engine and of the connection.
     pub fn measure(&self, jobs: &[usize], options: &ProfileOptions) -> Result<Measurement> {
-        let (mut device, mut paced) = (Vec::new(), Vec::new());
+        let mut device = Vec::new();
         for RunModel { model, .. } in &self.models {
             let inputs = model.model().synthetic_inputs(0);
             let inputs: Vec<_> =
                 inputs.iter().map(|(name, value)| (name.as_str(), value)).collect();
             device.push(profile_model(&*self.engine, self.options, model, &inputs, options)?);
-            paced.push(self.paced_ms(model, &inputs)?);
         }
         let (mut server, mut link, mut executors) = (Vec::new(), None, 1);
         if let Some(client) = &self.client {
@@ -91,37 +101,52 @@ impl Runner {
             }
             link = Some(client.measure_link(MeasureOptions::default())?);
         }
-        let measured: Vec<MeasuredModel<'_>> = (0..self.models.len())
-            .map(|m| MeasuredModel {
-                name: &self.models[m].name,
-                model: &self.models[m].model,
-                device: &device[m],
-                device_whole_ms: paced[m],
-                server: server.get(m),
-                jobs: jobs[m],
-            })
-            .collect();
-        let link_model = link.as_ref().map_or(NO_LINK, link_model);
-        let workload_json = workload_json(&measured, link_model, executors)?;
-        let workload = parse_workload(&workload_json.to_string(), "the measured workload")?;
-        Ok(Measurement { workload_json, workload, device, server, link })
+        self.pace(Profiles { device, server, link, executors, jobs: jobs.to_vec() })
     }
 
-    /// What one job of a model takes on the device at its speed, in the rhythm of a run: work, then
-    /// rest. Caches are colder after a rest than in the profiler's tight loop. The median of
-    /// [`PACED_REPEATS`] runs, in milliseconds.
-    fn paced_ms(&self, model: &LayeredModel, inputs: &[(&str, &Tensor)]) -> Result<f64> {
-        let mut session = self.engine.load(&model.whole()?.onnx, self.options)?;
-        session.run(inputs)?;
-        let mut times = Vec::with_capacity(PACED_REPEATS);
-        for _ in 0..PACED_REPEATS {
-            let start = Instant::now();
-            session.run(inputs)?;
-            self.speed.rest_after(start);
-            times.push(start.elapsed().as_secs_f64() * 1e3);
+    /// Measures anew what changes soonest, how fast the device is in the rhythm of a run.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub fn measure_again(&self, before: Measurement) -> Result<Measurement> {
+        let Measurement { device, server, link, executors, jobs, .. } = before;
+        self.pace(Profiles { device, server, link, executors, jobs })
+    }
+
+    /// Brings the device's layers to what its parts take in the rhythm of a run.
+    fn pace(&self, profiles: Profiles) -> Result<Measurement> {
+        let stretch = |profile: &ModelProfile| {
+            profile.layers_ms(profile.whole.median_ms / self.speed.value())
+        };
+        let mut device_ms: Vec<Vec<f64>> = profiles.device.iter().map(stretch).collect();
+        let first = self.describe(&profiles, &device_ms)?;
+        let first = parse_workload(&first.to_string(), "the profiled workload")?;
+        for (m, RunModel { model, .. }) in self.models.iter().enumerate() {
+            let parts = match profiles.link {
+                Some(_) => paced::cuts_in_use(&first, ModelId::at(m)),
+                None => Vec::new(),
+            };
+            let times = paced::times_ms(&*self.engine, self.options, self.speed, model, &parts)?;
+            paced::scale(&mut device_ms[m], &parts, &times);
         }
-        times.sort_by(f64::total_cmp);
-        Ok(times[PACED_REPEATS / 2])
+        let workload_json = self.describe(&profiles, &device_ms)?;
+        let workload = parse_workload(&workload_json.to_string(), "the measured workload")?;
+        let Profiles { device, server, link, executors, jobs } = profiles;
+        Ok(Measurement { workload_json, workload, device, server, link, executors, jobs })
+    }
+
+    /// The workload of what was measured, with these times of the device's layers.
+    fn describe(&self, profiles: &Profiles, device_ms: &[Vec<f64>]) -> Result<serde_json::Value> {
+        let model = |m: usize| MeasuredModel {
+            name: &self.models[m].name,
+            model: &self.models[m].model,
+            device_ms: &device_ms[m],
+            server: profiles.server.get(m),
+            jobs: profiles.jobs[m],
+        };
+        let measured: Vec<MeasuredModel<'_>> = (0..self.models.len()).map(model).collect();
+        let link = profiles.link.as_ref().map_or(NO_LINK, link_model);
+        workload_json(&measured, link, profiles.executors)
     }
 
     /// Whether a workload speaks of the models at hand.

@@ -13,11 +13,8 @@ pub struct MeasuredModel<'a> {
     pub name: &'a str,
     /// Its layers and tensors.
     pub model: &'a LayeredModel,
-    /// Its layers' times on the device.
-    pub device: &'a ModelProfile,
-    /// What the whole model takes on the device, in milliseconds: its layers' times are scaled so
-    /// that they add up to it.
-    pub device_whole_ms: f64,
+    /// Its layers' times on the device, in milliseconds.
+    pub device_ms: &'a [f64],
     /// Its layers' times on the server; `None` counts as no time.
     pub server: Option<&'a ModelProfile>,
     /// How many jobs use it.
@@ -40,7 +37,7 @@ pub struct LinkModel {
 /// `workload.json` of these models; jobs in the order of the models.
 ///
 /// # Errors
-/// [`ErrorKind::Protocol`] if a profile does not have the model's layers.
+/// [`ErrorKind::Protocol`] if a profile or the device's times do not have the model's layers.
 pub fn workload_json(
     models: &[MeasuredModel<'_>],
     link: LinkModel,
@@ -71,16 +68,23 @@ pub fn workload_json(
 
 fn model_json(measured: &MeasuredModel<'_>) -> Result<Value> {
     let graph = measured.model.layers();
-    let device = times_ms(measured, measured.device, measured.device_whole_ms)?;
+    if measured.device_ms.len() != graph.layers.len() {
+        let (found, expected) = (measured.device_ms.len(), graph.layers.len());
+        let message = format!("{found} device times for {expected} layers");
+        return Err(Error::new(ErrorKind::Protocol, message).at(measured.name));
+    }
     let server = match measured.server {
-        Some(profile) => times_ms(measured, profile, profile.whole.median_ms)?,
-        None => vec![0.0; device.len()],
+        Some(profile) => {
+            profile.check(measured.model).map_err(|error| error.at(measured.name))?;
+            profile.layers_ms(profile.whole.median_ms)
+        }
+        None => vec![0.0; graph.layers.len()],
     };
     let bytes = |name: &String| graph.tensors[name].bytes();
     let layers: Vec<Value> = graph
         .layers
         .iter()
-        .zip(device.iter().zip(&server))
+        .zip(measured.device_ms.iter().zip(&server))
         .map(|(layer, (device_ms, server_ms))| {
             let writes: Map<String, Value> =
                 layer.writes.iter().map(|name| (name.clone(), json!(bytes(name)))).collect();
@@ -96,18 +100,6 @@ fn model_json(measured: &MeasuredModel<'_>) -> Result<Value> {
     let inputs: Map<String, Value> =
         graph.inputs.iter().map(|name| (name.clone(), json!(bytes(name)))).collect();
     Ok(json!({ "inputs": inputs, "outputs": graph.outputs, "layers": layers }))
-}
-
-/// The median time of each layer, scaled so that they add up to `whole_ms`.
-fn times_ms(
-    measured: &MeasuredModel<'_>,
-    profile: &ModelProfile,
-    whole_ms: f64,
-) -> Result<Vec<f64>> {
-    profile.check(measured.model).map_err(|error| error.at(measured.name))?;
-    let sum: f64 = profile.layers.iter().map(|layer| layer.median_ms).sum();
-    let scale = if sum > 0.0 { whole_ms / sum } else { 1.0 };
-    Ok(profile.layers.iter().map(|layer| layer.median_ms * scale).collect())
 }
 
 /// Milliseconds to a whole nanosecond, so that files stay short.

@@ -1,7 +1,7 @@
 //! Which models the server holds, under which names, and how they came.
 
 use crate::engine::declared::Declared;
-use crate::engine::{Engine, EngineOptions, Session};
+use crate::engine::{Engine, EngineOptions, Session, warm_up};
 use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::{LayeredModel, Model, ReadOptions};
 use crate::wire::limits::MODELS_MAX;
@@ -222,11 +222,19 @@ impl Repository {
         }
         let place = |e: Error| e.at(&candidate.name);
         let declared = Declared::read(&candidate.onnx).map_err(place)?;
-        let session = |_| {
+        let load = || {
             let loaded =
                 catch_unwind(AssertUnwindSafe(|| self.engine.load(&candidate.onnx, self.options)));
             let panicked = |_| Err(Error::new(ErrorKind::Engine, "the engine has panicked"));
-            let session = loaded.unwrap_or_else(panicked).map_err(place)?;
+            loaded.unwrap_or_else(panicked).map_err(place)
+        };
+        let session = |_| {
+            let mut session = load()?;
+            // A session that panics on made-up values is not to be trusted with others.
+            let warmed = catch_unwind(AssertUnwindSafe(|| warm_up(&mut *session, &declared)));
+            if warmed.is_err() {
+                session = load()?;
+            }
             Ok(Mutex::new(Some(session)))
         };
         let sessions = (0..self.executors.get()).map(session).collect::<Result<_>>()?;
