@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for network in Network::ALL {
         let workload = workload(network, args)?;
         for granularity in [Granularity::Job, Granularity::Layer] {
-            let options = PlanOptions { granularity };
+            let options = PlanOptions::at(granularity);
             let mut times = Vec::with_capacity(args.repeats);
             let mut gap = 0.0;
             for _ in 0..args.repeats.max(1) {

@@ -15,8 +15,6 @@ fn main() {
     divan::main();
 }
 
-const OPTIONS: PlanOptions = PlanOptions { granularity: Granularity::Layer };
-
 fn wifi() -> Link {
     let uplink = Bandwidth::from_mbit_per_s(18.88).expect("positive and finite");
     Link { uplink, ..unit_link() }
@@ -41,7 +39,10 @@ fn jobs_of_ten_models(jobs: usize) -> Workload {
 }
 
 fn joint(workload: &Workload) -> u64 {
-    plan(workload, Policy::Joint, &OPTIONS).expect("the link works").makespan.nanoseconds()
+    plan(workload, Policy::Joint, &PlanOptions::at(Granularity::Layer))
+        .expect("the link works")
+        .makespan
+        .nanoseconds()
 }
 
 #[divan::bench]

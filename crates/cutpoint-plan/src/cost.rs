@@ -9,7 +9,7 @@ use crate::cut::LayerSet;
 use crate::flow_shop::johnson::Block;
 use crate::flow_shop::segments::{Segment, segments};
 use crate::plan::{Granularity, Upload};
-use crate::units::{TIME_MAX, Time};
+use crate::units::{Bandwidth, TIME_MAX, Time};
 use crate::workload::{LayerId, Link, Model, TensorId};
 
 /// A mode with more parcels than this has its last ones joined, which keeps plans valid but not
@@ -203,6 +203,34 @@ impl<'m> Pricer<'m> {
         };
         mode.segments = segments(&mode);
         Some(mode)
+    }
+
+    /// Prices cuts at another bandwidth of the uplink from now on.
+    pub(crate) fn set_uplink(&mut self, uplink: Bandwidth) {
+        self.pricing.link.uplink = uplink;
+    }
+
+    /// A mode that was priced at another bandwidth of the uplink; `None` if a transfer never ends
+    /// or the times pass the limit.
+    pub(crate) fn priced_again(&self, mode: &Mode) -> Option<Mode> {
+        let pricing = &self.pricing;
+        let mut again = mode.clone();
+        again.uplink = Time::ZERO;
+        for parcel in &mut again.parcels {
+            parcel.uplink = Time::ZERO;
+            for &u in &parcel.uploads {
+                let upload = &mode.uploads[u as usize];
+                let tensor = &self.model.tensors[upload.tensor.index()];
+                let bytes = upload.encoding.map_or(tensor.bytes, |e| tensor.encodings[e].bytes);
+                parcel.uplink = parcel.uplink.checked_add(pricing.transfer(bytes)?)?;
+            }
+            again.uplink = again.uplink.checked_add(parcel.uplink)?;
+        }
+        let whole = again.device.checked_add(again.uplink)?.checked_add(again.server)?;
+        let whole = whole.checked_add(again.download.unwrap_or_default())?;
+        whole.checked_mul(pricing.jobs)?;
+        again.segments = segments(&again);
+        Some(again)
     }
 
     /// What the outputs made on the server take on the downlink; the outer `None` if they never

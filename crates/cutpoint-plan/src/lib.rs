@@ -17,6 +17,7 @@ mod oracle;
 mod partition;
 pub mod plan;
 pub mod policy;
+pub mod replan;
 pub mod simulate;
 #[cfg(test)]
 mod testing;

@@ -145,6 +145,7 @@ pub(crate) fn best_of_everything(workload: &Workload, granularity: Granularity) 
                                     device: device.to_vec(),
                                     uplink: uplink.to_vec(),
                                     server: Some(server.to_vec()),
+                                    period: None,
                                 };
                                 best =
                                     best.min(simulate(workload, granularity, &decision).makespan);
@@ -177,6 +178,7 @@ pub(crate) fn best_of_uplink_orders(workload: &Workload, granularity: Granularit
                             device: device.clone(),
                             uplink: uplink.to_vec(),
                             server: Some(server.to_vec()),
+                            period: None,
                         };
                         best = best.min(simulate(workload, granularity, &decision).makespan);
                     },

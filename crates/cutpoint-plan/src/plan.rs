@@ -72,10 +72,49 @@ impl FromStr for Policy {
     }
 }
 
+/// What a plan makes small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Objective {
+    /// The last completion.
+    #[default]
+    Makespan,
+    /// The mean of all completions.
+    MeanCompletion,
+}
+
+impl Objective {
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Objective::Makespan => "makespan",
+            Objective::MeanCompletion => "mean-completion",
+        }
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Objective {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Objective, String> {
+        match name {
+            "makespan" => Ok(Objective::Makespan),
+            "mean-completion" => Ok(Objective::MeanCompletion),
+            _ => Err(format!("unknown objective {name:?}; expected makespan or mean-completion")),
+        }
+    }
+}
+
 /// When a tensor may start to cross the link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Granularity {
     /// As soon as the layer that writes it (or its encode) has ended.
+    #[default]
     Layer,
     /// After the last device layer of its job: the chain model of the paper.
     Job,
@@ -228,6 +267,11 @@ pub struct Plan {
     pub policy: Policy,
     /// When transfers may start.
     pub granularity: Granularity,
+    /// What it makes small.
+    pub objective: Objective,
+    /// If jobs arrive one after the other: the time between two arrivals. Job k arrives after k
+    /// periods; without a period all are there from the start.
+    pub period: Option<Time>,
     /// One for each job.
     pub partitions: Vec<Partition>,
     /// When each operation runs.
@@ -236,13 +280,25 @@ pub struct Plan {
     pub completions: Vec<Time>,
     /// The last completion.
     pub makespan: Time,
-    /// No plan for this workload (at this granularity) has a smaller makespan than this.
+    /// No plan for this workload (at this granularity, with these arrivals) has a smaller makespan
+    /// than this.
     pub lower_bound: Time,
     /// Whether the makespan is proved to be the smallest possible.
     pub optimal: bool,
 }
 
 impl Plan {
+    /// When a job is there to be worked on.
+    pub fn arrival(&self, job: JobId) -> Time {
+        self.period.unwrap_or_default() * u64::from(job.0)
+    }
+
+    /// How long each job takes from its arrival to its completion.
+    pub fn latencies(&self) -> impl Iterator<Item = Time> + '_ {
+        let jobs = self.completions.iter().enumerate();
+        jobs.map(|(j, completion)| completion.saturating_sub(self.arrival(JobId::at(j))))
+    }
+
     /// How far above the lower bound the makespan is: `(makespan - bound) / bound`; 0 for nothing
     /// to do.
     pub fn gap(&self) -> f64 {

@@ -22,6 +22,14 @@ pub struct Decision {
     pub uplink: Vec<(JobId, TensorId)>,
     /// In which order jobs start on the server; `None` for the order of arrival.
     pub server: Option<Vec<JobId>>,
+    /// The time between the arrivals of two jobs; `None` if all are there from the start.
+    pub period: Option<Time>,
+}
+
+impl Decision {
+    fn arrival(&self, job: JobId) -> Time {
+        self.period.unwrap_or_default() * u64::from(job.0)
+    }
 }
 
 /// A decision carried out.
@@ -66,6 +74,7 @@ impl<'a> Run<'a> {
     fn new(workload: &'a Workload, decision: &'a Decision) -> Run<'a> {
         let jobs = workload.jobs.len();
         let partitions = &decision.partitions;
+        let arrival = |j: usize| decision.arrival(JobId::at(j));
         let has_suffix = |j: usize| {
             let layers = workload.model_of(JobId::at(j)).layers.len();
             partitions[j].device_layers.count() < layers
@@ -74,9 +83,9 @@ impl<'a> Run<'a> {
             workload,
             decision,
             schedule: Schedule::default(),
-            completions: vec![Time::ZERO; jobs],
-            ready: partitions.iter().map(|p| vec![Time::ZERO; p.uploads.len()]).collect(),
-            arrived: (0..jobs).map(|j| has_suffix(j).then_some(Time::ZERO)).collect(),
+            completions: (0..jobs).map(arrival).collect(),
+            ready: (0..jobs).map(|j| vec![arrival(j); partitions[j].uploads.len()]).collect(),
+            arrived: (0..jobs).map(|j| has_suffix(j).then_some(arrival(j))).collect(),
         }
     }
 
@@ -86,6 +95,7 @@ impl<'a> Run<'a> {
         for &(job, work) in &self.decision.device {
             let model = self.workload.model_of(job);
             let uploads = &self.decision.partitions[job.index()].uploads;
+            now = now.max(self.decision.arrival(job));
             let start = now;
             let ready = &mut self.ready[job.index()];
             match work {

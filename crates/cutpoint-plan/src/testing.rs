@@ -5,7 +5,9 @@ use crate::format::{
     EncodingFile, JobsFile, LayerFile, LinkFile, ModelFile, ServerFile, SizeFile, WORKLOAD_SCHEMA,
     WorkloadFile, write_workload,
 };
-use crate::plan::{Granularity, Operation, Partition, Plan, Policy, Schedule, Upload, Work};
+use crate::plan::{
+    Granularity, Objective, Operation, Partition, Plan, Policy, Schedule, Upload, Work,
+};
 use crate::units::Time;
 use crate::workload::{JobId, Model, TensorId, Workload};
 use proptest::prelude::*;
@@ -133,7 +135,18 @@ pub(crate) fn list_plan(workload: &Workload, granularity: Granularity, seed: u64
     let policy = Policy::PartitionOnly;
     let lower_bound = Time::ZERO;
     let optimal = makespan == Time::ZERO;
-    Plan { policy, granularity, partitions, schedule, completions, makespan, lower_bound, optimal }
+    Plan {
+        policy,
+        granularity,
+        objective: Objective::Makespan,
+        period: None,
+        partitions,
+        schedule,
+        completions,
+        makespan,
+        lower_bound,
+        optimal,
+    }
 }
 
 fn random_partition(model: &Model, rng: &mut ChaCha8Rng) -> Partition {

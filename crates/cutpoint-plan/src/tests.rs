@@ -20,7 +20,7 @@ fn ns(n: u64) -> Time {
 }
 
 fn planned(workload: &Workload, policy: Policy, granularity: Granularity) -> Plan {
-    let plan = plan(workload, policy, &PlanOptions { granularity }).expect("the link works");
+    let plan = plan(workload, policy, &PlanOptions::at(granularity)).expect("the link works");
     let violations = check_plan(workload, &plan);
     assert!(violations.is_empty(), "{policy} {granularity}: {violations:?}\n{workload:?}");
     plan
@@ -223,7 +223,7 @@ proptest! {
     fn every_policy_gives_a_valid_plan_of_any_workload(Sample(workload) in arb_workload()) {
         for granularity in GRANULARITIES {
             for policy in Policy::ALL.into_iter().filter(|&p| p != Policy::Exhaustive) {
-                if let Ok(plan) = plan(&workload, policy, &PlanOptions { granularity }) {
+                if let Ok(plan) = plan(&workload, policy, &PlanOptions::at(granularity)) {
                     let violations = check_plan(&workload, &plan);
                     prop_assert!(violations.is_empty(), "{} {}: {:?}", policy, granularity, violations);
                 } else {
@@ -270,7 +270,7 @@ fn zero_bandwidth_leaves_the_device() {
     let joint = planned(&workload, Policy::Joint, Granularity::Layer);
     assert_eq!(joint.makespan, ns(45));
     assert!(joint.optimal);
-    let options = PlanOptions { granularity: Granularity::Layer };
+    let options = PlanOptions::at(Granularity::Layer);
     let refused = plan(&workload, Policy::ServerOnly, &options);
     assert_eq!(refused, Err(PlanError::Unreachable(Policy::ServerOnly)));
 }

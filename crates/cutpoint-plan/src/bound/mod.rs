@@ -10,6 +10,7 @@
 //! Paper: LB1, LB2 ([`ends`]), LB4, and the load bound of section 5.6; Thm 4 where cuts are too many to list.
 
 mod ends;
+pub(crate) mod mean;
 
 use crate::bound::ends::bound_by_ends;
 use crate::cost::Mode;
@@ -30,6 +31,18 @@ pub(crate) struct LoadBound {
     pub time: Time,
     /// The value of a unit of time on each machine, in parts of their sum.
     pub prices: Loads,
+}
+
+impl LoadBound {
+    /// A sum of weighted loads as a time, rounded up.
+    pub(crate) fn time_of(weighted: u128) -> u128 {
+        weighted.div_ceil(u128::from(PARTS))
+    }
+}
+
+/// The loads of one job in a mode, weighted by prices.
+pub(crate) fn weighted_loads(mode: &Mode, executors: Option<u64>, prices: Loads) -> u128 {
+    weighted(prices, loads(mode, executors))
 }
 
 /// Loads of one job in a mode; the server's as a share of all executors, rounded down.
@@ -110,9 +123,19 @@ fn longest_job(problem: &Problem<'_>) -> Time {
     quickest.max().unwrap_or_default()
 }
 
+/// What the busiest machine has to do at least, for all jobs together, if every class may divide
+/// its jobs among its modes at will: what a long run of such jobs takes.
+pub(crate) fn steady_load(problem: &Problem<'_>) -> Time {
+    climb(&Table { idle: [0; 4], ..Table::new(problem) }).time
+}
+
 /// The load bound of plans that send something, at the best prices found.
 fn load_bound(problem: &Problem<'_>) -> LoadBound {
-    let table = Table::new(problem);
+    climb(&Table::new(problem))
+}
+
+/// The largest value of a table that is found from its corners and middles.
+fn climb(table: &Table) -> LoadBound {
     let mut prices = [PARTS / 4; 4];
     let mut best = table.value(prices);
     let corners = (0..4).map(|machine| {

@@ -73,6 +73,8 @@ struct JobCheck<'a, 'r> {
     plan: &'a Plan,
     job: JobId,
     report: &'r mut Report,
+    /// When the job is there to be worked on.
+    since: Time,
     /// Whether each layer is on the device.
     on_device: Vec<bool>,
     /// How each tensor crosses the link, if it does.
@@ -99,18 +101,20 @@ impl<'a, 'r> JobCheck<'a, 'r> {
         job: JobId,
         report: &'r mut Report,
     ) -> JobCheck<'a, 'r> {
+        let since = plan.period.map_or(Time::ZERO, |period| period * u64::from(job.0));
         JobCheck {
             workload,
             model,
             plan,
             job,
             report,
+            since,
             on_device: vec![false; model.layers.len()],
             sent: vec![None; model.tensors.len()],
             layer_runs: vec![None; model.layers.len()],
             encode_runs: vec![None; model.tensors.len()],
             last_layer_end: Time::ZERO,
-            arrival: Time::ZERO,
+            arrival: since,
             suffix_end: None,
             returned: None,
         }
@@ -231,6 +235,7 @@ impl<'a, 'r> JobCheck<'a, 'r> {
         let mut encodes = vec![0u32; self.model.tensors.len()];
         for (index, list) in operations {
             let op = &list[index];
+            self.not_before(Machine::Device, index, op, self.since, "its job arrives");
             match op.work {
                 Work::Layer(layer) => {
                     runs[layer.index()] += 1;
@@ -322,7 +327,7 @@ impl<'a, 'r> JobCheck<'a, 'r> {
             Some(Form::Encoded(_)) => self.encode_runs[tensor].map(|(_, end)| end),
             _ => None,
         };
-        written.max(encoded).unwrap_or(Time::ZERO)
+        written.max(encoded).unwrap_or(Time::ZERO).max(self.since)
     }
 
     fn uplink(&mut self, operations: impl Iterator<Item = (usize, &'a [Operation])>) {
@@ -425,7 +430,7 @@ impl<'a, 'r> JobCheck<'a, 'r> {
 
     fn completion(&mut self) {
         let back = self.returned.map(|end| end + self.workload.link.round_trip.half());
-        let expected = back.unwrap_or(Time::ZERO).max(self.last_layer_end);
+        let expected = back.unwrap_or(Time::ZERO).max(self.last_layer_end).max(self.since);
         let found = self.plan.completions[self.job.index()];
         if !is_equal(found, expected) {
             let message = format!("complete at {found}, expected {expected}");

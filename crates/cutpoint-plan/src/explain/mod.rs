@@ -2,11 +2,13 @@
 //! change it, and whether splitting pays at all.
 
 mod hull;
+mod stream;
 mod summary;
 
 #[cfg(test)]
 mod tests;
 
+pub use stream::Stream;
 pub use summary::{CutUse, Summary, render_summary};
 
 use crate::bound::{add_cheapest_cuts, lower_bound};

@@ -1,7 +1,8 @@
 //! A plan in a few lines.
 
+use super::stream::{Stream, mean_completion};
 use crate::cut::LayerSet;
-use crate::plan::{Granularity, Machine, Plan, Policy, Upload};
+use crate::plan::{Granularity, Machine, Objective, Plan, Policy, Upload};
 use crate::units::Time;
 use crate::workload::{JobId, Workload};
 use std::collections::BTreeMap;
@@ -61,6 +62,10 @@ pub struct Summary {
     pub others: Vec<(Policy, Option<Time>)>,
     /// If every layer of every job stays on the device: why.
     pub do_not_split: Option<String>,
+    /// How jobs fare that arrive over time.
+    pub stream: Option<Stream>,
+    /// If that was to be small: the mean completion, and one that no plan beats.
+    pub mean_completion: Option<(Time, Option<Time>)>,
 }
 
 impl Summary {
@@ -85,6 +90,9 @@ impl Summary {
             cuts,
             busy: busy.into_iter().filter(is_used).collect(),
             others: others.to_vec(),
+            stream: Stream::of(workload, plan),
+            mean_completion: (plan.objective == Objective::MeanCompletion)
+                .then(|| mean_completion(workload, plan)),
         }
     }
 }
@@ -193,6 +201,13 @@ pub fn render_summary(summary: &Summary) -> String {
         false => format!("gap {:.2} %", summary.gap * 100.0),
     };
     line("lower bound", format!("{} ({proof})", summary.lower_bound));
+    if let Some((mean, bound)) = summary.mean_completion {
+        let bound = bound.map(|b| format!(" (no plan is below {b})")).unwrap_or_default();
+        line("mean", format!("{mean}{bound}"));
+    }
+    if let Some(stream) = &summary.stream {
+        stream_lines(stream, &mut line);
+    }
     let busy = summary.busy.iter().map(|&(machine, share)| match share > 1.0 + 1e-9 {
         true => format!("{} {share:.1} at a time", machine.name()),
         false => format!("{} {:.0} %", machine.name(), share * 100.0),
@@ -223,6 +238,31 @@ pub fn render_summary(summary: &Summary) -> String {
         out.push_str(&table(&[head].into_iter().chain(rows).collect::<Vec<_>>()));
     }
     out
+}
+
+fn stream_lines(stream: &Stream, line: &mut dyn FnMut(&str, String)) {
+    let one_cut = match stream.shortest_period_of_one_cut {
+        Some(period) => format!("; a single cut keeps up from {period} on"),
+        None => String::new(),
+    };
+    let shortest = stream.shortest_period;
+    let stability = match stream.is_stable() {
+        true => format!("keeps up: a mix of cuts does from {shortest} on{one_cut}"),
+        false => format!("too fast, jobs pile up: even a mix of cuts needs {shortest}{one_cut}"),
+    };
+    line("arrivals", format!("every {}; {stability}", stream.period));
+    let latency = format!(
+        "mean {}, median {}, 95 % within {}, worst {}",
+        stream.mean_latency, stream.median_latency, stream.p95_latency, stream.worst_latency
+    );
+    line("latency", latency);
+    if let Some(jobs) = stream.repeats_after {
+        let pattern = match jobs {
+            1 => "all jobs are cut alike".to_string(),
+            _ => format!("cuts repeat every {jobs} jobs"),
+        };
+        line("pattern", pattern);
+    }
 }
 
 /// Columns as wide as their widest cell.

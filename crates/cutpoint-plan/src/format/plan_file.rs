@@ -4,7 +4,7 @@ use super::error::{FormatError, Rule};
 use super::limits::PLAN_BYTES_MAX;
 use super::validate::time;
 use crate::cut::LayerSet;
-use crate::plan::{Machine, Operation, Partition, Plan, Schedule, Upload, Work};
+use crate::plan::{Machine, Objective, Operation, Partition, Plan, Schedule, Upload, Work};
 use crate::units::Time;
 use crate::workload::{JobId, LayerId, ModelId, TensorId, Workload};
 use serde::Deserialize;
@@ -27,6 +27,10 @@ struct PlanFile<'a> {
     schema: String,
     policy: String,
     granularity: String,
+    #[serde(default)]
+    objective: Option<String>,
+    #[serde(default)]
+    period_ms: Option<f64>,
     makespan_ms: f64,
     lower_bound_ms: f64,
     gap: f64,
@@ -119,11 +123,28 @@ pub fn read_plan(json: &[u8], workload: &Workload) -> Result<Plan> {
     let unknown = |place: &str, message| FormatError::new(place, Rule::UnknownName(message));
     let policy = file.policy.parse().map_err(|m| unknown("policy", m))?;
     let granularity = file.granularity.parse().map_err(|m| unknown("granularity", m))?;
+    let objective = match &file.objective {
+        Some(name) => name.parse().map_err(|m| unknown("objective", m))?,
+        None => Objective::default(),
+    };
+    let period = match file.period_ms {
+        Some(period_ms) => {
+            let period = time(period_ms, "period_ms")?;
+            let last = period.checked_mul(workload.jobs.len() as u64);
+            if last.is_none() {
+                return Err(FormatError::new("period_ms", Rule::TooLong(period_ms)));
+            }
+            Some(period)
+        }
+        None => None,
+    };
     let names = Names::of(workload);
     let (partitions, completions) = jobs(&file.jobs, workload, &names)?;
     let plan = Plan {
         policy,
         granularity,
+        objective,
+        period,
         partitions,
         schedule: schedule(&file.schedule, &names)?,
         completions,
@@ -320,6 +341,12 @@ pub fn write_plan(workload: &Workload, plan: &Plan, sink: &mut dyn Write) -> io:
     writeln!(sink, "  \"schema\": \"{PLAN_SCHEMA}\",")?;
     writeln!(sink, "  \"policy\": \"{}\",", plan.policy)?;
     writeln!(sink, "  \"granularity\": \"{}\",", plan.granularity)?;
+    if plan.objective != Objective::default() {
+        writeln!(sink, "  \"objective\": \"{}\",", plan.objective)?;
+    }
+    if let Some(period) = plan.period {
+        writeln!(sink, "  \"period_ms\": {},", Milliseconds(period))?;
+    }
     writeln!(sink, "  \"makespan_ms\": {},", Milliseconds(plan.makespan))?;
     writeln!(sink, "  \"lower_bound_ms\": {},", Milliseconds(plan.lower_bound))?;
     writeln!(sink, "  \"gap\": {},", plan.gap())?;

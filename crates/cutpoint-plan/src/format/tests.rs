@@ -198,7 +198,7 @@ fn the_fuzzing_corpus_does_no_harm() {
         let granularity = crate::plan::Granularity::Layer;
         let bound = crate::check::load_bound(&workload, granularity);
         assert!(bound <= crate::check::simple_makespan(&workload));
-        let options = crate::policy::PlanOptions { granularity };
+        let options = crate::policy::PlanOptions::at(granularity);
         for policy in crate::plan::Policy::ALL {
             if let Ok(plan) = crate::policy::plan(&workload, policy, &options) {
                 assert_eq!(crate::check::check_plan(&workload, &plan), []);

@@ -12,4 +12,5 @@ pub(crate) mod outline;
 pub(crate) mod problem;
 pub(crate) mod sequence;
 pub(crate) mod server;
+pub(crate) mod timeline;
 pub(crate) mod tree;

@@ -127,12 +127,13 @@ impl Outline {
             device,
             uplink,
             server: self.server.as_ref().map(|o| o.iter().map(|&m| job_of(m)).collect()),
+            period: None,
         }
     }
 }
 
 /// Adds the device work that a parcel still waits for.
-fn prepare(
+pub(crate) fn prepare(
     problem: &Problem<'_>,
     job: JobId,
     mode: &Mode,

@@ -3,7 +3,7 @@
 use crate::cost::{Mode, Pricer, Pricing};
 use crate::partition::ModeSet;
 use crate::plan::Granularity;
-use crate::units::Time;
+use crate::units::{Bandwidth, Time};
 use crate::workload::{JobId, Workload};
 
 /// What all problems of a workload share.
@@ -35,6 +35,11 @@ impl<'w> Context<'w> {
             executors: executors.filter(|&k| k < count),
             classes: classes.collect(),
         }
+    }
+
+    /// Prices cuts at another bandwidth of the uplink from now on.
+    pub(crate) fn set_uplink(&mut self, uplink: Bandwidth) {
+        self.classes.iter_mut().for_each(|(pricer, _)| pricer.set_uplink(uplink));
     }
 
     /// The problem of choosing from `modes` of each class; `None` if some class has no mode.

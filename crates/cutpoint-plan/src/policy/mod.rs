@@ -1,5 +1,6 @@
 //! From a workload to a plan, by one of the policies.
 
+mod goal;
 mod simple;
 
 use crate::bound::{LoadBound, add_cheapest_cuts, lower_bound};
@@ -11,8 +12,9 @@ use crate::joint::mix::{Counts, Line, Mix, Rule};
 use crate::joint::outline::Outline;
 use crate::joint::problem::{Context, Problem};
 use crate::joint::sequence;
+use crate::joint::timeline::Goal;
 use crate::partition::modes;
-use crate::plan::{Granularity, Plan, Policy};
+use crate::plan::{Granularity, Objective, Plan, Policy};
 use crate::simulate::simulate;
 use crate::units::Time;
 use crate::workload::Workload;
@@ -62,10 +64,21 @@ const EXACT_JOBS_MAX: usize = 12;
 const EXACT_JOBS_MAX_TWO_MACHINES: usize = 200;
 
 /// What a plan depends on besides workload and policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlanOptions {
     /// When transfers may start.
     pub granularity: Granularity,
+    /// What is to be small.
+    pub objective: Objective,
+    /// If jobs arrive one after the other, in the order of the workload: the time between two.
+    pub period: Option<Time>,
+}
+
+impl PlanOptions {
+    /// The smallest makespan of jobs that are all there from the start.
+    pub fn at(granularity: Granularity) -> PlanOptions {
+        PlanOptions { granularity, ..PlanOptions::default() }
+    }
 }
 
 /// Why there is no plan.
@@ -80,6 +93,10 @@ pub enum PlanError {
         /// Jobs in the workload.
         jobs: usize,
     },
+    /// The last job arrives later than the planner can count.
+    LateArrival,
+    /// Exhaustive search is there for the smallest makespan of jobs that are all there.
+    MakespanOnly,
 }
 
 impl fmt::Display for PlanError {
@@ -93,6 +110,14 @@ impl fmt::Display for PlanError {
             PlanError::TooLarge { jobs } => {
                 write!(f, "{jobs} jobs have too many plans to try them all; use the policy joint")
             }
+            PlanError::LateArrival => f.write_str(
+                "with this period the last job arrives later than the planner can count; give a \
+                 shorter one",
+            ),
+            PlanError::MakespanOnly => f.write_str(
+                "policy exhaustive knows the makespan of jobs that are all there from the start; \
+                 use the policy joint",
+            ),
         }
     }
 }
@@ -110,6 +135,16 @@ impl std::error::Error for PlanError {}
 pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Result<Plan, PlanError> {
     let context = Context::new(workload, options.granularity);
     let planner = Planner::new(&context).ok_or(PlanError::Unreachable(policy))?;
+    let PlanOptions { objective, period, .. } = *options;
+    if objective != Objective::Makespan || period.is_some() {
+        if policy == Policy::Exhaustive {
+            return Err(PlanError::MakespanOnly);
+        }
+        let last = period.unwrap_or_default().checked_mul(workload.jobs.len() as u64);
+        last.ok_or(PlanError::LateArrival)?;
+        let goal = Goal { objective, period };
+        return planner.toward(goal, policy).ok_or(PlanError::Unreachable(policy));
+    }
     let found = match policy {
         Policy::Joint => {
             let problem = &planner.problem;
@@ -266,6 +301,8 @@ impl<'c> Planner<'c> {
         Plan {
             policy,
             granularity,
+            objective: Objective::Makespan,
+            period: None,
             partitions: decision.partitions,
             schedule: simulated.schedule,
             completions: simulated.completions,
@@ -302,7 +339,11 @@ fn rules(problem: &Problem<'_>) -> Vec<Rule> {
 }
 
 /// The best mix found from the bound's prices, by any rule; `known` is a mix to start from.
-fn best_mix(problem: &Problem<'_>, bound: &LoadBound, known: Option<&Counts>) -> (Counts, Rule) {
+pub(crate) fn best_mix(
+    problem: &Problem<'_>,
+    bound: &LoadBound,
+    known: Option<&Counts>,
+) -> (Counts, Rule) {
     let enough = close_to(bound.time, problem.jobs());
     let mut best: Option<(Time, Counts, Rule)> = None;
     if let Some(counts) = known {

@@ -138,7 +138,7 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
         .collect();
     let expected = expected(&runner, &runner.models[0], options, &inputs)?;
 
-    let plan_options = PlanOptions { granularity: args.granularity };
+    let plan_options = PlanOptions::at(args.granularity);
     let mut rows: Vec<Row> = POLICIES.into_iter().map(Row::new).collect();
     for turn in 1..=args.repeats.get() {
         if turn > 1 {

@@ -6,8 +6,9 @@ use crate::error::{Error, ErrorKind};
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::explain::{Summary, render_summary};
 use cutpoint_plan::format::write_plan;
-use cutpoint_plan::plan::{Granularity, Plan, Policy};
+use cutpoint_plan::plan::{Granularity, Objective, Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,6 +25,14 @@ pub(crate) struct Args {
     /// layer of its job (job).
     #[arg(long, default_value_t = Granularity::Layer)]
     granularity: Granularity,
+    /// What is to be small: the last completion (makespan), or the mean of all completions
+    /// (mean-completion).
+    #[arg(long, default_value_t = Objective::Makespan)]
+    objective: Objective,
+    /// Jobs arrive one after the other, in the order of the workload: one each so many
+    /// milliseconds. Without this all are there from the start.
+    #[arg(long, value_name = "PERIOD_MS", value_parser = parse_period)]
+    arrivals: Option<Time>,
     /// Write the plan to this file; - for standard output.
     #[arg(short, long, value_name = "PLAN")]
     output: Option<PathBuf>,
@@ -40,7 +49,11 @@ enum Format {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let workload = args.workload.load()?;
-    let options = PlanOptions { granularity: args.granularity };
+    let options = PlanOptions {
+        granularity: args.granularity,
+        objective: args.objective,
+        period: args.arrivals,
+    };
     let plan = checked_plan(&workload, args.policy, &options)?;
     let is_to_stdout = args.output.as_deref() == Some(Path::new("-"));
     let mut json = Vec::new();
@@ -62,6 +75,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn parse_period(text: &str) -> Result<Time, String> {
+    let period = text.parse().ok().and_then(Time::from_milliseconds);
+    period.ok_or_else(|| "expected a number of milliseconds, 0 or more".to_string())
 }
 
 /// A plan that the checker has found to keep every rule.

@@ -118,7 +118,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             measurement.workload
         }
     };
-    let plan_options = PlanOptions { granularity: args.granularity };
+    let plan_options = PlanOptions::at(args.granularity);
     let best = plan(&workload, args.policy, &plan_options)?;
     let others = [Policy::LocalOnly, Policy::ServerOnly].map(|policy| {
         let is_possible = policy == Policy::LocalOnly || runner.client.is_some();

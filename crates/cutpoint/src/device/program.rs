@@ -252,7 +252,7 @@ mod tests {
     use super::*;
     use cutpoint_plan::cut::LayerSet;
     use cutpoint_plan::format::read_workload;
-    use cutpoint_plan::plan::{Operation, Partition, Policy, Schedule, Upload};
+    use cutpoint_plan::plan::{Objective, Operation, Partition, Policy, Schedule, Upload};
     use cutpoint_plan::units::Time;
 
     /// x -> A -> a, then B and C side by side, joined by D.
@@ -299,6 +299,8 @@ mod tests {
         Plan {
             policy: Policy::Joint,
             granularity,
+            objective: Objective::Makespan,
+            period: None,
             partitions: vec![
                 Partition { device_layers: prefix, uploads },
                 Partition { device_layers: LayerSet::all(model), uploads: vec![] },

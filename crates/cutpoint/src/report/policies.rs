@@ -41,7 +41,7 @@ pub fn policy_outcomes(workload: &Workload, granularity: Granularity) -> Vec<Pol
     let tried = Policy::ALL.into_iter().filter(|&p| p != Policy::Exhaustive || is_small);
     let outcome = |policy| PolicyOutcome {
         policy,
-        outcome: plan(workload, policy, &PlanOptions { granularity })
+        outcome: plan(workload, policy, &PlanOptions::at(granularity))
             .map(|plan| outcome(workload, &plan)),
     };
     tried.map(outcome).collect()

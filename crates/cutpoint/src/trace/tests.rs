@@ -22,7 +22,7 @@ fn workload() -> Workload {
 }
 
 fn joint(workload: &Workload) -> Plan {
-    let options = PlanOptions { granularity: Granularity::Layer };
+    let options = PlanOptions::at(Granularity::Layer);
     plan(workload, Policy::Joint, &options).unwrap()
 }
 

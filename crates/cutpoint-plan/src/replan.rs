@@ -1,0 +1,164 @@
+//! A new plan for the same jobs when the uplink's bandwidth has changed.
+//!
+//! What a cut costs on the device and on the server does not depend on the link, and which cuts are
+//! worth considering hardly does: with transfer times in proportion to bytes, a cut that another
+//! one beats is beaten at every bandwidth, and the hull keeps its vertices; only the point where
+//! device and uplink balance moves along it. So the cuts are listed once, and a change of bandwidth
+//! only prices them anew.
+//!
+//! Paper: section 5.7.
+
+use crate::bound::lower_bound;
+use crate::cost::Mode;
+use crate::joint::identical::identical;
+use crate::joint::mix::{Counts, Line, Rule};
+use crate::joint::outline::Outline;
+use crate::joint::problem::{Context, Problem};
+use crate::partition::{ModeSet, modes};
+use crate::plan::{Granularity, Objective, Plan, Policy, Upload};
+use crate::policy::best_mix;
+use crate::simulate::simulate;
+use crate::units::{Bandwidth, Time};
+use crate::workload::Workload;
+
+/// A workload whose cuts are listed.
+#[derive(Debug)]
+pub struct Replanner<'w> {
+    context: Context<'w>,
+    cuts: Vec<ModeSet>,
+}
+
+impl<'w> Replanner<'w> {
+    /// Lists the cuts of a workload; `None` if some job cannot be done at all. Takes as long as
+    /// planning does.
+    pub fn new(workload: &'w Workload, granularity: Granularity) -> Option<Replanner<'w>> {
+        let context = Context::new(workload, granularity);
+        let mut cuts = Vec::new();
+        context.problem(|_, pricer| {
+            let found = modes(pricer, context.executors);
+            cuts.push(found.clone());
+            found
+        })?;
+        Some(Replanner { context, cuts })
+    }
+
+    /// Chooses cuts and order at another bandwidth of the uplink, as `joint` does but for its
+    /// comparison with other policies; `None` if some job cannot be done at all.
+    ///
+    /// O(cuts^2) for jobs of one model, whatever their number.
+    pub fn replan(&mut self, uplink: Bandwidth) -> Option<Replan<'_>> {
+        self.context.set_uplink(uplink);
+        let link = self.context.workload.link;
+        // A fixed cost for each message could make fewer messages better than fewer bytes.
+        let keeps_order = link.message_overhead == Time::ZERO && link.uplink.mbit_per_s() > 0.0;
+        let problem = self.context.problem(|class, pricer| {
+            let ModeSet { modes, is_complete } = &self.cuts[class];
+            let again = |m: &Mode| pricer.priced_again(m);
+            let modes = modes.iter().filter_map(again).collect();
+            ModeSet { modes, is_complete: *is_complete && keeps_order }
+        })?;
+        let mut bound = lower_bound(&problem);
+        let known = identical(&problem);
+        if let Some((solution, _)) = known.as_ref().filter(|_| problem.is_complete) {
+            bound.time = bound.time.max(solution.lower_bound);
+        }
+        let (counts, rule) = best_mix(&problem, &bound, known.as_ref().map(|(_, c)| c));
+        Some(Replan { uplink, lower_bound: bound.time, counts, rule, problem })
+    }
+}
+
+/// Cuts and order at a bandwidth.
+#[derive(Debug)]
+pub struct Replan<'r> {
+    uplink: Bandwidth,
+    lower_bound: Time,
+    counts: Counts,
+    rule: Rule,
+    problem: Problem<'r>,
+}
+
+/// Jobs of one model that take one cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutShare<'r> {
+    /// The name of the model.
+    pub model: &'r str,
+    /// How many layers stay on the device.
+    pub device_layers: usize,
+    /// What is sent.
+    pub uploads: &'r [Upload],
+    /// How many jobs.
+    pub jobs: u64,
+}
+
+impl Replan<'_> {
+    /// Which cuts are taken how often.
+    pub fn shares(&self) -> impl Iterator<Item = CutShare<'_>> {
+        let classes = self.problem.classes.iter().zip(&self.counts);
+        classes.flat_map(|(class, counts)| {
+            let taken = class.modes.iter().zip(counts).filter(|&(_, &jobs)| jobs > 0);
+            taken.map(|(mode, &jobs)| CutShare {
+                model: &class.pricer.model.name,
+                device_layers: mode.layers.count(),
+                uploads: &mode.uploads,
+                jobs,
+            })
+        })
+    }
+
+    fn outline(&self) -> Outline {
+        Line::new(&self.problem, self.rule).outline(&self.counts)
+    }
+
+    /// The plan in full, and the workload with the new bandwidth that it is for.
+    pub fn plan(&self) -> (Workload, Plan) {
+        let mut workload = self.problem.workload.clone();
+        workload.link.uplink = self.uplink;
+        let decision = self.outline().decision(&self.problem);
+        let granularity = self.problem.granularity;
+        let simulated = simulate(&workload, granularity, &decision);
+        let lower_bound = self.lower_bound.min(simulated.makespan);
+        let plan = Plan {
+            policy: Policy::Joint,
+            granularity,
+            objective: Objective::Makespan,
+            period: None,
+            partitions: decision.partitions,
+            schedule: simulated.schedule,
+            completions: simulated.completions,
+            makespan: simulated.makespan,
+            lower_bound,
+            optimal: simulated.makespan == lower_bound,
+        };
+        (workload, plan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::check_plan;
+    use crate::policy::{PlanOptions, plan};
+    use crate::testing::{Sample, arb_workload};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_plan_at_another_bandwidth_is_valid_and_near_one_made_from_scratch(
+            Sample(workload) in arb_workload(),
+            mbps in 0.001f64..100.0,
+        ) {
+            let uplink = Bandwidth::from_mbit_per_s(mbps).expect("positive");
+            for granularity in [Granularity::Job, Granularity::Layer] {
+                let Some(mut replanner) = Replanner::new(&workload, granularity) else { continue };
+                let Some(replan) = replanner.replan(uplink) else { continue };
+                let jobs: u64 = replan.shares().map(|s| s.jobs).sum();
+                prop_assert_eq!(jobs, workload.jobs.len() as u64);
+                let (changed, found) = replan.plan();
+                prop_assert_eq!(check_plan(&changed, &found), vec![]);
+                if let Ok(scratch) = plan(&changed, Policy::Joint, &PlanOptions::at(granularity)) {
+                    prop_assert!(scratch.makespan <= found.makespan);
+                }
+            }
+        }
+    }
+}
