@@ -219,9 +219,15 @@ impl<'p> Search<'p> {
     }
 
     /// The best order of the visits on the server, unless none beats the incumbent.
-    fn best_server_order(&self, device: Time) -> Option<(Time, Vec<Member>)> {
+    fn best_server_order(&mut self, device: Time) -> Option<(Time, Vec<Member>)> {
         let mut visits = self.visits.clone();
         visits.sort_by_key(|&(v, m)| (v.arrival, m));
+        if self.problem.executors.is_none() {
+            // Nobody waits for the server, and results come back in the order they are made.
+            let (visits, members): (Vec<Visit>, Vec<Member>) = visits.into_iter().unzip();
+            let returned = last_return(&visits, None, self.problem.half);
+            return (device.max(returned) < self.best).then_some((returned, members));
+        }
         let mut orders = ServerOrders {
             problem: self.problem,
             device,
@@ -229,8 +235,10 @@ impl<'p> Search<'p> {
             order: None,
             chosen: Vec::new(),
             chosen_members: Vec::new(),
+            budget: self.budget,
         };
         orders.extend(&mut visits);
+        self.budget = orders.budget;
         orders.order.map(|order| (orders.best, order))
     }
 
@@ -573,10 +581,17 @@ struct ServerOrders<'p> {
     order: Option<Vec<Member>>,
     chosen: Vec<Visit>,
     chosen_members: Vec<Member>,
+    /// What the whole search may still spend: an order begun counts like a node.
+    budget: u64,
 }
 
 impl ServerOrders<'_> {
+    /// `left` is in the order of arrival.
     fn extend(&mut self, left: &mut Vec<(Visit, Member)>) {
+        if self.budget == 0 {
+            return;
+        }
+        self.budget -= 1;
         let half = self.problem.half;
         let so_far = last_return(&self.chosen, self.problem.executors, half);
         let bound =
@@ -590,6 +605,13 @@ impl ServerOrders<'_> {
             return;
         }
         for i in 0..left.len() {
+            // Of suffixes alike, some best order starts the one first that arrives first.
+            let is_like = |v: &Visit| {
+                (v.server, v.download) == (left[i].0.server, left[i].0.download)
+            };
+            if left[..i].iter().any(|(v, _)| is_like(v)) {
+                continue;
+            }
             let (visit, member) = left.remove(i);
             self.chosen.push(visit);
             self.chosen_members.push(member);
