@@ -4,6 +4,7 @@
 use cutpoint_plan::instances::{fill_like_cnn, general, inception, line, unit_link, workload};
 use cutpoint_plan::plan::{Granularity, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::replan::Replanner;
 use cutpoint_plan::units::Bandwidth;
 use cutpoint_plan::workload::{Link, Server, Workload};
 use divan::Bencher;
@@ -55,6 +56,28 @@ fn hundred_identical_inception_jobs(bencher: Bencher<'_, '_>) {
 fn hundred_identical_inception_jobs_with_one_executor(bencher: Bencher<'_, '_>) {
     let workload = jobs_of_inception(100, Some(1));
     bencher.bench(|| joint(&workload));
+}
+
+#[divan::bench]
+fn hundred_identical_inception_jobs_as_whole_jobs(bencher: Bencher<'_, '_>) {
+    let workload = jobs_of_inception(100, None);
+    let options = PlanOptions::at(Granularity::Job);
+    bencher.bench(|| plan(&workload, Policy::Joint, &options).expect("the link works").makespan);
+}
+
+/// Cuts and order for a new bandwidth, the cuts listed before.
+#[divan::bench(args = [Granularity::Job, Granularity::Layer])]
+fn replan_hundred_inception_jobs(bencher: Bencher<'_, '_>, granularity: Granularity) {
+    let workload = jobs_of_inception(100, None);
+    let mut replanner = Replanner::new(&workload, granularity).expect("the link works");
+    let bandwidths =
+        [5.0, 11.0, 18.88, 30.0].map(|m| Bandwidth::from_mbit_per_s(m).expect("positive"));
+    let mut turn = 0;
+    bencher.bench_local(|| {
+        turn += 1;
+        let replan = replanner.replan(bandwidths[turn % bandwidths.len()]).expect("the link works");
+        replan.shares().map(|share| share.jobs).sum::<u64>()
+    });
 }
 
 #[divan::bench(sample_count = 10)]

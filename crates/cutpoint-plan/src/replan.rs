@@ -8,7 +8,7 @@
 //!
 //! Paper: section 5.7.
 
-use crate::bound::lower_bound;
+use crate::bound::{lower_bound, quick_bound};
 use crate::cost::Mode;
 use crate::joint::identical::identical;
 use crate::joint::mix::{Counts, Line, Rule};
@@ -20,6 +20,9 @@ use crate::policy::best_mix;
 use crate::simulate::simulate;
 use crate::units::{Bandwidth, Time};
 use crate::workload::Workload;
+
+/// Leaves of the search for counts that are visited at a change of bandwidth.
+const LEAVES: u64 = 200;
 
 /// A workload whose cuts are listed.
 #[derive(Debug)]
@@ -57,8 +60,11 @@ impl<'w> Replanner<'w> {
             let modes = modes.iter().filter_map(again).collect();
             ModeSet { modes, is_complete: *is_complete && keeps_order }
         })?;
-        let mut bound = lower_bound(&problem);
-        let known = identical(&problem);
+        let known = identical(&problem, LEAVES);
+        let mut bound = match &known {
+            Some(_) => quick_bound(&problem),
+            None => lower_bound(&problem),
+        };
         if let Some((solution, _)) = known.as_ref().filter(|_| problem.is_complete) {
             bound.time = bound.time.max(solution.lower_bound);
         }

@@ -81,19 +81,30 @@ pub(crate) fn add_cheapest_cuts(problem: &mut Problem<'_>) {
 
 /// The best lower bound that is cheap for any number of jobs.
 pub(crate) fn lower_bound(problem: &Problem<'_>) -> LoadBound {
+    let mut bound = quick_bound(problem);
+    if problem.is_complete && problem.is_two_machine() {
+        let by_ends = bound_by_ends(problem, &bound);
+        bound.time = bound.time.max(all_local(problem).map_or(by_ends, |local| local.min(by_ends)));
+    }
+    bound
+}
+
+/// A lower bound that takes no account of which job is first and which is last.
+pub(crate) fn quick_bound(problem: &Problem<'_>) -> LoadBound {
     let mut bound = load_bound(problem);
     if !problem.is_complete {
         bound.time = cheapest_loads(problem, bound.prices);
-    } else if problem.is_two_machine() {
-        bound.time = bound.time.max(bound_by_ends(problem, &bound));
     }
-    let local: Option<Time> =
-        (problem.classes.iter()).map(|c| c.local().map(|l| c.modes[l].device * c.count())).sum();
-    if let Some(local) = local {
+    if let Some(local) = all_local(problem) {
         bound.time = bound.time.min(local);
     }
     bound.time = bound.time.max(longest_job(problem));
     bound
+}
+
+/// The makespan if every job is kept on the device, where that is possible.
+fn all_local(problem: &Problem<'_>) -> Option<Time> {
+    problem.classes.iter().map(|c| c.local().map(|l| c.modes[l].device * c.count())).sum()
 }
 
 /// The load bound at given prices where cuts are not all listed: minimum cuts take their place, and

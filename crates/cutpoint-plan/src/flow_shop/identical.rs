@@ -76,6 +76,8 @@ pub(crate) struct Choices {
     pub local: Option<Time>,
     /// How many jobs there are.
     pub jobs: u64,
+    /// How many leaves the search for counts may visit, over all pairs of first and last cut.
+    pub leaves: u64,
 }
 
 /// How often each cut is taken.

@@ -606,9 +606,8 @@ impl ServerOrders<'_> {
         }
         for i in 0..left.len() {
             // Of suffixes alike, some best order starts the one first that arrives first.
-            let is_like = |v: &Visit| {
-                (v.server, v.download) == (left[i].0.server, left[i].0.download)
-            };
+            let is_like =
+                |v: &Visit| (v.server, v.download) == (left[i].0.server, left[i].0.download);
             if left[..i].iter().any(|(v, _)| is_like(v)) {
                 continue;
             }

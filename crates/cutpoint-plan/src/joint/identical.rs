@@ -6,6 +6,9 @@ use crate::joint::mix::Counts;
 use crate::joint::problem::Problem;
 use crate::units::Time;
 
+/// Leaves of the search for counts that a plan from scratch may visit.
+pub(crate) const LEAVES: u64 = 4_000;
+
 /// The best counts of a class alone, and a bound; nothing if there are several classes, or if the
 /// server can compute something that needs nothing from the device.
 ///
@@ -14,7 +17,7 @@ use crate::units::Time;
 /// the counts has to be found out: it is the bound if the server keeps up with the uplink.
 ///
 /// Paper: Cor 1; section 5.6, server without contention.
-pub(crate) fn identical(problem: &Problem<'_>) -> Option<(Solution, Counts)> {
+pub(crate) fn identical(problem: &Problem<'_>, leaves: u64) -> Option<(Solution, Counts)> {
     let [class] = problem.classes.as_slice() else { return None };
     let sending: Vec<usize> =
         (0..class.modes.len()).filter(|&m| class.modes[m].has_suffix).collect();
@@ -26,6 +29,7 @@ pub(crate) fn identical(problem: &Problem<'_>) -> Option<(Solution, Counts)> {
         cuts: sending.iter().map(|&m| cut(&class.modes[m], problem.half)).collect(),
         local: local.map(|l| class.modes[l].device),
         jobs: class.count(),
+        leaves,
     };
     let solution = best(&choices)?;
     let mut counts = vec![0; class.modes.len()];

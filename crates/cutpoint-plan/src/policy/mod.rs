@@ -6,7 +6,7 @@ mod simple;
 use crate::bound::{LoadBound, add_cheapest_cuts, lower_bound};
 use crate::flow_shop::identical::Solution;
 use crate::joint::exact;
-use crate::joint::identical::identical;
+use crate::joint::identical::{LEAVES, identical};
 use crate::joint::local_search::{balanced, first_choice, improve, promising};
 use crate::joint::mix::{Counts, Line, Mix, Rule};
 use crate::joint::outline::Outline;
@@ -220,7 +220,7 @@ impl<'c> Planner<'c> {
             add_cheapest_cuts(&mut problem);
         }
         let mut bound = lower_bound(&problem);
-        let identical = identical(&problem);
+        let identical = identical(&problem, LEAVES);
         if let Some((solution, _)) = identical.as_ref().filter(|_| problem.is_complete) {
             bound.time = bound.time.max(solution.lower_bound);
         }

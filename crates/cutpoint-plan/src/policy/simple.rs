@@ -5,7 +5,7 @@ use crate::bound::{LoadBound, lower_bound};
 use crate::cost::{Mode, Pricer};
 use crate::cut::LayerSet;
 use crate::joint::exact;
-use crate::joint::identical::identical;
+use crate::joint::identical::{LEAVES, identical};
 use crate::joint::local_search::{first_choice, promising};
 use crate::joint::mix::{Counts, Line, Mix, Rule};
 use crate::joint::outline::{Member, Outline};
@@ -59,7 +59,7 @@ impl<'c> Planner<'c> {
         let problem = self
             .context
             .problem(|class, pricer| ModeSet { modes: modes(class, pricer), is_complete: true })?;
-        let known = identical(&problem);
+        let known = identical(&problem, LEAVES);
         let time = known.as_ref().map_or(Time::ZERO, |(solution, _)| solution.lower_bound);
         let bound = LoadBound { time, ..lower_bound(&problem) };
         let (counts, rule) = best_mix(&problem, &bound, known.as_ref().map(|(_, counts)| counts));

@@ -1,6 +1,6 @@
 //! A first and a last cut, and the linear relaxation of what may be taken between them.
 
-use super::{Choices, Depth, Stages};
+use super::{Choices, Cut, Depth, Stages};
 use crate::units::Time;
 
 /// A first and a last cut, and what may be taken between them.
@@ -13,6 +13,23 @@ pub(super) struct Ends<'c> {
     pub between: Vec<(Option<usize>, Stages)>,
     /// How many jobs are between.
     pub jobs: u64,
+}
+
+/// What jobs take together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    device: Time,
+    /// Device time that some transfer waits for.
+    sending: Time,
+    uplink: Time,
+}
+
+impl Sums {
+    fn add(&mut self, cut: &Cut, count: u64) {
+        self.device += cut.stages.device * count;
+        self.sending += cut.sending * count;
+        self.uplink += cut.stages.uplink * count;
+    }
 }
 
 /// Weights of the device row and of the uplink row.
@@ -58,21 +75,32 @@ impl<'c> Ends<'c> {
         Ends { choices, deep, first, last, between, jobs: choices.jobs - 2 }
     }
 
-    /// The makespan with `counts` of what is between. Both rows of Cor 1, and the device's own.
-    pub(super) fn makespan(&self, counts: &[u64]) -> Time {
-        let (first, last) = (&self.deep.cuts[self.first], &self.deep.cuts[self.last]);
-        let mut uplink = first.stages.uplink + last.stages.uplink;
-        let mut device = first.stages.device + last.stages.device;
-        let mut sending = first.sending + last.sending;
-        for (&count, (cut, stages)) in counts.iter().zip(&self.between) {
-            uplink += stages.uplink * count;
-            device += stages.device * count;
-            if let Some(k) = *cut {
-                sending += self.deep.cuts[k].sending * count;
-            }
+    /// The sums of the ends and of `counts` of what is between.
+    pub(super) fn sums(&self, counts: &[u64]) -> Sums {
+        let mut sums = Sums::default();
+        for k in [self.first, self.last] {
+            sums.add(&self.deep.cuts[k], 1);
         }
-        let by_uplink = first.lead + uplink + last.tail;
-        by_uplink.max(sending + last.trail + last.tail).max(device)
+        for (o, &count) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+            self.add(&mut sums, o, count);
+        }
+        sums
+    }
+
+    /// Adds `count` jobs that take one of the options between.
+    pub(super) fn add(&self, sums: &mut Sums, option: usize, count: u64) {
+        let (cut, stages) = self.between[option];
+        match cut {
+            Some(k) => sums.add(&self.deep.cuts[k], count),
+            None => sums.device += stages.device * count,
+        }
+    }
+
+    /// The makespan of sums: both rows of Cor 1, and the device's own.
+    pub(super) fn makespan(&self, sums: Sums) -> Time {
+        let (first, last) = (&self.deep.cuts[self.first], &self.deep.cuts[self.last]);
+        let by_uplink = first.lead + sums.uplink + last.tail;
+        by_uplink.max(sums.sending + last.trail + last.tail).max(sums.device)
     }
 
     /// The best weights for the relaxation: those of an edge of the lower hull, or all on one row.

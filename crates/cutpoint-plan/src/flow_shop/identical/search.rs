@@ -4,9 +4,6 @@ use super::ends::{Edge, Ends};
 use super::{Choices, Depth, Solution};
 use crate::units::Time;
 
-/// Leaves of the search for counts, over all pairs of first and last cut.
-const LEAVES_MAX: u64 = 4_000;
-
 pub(super) struct Search<'c> {
     choices: &'c Choices,
     deep: &'c Depth,
@@ -16,7 +13,7 @@ pub(super) struct Search<'c> {
 
 impl<'c> Search<'c> {
     pub(super) fn new(choices: &'c Choices, deep: &'c Depth) -> Search<'c> {
-        Search { choices, deep, best: None, leaves: LEAVES_MAX }
+        Search { choices, deep, best: None, leaves: choices.leaves }
     }
 
     /// Whether there are steps left.
@@ -33,7 +30,7 @@ impl<'c> Search<'c> {
 
     /// Nothing sent, or one job.
     pub(super) fn without_middle(&mut self) {
-        let Choices { cuts, local, jobs } = self.choices;
+        let Choices { cuts, local, jobs, .. } = self.choices;
         if let Some(local) = *local {
             self.offer(local * *jobs, || (vec![0; cuts.len()], *jobs));
         } else if *jobs == 0 {
@@ -115,22 +112,25 @@ impl<'c> Search<'c> {
     /// Splits `left` jobs between the two options of the edge. All rows are linear in the split, so
     /// their maximum is convex and a walk downhill by halves ends at its least value.
     fn split(&mut self, ends: &Ends<'_>, edge: &Edge, counts: &mut [u64], left: u64) {
-        let at = |shallow: u64, counts: &mut [u64]| {
-            counts[edge.low] = 0;
-            counts[edge.high] = left - shallow;
-            counts[edge.low] += shallow;
-            ends.makespan(counts)
+        let others = ends.sums(counts);
+        let at = |shallow: u64| {
+            let mut sums = others;
+            ends.add(&mut sums, edge.low, shallow);
+            ends.add(&mut sums, edge.high, left - shallow);
+            ends.makespan(sums)
         };
         let (mut low, mut high) = (0, left);
         while low < high {
             let middle = low + (high - low) / 2;
-            if at(middle, counts) <= at(middle + 1, counts) {
+            if at(middle) <= at(middle + 1) {
                 high = middle;
             } else {
                 low = middle + 1;
             }
         }
-        let makespan = at(low, counts);
+        let makespan = at(low);
+        counts[edge.high] = left - low;
+        counts[edge.low] += low;
         self.offer(makespan, || {
             let mut all = vec![0; ends.choices.cuts.len()];
             let (mut local, positions) = (0, &ends.deep.positions);

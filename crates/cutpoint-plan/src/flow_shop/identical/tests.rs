@@ -1,6 +1,7 @@
 use super::*;
 use crate::flow_shop::johnson::{Block, johnson_key};
 use crate::instances::{convex_cuts, monotone_cuts};
+use crate::joint::identical::LEAVES;
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -70,7 +71,7 @@ fn choices(cuts: &[Stages], jobs: u64, tail: Time) -> Choices {
     let local = cuts.iter().filter(|c| c.uplink == Time::ZERO).map(|c| c.device).min();
     let sending = cuts.iter().copied().filter(|c| c.uplink > Time::ZERO);
     let cuts = sending.map(|s| Cut::in_sequence(s, tail)).collect();
-    Choices { cuts, local, jobs }
+    Choices { cuts, local, jobs, leaves: LEAVES }
 }
 
 fn monotone(seed: u64, layers: usize) -> Vec<Stages> {
@@ -134,7 +135,7 @@ proptest! {
         let local = cuts.iter().filter(|c| c.stages.uplink == Time::ZERO);
         let local = local.map(|c| c.stages.device).min();
         let sending = cuts.iter().copied().filter(|c| c.stages.uplink > Time::ZERO).collect();
-        let found = best(&Choices { cuts: sending, local, jobs: jobs as u64 }).expect("a cut");
+        let found = best(&Choices { cuts: sending, local, jobs: jobs as u64, leaves: LEAVES }).expect("a cut");
         let no_waiting = |order: &[Cut]| {
             let (mut device, mut uplink, mut last) = (Time::ZERO, Time::ZERO, Time::ZERO);
             for cut in order {
@@ -175,6 +176,7 @@ proptest! {
                 local: local.map(|c| c.stages.device),
                 cuts: sending.collect(),
                 jobs: jobs as u64,
+                leaves: LEAVES,
             };
             let found = best(&choices).expect("a cut");
             let oracle = best_of_all_sequences(&cuts, jobs, &with_one_server);
