@@ -7,6 +7,11 @@ use cutpoint_plan::workload::JobId;
 /// A row has at most about this many blocks.
 pub(super) const BLOCKS_MAX: u64 = 900;
 
+/// More blocks than this that are shorter, on average, than one part in [`FINE`] of the axis are
+/// joined: some printers paint every dot that a block touches, and would fill the row.
+const SEEN_MAX: u64 = 300;
+const FINE: u64 = 1000;
+
 /// Blocks of one machine that run at the same time are drawn in at most this many lanes.
 const LANES_MAX: usize = 6;
 
@@ -54,6 +59,12 @@ impl Block {
         (!self.is_mixed).then_some(self.first.job)
     }
 
+    /// How much of its length is work: 1 but for joined operations.
+    pub(super) fn density(&self) -> f64 {
+        let length = (self.end - self.start).nanoseconds().max(1);
+        (self.busy.nanoseconds() as f64 / length as f64).min(1.0)
+    }
+
     /// Whether it is nothing but an encode.
     pub(super) fn is_encode(&self) -> bool {
         self.operations == 1 && matches!(self.first.work, Work::Encode(_))
@@ -61,21 +72,27 @@ impl Block {
 }
 
 /// The blocks of `operations`, which are by start time, on an axis that ends at `end`; and how many
-/// lanes they take. Successive layers of one job are one block; so are operations that are too
-/// short to be seen beside each other, where there are too many of them.
+/// lanes they take. Successive layers of one job are one block. Where there are too many blocks, so
+/// are all successive operations of one job, and then operations too short to be told apart.
 pub(super) fn blocks(operations: &[Operation], end: Time) -> (Vec<Block>, usize) {
     let touching = end.nanoseconds() / 2000;
-    let joined = join(operations, |block, next| {
-        let is_layer = |o: &Operation| matches!(o.work, Work::Layer(_));
-        is_layer(&block.last)
-            && is_layer(next)
-            && block.last.job == next.job
-            && next.start.saturating_sub(block.end).nanoseconds() <= touching
+    let is_next = |block: &Block, next: &Operation| {
+        block.last.job == next.job && next.start.saturating_sub(block.end).nanoseconds() <= touching
+    };
+    let is_layer = |o: &Operation| matches!(o.work, Work::Layer(_));
+    let mut joined = join(operations, |block, next| {
+        is_layer(&block.last) && is_layer(next) && is_next(block, next)
     });
-    if joined.len() as u64 <= BLOCKS_MAX {
+    if joined.len() as u64 > BLOCKS_MAX {
+        joined = join(operations, is_next);
+    }
+    let count = joined.len() as u64;
+    let mean = busy(operations).nanoseconds() / count.max(1);
+    let is_fine = count > SEEN_MAX && mean < end.nanoseconds() / FINE;
+    if count <= BLOCKS_MAX && !is_fine {
         return in_lanes(joined, Time::from_nanoseconds(touching));
     }
-    let least = end.nanoseconds() / BLOCKS_MAX;
+    let least = end.nanoseconds() / if is_fine { SEEN_MAX } else { BLOCKS_MAX };
     let joined =
         join(operations, |block, next| next.end.saturating_sub(block.start).nanoseconds() <= least);
     (joined, 1)
@@ -153,6 +170,33 @@ mod tests {
         assert!(blocks.len() as u64 <= BLOCKS_MAX + 100, "{} blocks", blocks.len());
         assert_eq!(blocks.iter().map(|b| b.operations).sum::<usize>(), 10_000);
         assert_eq!(blocks.iter().map(|b| b.busy).sum::<Time>(), Time::from_nanoseconds(80_000));
+    }
+
+    #[test]
+    fn many_transfers_of_a_job_are_one_block() {
+        let transfer = |i: u32| {
+            let tensor = cutpoint_plan::workload::TensorId(i % 4);
+            let start = u64::from(i) * 10;
+            operation(i / 4, Work::Transfer(tensor), start, start + 10)
+        };
+        let row: Vec<_> = (0..1000).map(transfer).collect();
+        let (joined, _) = blocks(&row, Time::from_nanoseconds(10_000));
+        assert_eq!(joined.len(), 250);
+        assert!(joined.iter().all(|b| !b.is_mixed && b.operations == 4));
+        // Fewer are drawn one by one.
+        assert_eq!(blocks(&row[..400], Time::from_nanoseconds(10_000)).0.len(), 400);
+    }
+
+    #[test]
+    fn many_short_operations_are_joined_and_keep_their_density() {
+        let row: Vec<_> = (0..400)
+            .map(|j| operation(j, Work::Suffix, u64::from(j) * 1000, u64::from(j) * 1000 + 50))
+            .collect();
+        let (joined, lanes) = blocks(&row, Time::from_nanoseconds(400_000));
+        // 1333 ns, one part in 300, hold two operations, 1050 ns apart from start to end.
+        assert_eq!((joined.len(), lanes), (200, 1));
+        let density = joined[0].density();
+        assert!((density - 100.0 / 1050.0).abs() < 1e-12, "{density}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Axes: where the marks are, and how times, sizes and shares are written.
 
-use cutpoint_plan::units::Time;
+use cutpoint_plan::units::{Bandwidth, Time};
 use std::fmt;
 
 /// Marks at round numbers from 0 to at most `end`: about `count` of them, and the distance between
@@ -81,6 +81,16 @@ pub(super) fn bytes(bytes: u64) -> String {
     }
 }
 
+/// A bandwidth for people.
+pub(super) fn bandwidth(bandwidth: Bandwidth) -> String {
+    let mbit_per_s = bandwidth.mbit_per_s();
+    match mbit_per_s {
+        ..0.1 => format!("{mbit_per_s}\u{a0}Mbit/s"),
+        ..100.0 => format!("{mbit_per_s:.2}\u{a0}Mbit/s"),
+        _ => format!("{mbit_per_s:.0}\u{a0}Mbit/s"),
+    }
+}
+
 /// A share for people.
 pub(super) fn share(share: f64) -> String {
     format!("{:.1}\u{a0}%", share * 100.0)
@@ -147,6 +157,9 @@ mod tests {
         assert_eq!(difference(ms(10.0), ms(7.5)), "−2.50\u{a0}ms");
         assert_eq!(difference(ms(7.5), ms(10.0)), "+2.50\u{a0}ms");
         assert_eq!(change(ms(200.0), ms(190.0)), "−5.0\u{a0}%");
+        let rates =
+            [0.01, 18.625_389, 4069.41].map(|r| bandwidth(Bandwidth::from_mbit_per_s(r).unwrap()));
+        assert_eq!(rates, ["0.01\u{a0}Mbit/s", "18.63\u{a0}Mbit/s", "4069\u{a0}Mbit/s"]);
         let sizes = [48, 12_544, 602_112, 12_845_056].map(bytes);
         assert_eq!(
             sizes.map(|s| s.replace('\u{a0}', " ")),

@@ -10,7 +10,7 @@ use crate::report::markup::{Markup, shortened};
 use crate::report::model_chart::{CUTS_DRAWN, model_chart};
 use crate::report::plane::{Balance, Cloud, cloud, plane, points_outside};
 use crate::report::policies::policy_table;
-use crate::report::scale::{bytes, time};
+use crate::report::scale::{bandwidth, bytes, time};
 use crate::report::timeline::{Part, timeline};
 use cutpoint_plan::plan::Granularity;
 use cutpoint_plan::workload::ModelId;
@@ -78,7 +78,8 @@ pub(super) fn timelines(m: &mut Markup, report: &Report<'_>) {
             "What each machine does when: layers and encodes on the device, tensors on the uplink, \
              the remaining layers on the server. Numbers are jobs; neighbouring jobs differ in \
              shade, encodes are hatched. Where blocks fill a row, that machine is the bottleneck. \
-             Layers of a job that run without a break are one block.",
+             Layers of a job that run without a break are one block; where there are too many \
+             blocks to be seen, several are one, and it is the paler the less it is busy.",
         );
         let mut parts = vec![Part {
             title: "Planned",
@@ -306,11 +307,8 @@ pub(super) fn conditions(m: &mut Markup, report: &Report<'_>) {
         Granularity::Job => "job: tensors leave after the last layer of their job on the device",
     };
     let rows = [
-        ("Uplink", format!("{} Mbit/s", link.uplink.mbit_per_s())),
-        (
-            "Downlink",
-            link.downlink.map_or("without cost".into(), |d| format!("{} Mbit/s", d.mbit_per_s())),
-        ),
+        ("Uplink", bandwidth(link.uplink)),
+        ("Downlink", link.downlink.map_or("without cost".into(), bandwidth)),
         ("Round trip", time(link.round_trip)),
         ("Overhead of a message", time(link.message_overhead)),
         (

@@ -189,10 +189,12 @@ fn draw(
     let width = Percent::of(block.end - block.start, end);
     let class = match block.first.job.0 % 2 {
         _ if block.is_encode() => "e",
+        _ if block.is_mixed => "a",
         0 => "a",
         _ => "b",
     };
     let job = block.job().map_or(String::new(), |j| j.0.to_string());
+    let density = format!("{:.2}", block.density().max(0.05));
     let at: &[(_, &dyn std::fmt::Display)] = &[
         ("class", &class),
         ("x", &Percent::of(block.start, end)),
@@ -200,7 +202,9 @@ fn draw(
         ("width", &width),
         ("height", &height),
         ("data-j", &job),
+        ("fill-opacity", &density),
     ];
+    let at = if block.is_mixed { at } else { &at[..at.len() - 1] };
     m.shape("rect", at, format_args!("{}\n{}", what(workload, block, machine), when(block)));
     if width.0 >= NUMBERED_FROM && lanes == 1 && !block.is_mixed && !block.is_encode() {
         let middle = Percent(Percent::of(block.start, end).0 + width.0 / 2.0);
