@@ -12,7 +12,7 @@ mod tests;
 pub use svg::render_svg;
 pub use text::{TextOptions, render_text};
 
-use crate::plan::{Machine, Operation, Plan, Work};
+use crate::plan::{Machine, Operation, Plan, Schedule, Work};
 use crate::units::Time;
 use crate::workload::Workload;
 
@@ -70,6 +70,37 @@ impl Chart {
         );
         let marks = vec![(plan.lower_bound, "bound".to_string())];
         Chart { title, lanes: lanes.collect(), end: plan.makespan, marks }
+    }
+}
+
+impl Chart {
+    /// A plan and what came of it on a common time axis: for each machine a lane of what was
+    /// planned above one of what was measured. Machines without any operation are left out.
+    pub fn of_run(workload: &Workload, plan: &Plan, measured: &Schedule, makespan: Time) -> Chart {
+        let mut lanes = Vec::new();
+        for machine in Machine::ALL {
+            let both = [("planned", plan.schedule.on(machine)), ("measured", measured.on(machine))];
+            if both.iter().all(|(_, operations)| operations.is_empty()) {
+                continue;
+            }
+            lanes.extend(both.map(|(word, operations)| ChartLane {
+                name: format!("{} {word}", machine.name()),
+                bars: operations.iter().map(|op| Bar::of(workload, op)).collect(),
+            }));
+        }
+        let title = format!(
+            "{} at granularity {}: {} in {}, planned {}",
+            plan.policy,
+            plan.granularity,
+            count(plan.partitions.len(), "job"),
+            makespan,
+            plan.makespan
+        );
+        let ends = [(plan.makespan, "planned"), (makespan, "measured")];
+        let end = plan.makespan.max(makespan);
+        let marks = ends.into_iter().filter(|(time, _)| *time < end);
+        let marks = marks.map(|(time, word)| (time, word.to_string())).collect();
+        Chart { title, lanes, end, marks }
     }
 }
 

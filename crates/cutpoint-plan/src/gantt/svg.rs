@@ -19,6 +19,8 @@ const ROWS_MAX: usize = 64;
 const LANE_GAP: f64 = 12.0;
 /// Bars narrower than this are joined with their neighbours.
 const BAR_MIN: f64 = 0.75;
+/// Bars narrower than this have no edge: it would cover them, and a busy machine would look idle.
+const EDGED_MIN: f64 = 3.0;
 /// The width of a digit of a label.
 const DIGIT: f64 = 7.0;
 
@@ -170,10 +172,11 @@ fn draw_bars(out: &mut String, bars: &[&Bar], end: Time, y: f64, height: f64) {
     let left = x(first.start, end);
     let width = (x(last.end, end) - left).max(0.4);
     let is_one_job = bars.iter().all(|bar| bar.job == first.job);
-    let class = match is_one_job {
-        true => format!("b c{}", first.job % COLORS.len()),
-        false => "b many".to_string(),
+    let color = match is_one_job {
+        true => format!("c{}", first.job % COLORS.len()),
+        false => "many".to_string(),
     };
+    let class = if width < EDGED_MIN { format!("thin {color}") } else { format!("b {color}") };
     write!(
         out,
         "<rect class=\"{class}\" x=\"{left:.2}\" y=\"{y:.1}\" width=\"{width:.2}\" height=\"{height:.1}\"><title>"

@@ -1,6 +1,6 @@
 use super::*;
 use crate::format::{read_plan, read_workload};
-use crate::plan::Granularity;
+use crate::plan::{Granularity, Schedule};
 use crate::testing::{Sample, arb_workload, list_plan};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
@@ -56,6 +56,44 @@ fn two_jobs_as_text() {
                        0                     5                      10              14.00 ms
             a number begins its job; · idle
         "#]],
+    );
+}
+
+#[test]
+fn a_run_is_drawn_below_its_plan_on_one_axis() {
+    let testdata = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
+    let workload = std::fs::read(testdata.join("workloads/two-jobs.json")).unwrap();
+    let workload = read_workload(&workload).unwrap();
+    let plan = std::fs::read(testdata.join("plans/two-jobs.json")).unwrap();
+    let plan = read_plan(&plan, &workload).unwrap();
+    // Everything took half as long again, and nothing was measured of the downlink.
+    let slower = |time: Time| Time::from_nanoseconds(time.nanoseconds() * 3 / 2);
+    let mut measured = plan.schedule.clone();
+    let Schedule { device, uplink, server, downlink } = &mut measured;
+    downlink.clear();
+    for op in device.iter_mut().chain(uplink).chain(server) {
+        (op.start, op.end) = (slower(op.start), slower(op.end));
+    }
+    let chart = Chart::of_run(&workload, &plan, &measured, slower(plan.makespan));
+    assert_eq!(chart.end, slower(plan.makespan));
+    check_text(
+        &chart,
+        80,
+        expect![[r#"
+        partition-only at granularity layer: 2 jobs in 21.000 ms, planned 14.000 ms
+        device planned      0━━━━━━━━1━━━━━━━·····································  31 %
+        device measured     0━━━━━━━━━━━━━1━━━━━━━━━━·····························  46 %
+        uplink planned      ·········0━━━━···1━━━━━━━━━···························  29 %
+        uplink measured     ··············0━━━━━━····1━━━━━━━━━━━━━━━·············  43 %
+        server planned      ·················0━━··········1━······················  11 %
+        server measured     ·························0━━━━··············1━━━······  16 %
+        downlink planned    ····················█···········█·····················   5 %
+                                          0             1
+        downlink measured   ······················································   0 %
+                            └────────────────────────┴─────────────────────────┴─┘
+                            0                        10                         21.00 ms
+        a number begins its job; ░▒▓█ short or several jobs, by share of time busy; · idle
+    "#]],
     );
 }
 

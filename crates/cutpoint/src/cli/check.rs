@@ -43,6 +43,12 @@ fn verdict(workload: &Workload, plan: &Plan) -> anyhow::Result<String> {
     writeln!(text, "valid: cuts, operations, completions and makespan are right")?;
     if claimed <= own {
         writeln!(text, "lower bound {claimed}: proved, no plan is shorter than {own}")?;
+    } else if let Some(period) = plan.period {
+        writeln!(
+            text,
+            "lower bound {claimed}: proved here only up to {own}, which takes no account of a job \
+             arriving every {period}"
+        )?;
     } else {
         let simple = simple_makespan(workload);
         writeln!(

@@ -1,7 +1,8 @@
-//! `cutpoint gantt`: a chart of a plan.
+//! `cutpoint gantt`: a chart of a plan, and of what came of it.
 
 use super::output::write_whole;
 use super::plan_files::WorkloadArgs;
+use super::report::read_trace;
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::gantt::{Chart, TextOptions, render_svg, render_text};
 use std::io::IsTerminal;
@@ -15,6 +16,10 @@ pub(crate) struct Args {
     /// The plan; - for standard input.
     #[arg(value_name = "PLAN")]
     plan: PathBuf,
+    /// What came of the plan: trace.json, as `cutpoint run` writes it. Planned and measured lanes
+    /// are drawn one above the other.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Text of a fixed width, or an SVG file.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -38,7 +43,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !check_plan(&workload, &plan).is_empty() {
         log::warn!("the plan is not valid: cutpoint check says why");
     }
-    let chart = Chart::of_plan(&workload, &plan);
+    let measured = match &args.trace {
+        None => None,
+        Some(path) => read_trace(path, &workload, &plan)?,
+    };
+    let chart = match &measured {
+        Some(found) => Chart::of_run(&workload, &plan, &found.schedule, found.makespan),
+        None => Chart::of_plan(&workload, &plan),
+    };
     let is_terminal = args.output == Path::new("-") && std::io::stdout().is_terminal();
     let color = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let picture = match args.format {

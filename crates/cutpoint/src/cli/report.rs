@@ -2,10 +2,12 @@
 
 use crate::cli::output::write_whole;
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::{Report, policy_outcomes, read_measured, render_report};
+use crate::report::{Measured, Report, policy_outcomes, read_measured, render_report};
 use anyhow::Context as _;
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::format::{read_plan, read_workload};
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::workload::Workload;
 use std::fs::File;
 use std::io::{Read as _, stdin};
 use std::path::{Path, PathBuf};
@@ -50,14 +52,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let measured = match &args.trace {
         None => None,
-        Some(path) => {
-            let found =
-                read_measured(&read(path)?, &workload, &plan).map_err(|e| e.at(path.display()))?;
-            if found.is_none() {
-                log::warn!("{} has only what was planned, nothing measured", path.display());
-            }
-            found
-        }
+        Some(path) => read_trace(path, &workload, &plan)?,
     };
     let policies = policy_outcomes(&workload, plan.granularity);
     let page = render_report(&Report {
@@ -68,6 +63,19 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     });
     write_whole(&args.output, page.as_bytes())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was measured in an execution of `plan`; nothing, and a warning, if the trace has none.
+pub(super) fn read_trace(
+    path: &Path,
+    workload: &Workload,
+    plan: &Plan,
+) -> Result<Option<Measured>> {
+    let found = read_measured(&read(path)?, workload, plan).map_err(|e| e.at(path.display()))?;
+    if found.is_none() {
+        log::warn!("{} has only what was planned, nothing measured", path.display());
+    }
+    Ok(found)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

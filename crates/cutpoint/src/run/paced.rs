@@ -64,6 +64,9 @@ pub(super) fn cuts_in_use(workload: &Workload, model: ModelId) -> Vec<Vec<usize>
     chain.iter().map(|set| set.iter().map(|layer| layer.index()).collect()).collect()
 }
 
+/// A session and its inputs by name.
+type Part<'i> = (Box<dyn Session>, Vec<(&'i str, &'i Tensor)>);
+
 /// What each part of a model takes on the device at its speed, the whole model last: medians of
 /// several turns, in milliseconds.
 ///
@@ -77,7 +80,7 @@ pub(super) fn times_ms(
     parts: &[Vec<usize>],
 ) -> Result<Vec<f64>> {
     let inputs = model.model().synthetic_inputs(0);
-    let mut sessions: Vec<(Box<dyn Session>, Vec<(&str, &Tensor)>)> = Vec::new();
+    let mut sessions: Vec<Part<'_>> = Vec::new();
     let whole = model.whole()?;
     let segments = parts.iter().map(|layers| model.segment(layers));
     for segment in segments.chain([Ok(whole)]) {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod engines;
+mod planning;
 mod profile;
 mod report;
 mod run;

@@ -1,0 +1,138 @@
+//! `cutpoint plan`, `check`, `gantt` and `explain`, which need nothing but files.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn testdata(name: &str) -> String {
+    format!("{}/../../testdata/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn cutpoint(arguments: &[&str], folder: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutpoint"));
+    command.args(arguments).current_dir(folder).env_remove("COLUMNS").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn json(bytes: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+#[test]
+fn a_plan_is_made_written_checked_drawn_and_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for name in ["alexnet", "two-cameras", "two-jobs"] {
+        let workload = testdata(&format!("workloads/{name}.json"));
+        for granularity in ["layer", "job"] {
+            for policy in ["joint", "local-only", "schedule-only", "adjacent", "best-single"] {
+                let arguments = ["plan", &workload, "--policy", policy];
+                let options = ["--granularity", granularity, "-o", "plan.json"];
+                let made = cutpoint(&[&arguments[..], &options].concat(), folder);
+                assert!(made.status.success(), "{}", text(&made.stderr));
+                assert!(text(&made.stdout).contains("lower bound"), "{}", text(&made.stdout));
+                let checked = cutpoint(&["check", &workload, "plan.json"], folder);
+                assert!(checked.status.success(), "{}", text(&checked.stdout));
+            }
+        }
+        let drawn = cutpoint(&["gantt", &workload, "plan.json", "--width", "60"], folder);
+        let picture = text(&drawn.stdout);
+        assert!(picture.contains("device") && picture.contains("uplink"), "{picture}");
+        let svg = ["gantt", &workload, "plan.json", "--format", "svg", "-o", "plan.svg"];
+        assert!(cutpoint(&svg, folder).status.success());
+        let svg = std::fs::read_to_string(folder.join("plan.svg")).unwrap();
+        assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
+        let explained = cutpoint(&["explain", &workload, "plan.json"], folder);
+        assert!(text(&explained.stdout).contains("Prices:"), "{}", text(&explained.stdout));
+    }
+}
+
+#[test]
+fn json_is_the_plan_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let workload = testdata("workloads/two-jobs.json");
+    let made = cutpoint(&["plan", &workload, "--format", "json"], folder.path());
+    let plan = json(&made.stdout);
+    assert_eq!(plan["schema"], "cutpoint.plan/1");
+    assert!(plan["objective"].is_null() && plan["period_ms"].is_null());
+    assert_eq!(plan["jobs"].as_array().unwrap().len(), 2);
+    // What was written can be read from standard input.
+    let mut check = Command::new(env!("CARGO_BIN_EXE_cutpoint"))
+        .args(["check", &workload, "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    check.stdin.take().unwrap().write_all(&made.stdout).unwrap();
+    let checked = check.wait_with_output().unwrap();
+    assert!(checked.status.success());
+    assert!(text(&checked.stdout).starts_with("valid"), "{}", text(&checked.stdout));
+}
+
+#[test]
+fn jobs_that_arrive_over_time_are_not_touched_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let workload = testdata("workloads/alexnet.json");
+    let arguments = ["plan", &workload, "--arrivals", "25", "-o", "plan.json"];
+    let made = cutpoint(&arguments, folder);
+    let summary = text(&made.stdout);
+    assert!(summary.contains("arrivals     every 25.000 ms; keeps up"), "{summary}");
+    assert!(summary.contains("latency "), "{summary}");
+    let plan = json(&std::fs::read(folder.join("plan.json")).unwrap());
+    assert_eq!(plan["period_ms"], 25.0);
+    for machine in ["device", "uplink"] {
+        for operation in plan["schedule"][machine].as_array().unwrap() {
+            let arrival = operation["job"].as_f64().unwrap() * 25.0;
+            assert!(operation["start_ms"].as_f64().unwrap() >= arrival, "{operation}");
+        }
+    }
+    assert!(cutpoint(&["check", &workload, "plan.json"], folder).status.success());
+    // A plan that starts a job before it arrives is found out.
+    let mut early = plan;
+    early["period_ms"] = serde_json::json!(26.0);
+    std::fs::write(folder.join("early.json"), early.to_string()).unwrap();
+    let checked = cutpoint(&["check", &workload, "early.json"], folder);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(text(&checked.stdout).contains("its job arrives"), "{}", text(&checked.stdout));
+}
+
+#[test]
+fn the_mean_completion_gets_smaller_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let workload = testdata("workloads/two-cameras.json");
+    let mean = |objective: &str| {
+        let arguments = ["plan", &workload, "--objective", objective, "--format", "json"];
+        let plan = json(&cutpoint(&arguments, folder.path()).stdout);
+        let jobs = plan["jobs"].as_array().unwrap().clone();
+        let sum: f64 = jobs.iter().map(|job| job["completion_ms"].as_f64().unwrap()).sum();
+        sum / jobs.len() as f64
+    };
+    assert!(mean("mean-completion") <= mean("makespan"));
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let workload = testdata("workloads/two-jobs.json");
+    let cases = [
+        (vec!["plan", "no-such.json"], 1, "no-such.json"),
+        (vec!["plan", &workload, "--policy", "best"], 2, "unknown policy"),
+        (vec!["plan", &workload, "--arrivals", "-3"], 2, "number of milliseconds"),
+        (vec!["plan", &workload, "--arrivals", "2e12"], 1, "arrives later than"),
+        (vec!["plan", &workload, "--objective", "cost"], 2, "unknown objective"),
+        (vec!["check", &workload, "no-plan.json"], 1, "no-plan.json"),
+        (vec!["plan", &workload, "-o", "no/such/folder/plan.json"], 1, "no/such/folder"),
+    ];
+    for (arguments, code, message) in cases {
+        let output = cutpoint(&arguments, folder);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(message), "{arguments:?}: {stderr}");
+    }
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+}
