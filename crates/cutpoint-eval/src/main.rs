@@ -1,5 +1,6 @@
 //! The program `cutpoint-eval`: the evidence for Cutpoint, for its developers.
 
+mod plan_growth;
 mod plan_speed;
 mod split_cost;
 mod testbed;
@@ -21,6 +22,8 @@ enum Command {
     SplitCost(split_cost::Args),
     /// Time the planning of identical jobs of the zoo's networks.
     PlanSpeed(plan_speed::Args),
+    /// Time the planning of more and more jobs.
+    PlanGrowth(plan_growth::Args),
     /// Run a device and a server in two network namespaces joined by a shaped link.
     Testbed(testbed::Args),
 }
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::SplitCost(args) => split_cost::run(&args),
         Command::PlanSpeed(args) => plan_speed::run(&args),
+        Command::PlanGrowth(args) => plan_growth::run(&args),
         Command::Testbed(args) => testbed::run(args),
     };
     result.unwrap_or_else(|error| {
