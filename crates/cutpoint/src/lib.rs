@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod device;
+pub mod encoding;
 pub mod engine;
 pub mod error;
 pub mod frames;

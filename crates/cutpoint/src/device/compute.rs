@@ -1,13 +1,15 @@
-//! The compute thread: runs the program's steps in order, then whatever the server did not do.
+//! The compute thread: runs and encodes in the order of the program's steps, then does whatever the
+//! server did not do.
 
 use super::execute::{Event, Shared};
 use super::prepare::Device;
-use super::program::{Program, Step};
+use super::program::{Program, Step, StepWork};
 use super::throttle::Stint;
-use crate::error::Result;
+use crate::encoding::{Encoder, Encoding, Form};
+use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 use cutpoint_plan::plan::{self, Operation};
-use cutpoint_plan::workload::{JobId, LayerId};
+use cutpoint_plan::workload::{JobId, LayerId, TensorId};
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
@@ -19,6 +21,9 @@ pub(super) struct Compute<'a> {
     device: &'a mut Device,
     /// For each job, the tensors that its layers have written and that are still needed.
     stores: Vec<BTreeMap<String, Tensor>>,
+    encoder: Encoder,
+    /// What is encoded and may not leave yet.
+    encoded: BTreeMap<(JobId, TensorId), Form>,
     failed: Vec<bool>,
     events: Sender<Event>,
 }
@@ -28,11 +33,13 @@ impl<'a> Compute<'a> {
         shared: &'a Shared<'a>,
         program: &'a Program,
         device: &'a mut Device,
+        encoder: Encoder,
         events: Sender<Event>,
     ) -> Compute<'a> {
         let count = program.jobs.len();
         let (stores, failed) = (vec![BTreeMap::new(); count], vec![false; count]);
-        Compute { shared, program, device, stores, failed, events }
+        let encoded = BTreeMap::new();
+        Compute { shared, program, device, stores, encoder, encoded, failed, events }
     }
 
     pub(super) fn run(mut self) {
@@ -57,18 +64,22 @@ impl<'a> Compute<'a> {
 
     fn step(&mut self, step: &Step) -> Result<()> {
         let job = step.job;
-        let last = *step.layers.last().expect("a step has a layer");
-        self.run_segments(job, &step.segments, last)?;
+        match &step.work {
+            StepWork::Layers { segments, layers } => {
+                let last = *layers.last().expect("a step has a layer");
+                self.run_segments(job, segments, last)?;
+            }
+            StepWork::Encode(tensor, encoding) => self.encode(job, *tensor, *encoding)?,
+        }
+        for &tensor in &step.departs {
+            let form = match self.encoded.remove(&(job, tensor)) {
+                Some(form) => form,
+                None => self.tensor(job, tensor)?.clone().into(),
+            };
+            self.shared.outbox.put(job, tensor, form);
+        }
         let model = self.shared.workload.model_of(job);
         let store = &mut self.stores[job.index()];
-        for &tensor in &self.program.jobs[job.index()].frontier {
-            let layer = model.tensors[tensor.index()].producer;
-            let is_new = layer.is_some_and(|l| step.layers.contains(&l));
-            if is_new {
-                let value = store[&model.tensors[tensor.index()].name].clone();
-                self.shared.outbox.put(job, tensor, value);
-            }
-        }
         for tensor in &step.drops {
             store.remove(&model.tensors[tensor.index()].name);
         }
@@ -76,6 +87,43 @@ impl<'a> Compute<'a> {
             self.device_part_is_done(job);
         }
         Ok(())
+    }
+
+    /// A tensor of a job that is on the device.
+    fn tensor(&self, job: JobId, tensor: TensorId) -> Result<&Tensor> {
+        let name = &self.shared.workload.model_of(job).tensors[tensor.index()].name;
+        let (store, inputs) = (&self.stores[job.index()], &self.shared.inputs[job.index()]);
+        store.get(name).or_else(|| inputs.get(name)).ok_or_else(|| {
+            Error::new(ErrorKind::Input, "it is needed, and nothing made it").at(name)
+        })
+    }
+
+    /// Brings a tensor into an encoding; one that the encoding cannot hold is sent raw. The tensor
+    /// itself stays, in case that the device has to finish the job.
+    fn encode(&mut self, job: JobId, tensor: TensorId, encoding: Encoding) -> Result<()> {
+        if self.shared.outbox.is_closed() {
+            return Ok(());
+        }
+        let stint = Stint::begin();
+        let value = self.tensor(job, tensor)?.clone();
+        let form = match self.encoder.encode(encoding, &value) {
+            Ok(encoded) => Form::Encoded(encoded),
+            Err(error) => {
+                let name = &self.shared.workload.model_of(job).tensors[tensor.index()].name;
+                log::warn!("job {}: tensor {name:?} is sent raw: {error}", job.0);
+                Form::Raw(value)
+            }
+        };
+        self.device.speed.rest_after(stint);
+        self.encoded.insert((job, tensor), form);
+        self.report(job, plan::Work::Encode(tensor), stint);
+        Ok(())
+    }
+
+    /// Reports what was done since a stint began.
+    fn report(&self, job: JobId, work: plan::Work, stint: Stint) {
+        let (start, end) = (self.shared.at(stint.start()), self.shared.at(Instant::now()));
+        let _ = self.events.send(Event::Operation(Operation { job, work, start, end }));
     }
 
     /// The server's part of a job, on the device.
@@ -106,10 +154,7 @@ impl<'a> Compute<'a> {
             self.stores[job.index()].extend(written);
         }
         self.device.speed.rest_after(stint);
-        let (start, end) = (self.shared.at(stint.start()), self.shared.at(Instant::now()));
-        let work = plan::Work::Layer(last);
-        let operation = Operation { job, work, start, end };
-        let _ = self.events.send(Event::Operation(operation));
+        self.report(job, plan::Work::Layer(last), stint);
         Ok(())
     }
 
@@ -131,11 +176,12 @@ impl<'a> Compute<'a> {
         names.filter_map(|n| store.get(n).map(|value| (n.clone(), value.clone()))).collect()
     }
 
-    fn fail(&mut self, job: JobId, error: crate::error::Error) {
+    fn fail(&mut self, job: JobId, error: Error) {
         log::error!("job {}: {error:?}", job.0);
         self.failed[job.index()] = true;
         self.stores[job.index()].clear();
         self.shared.outbox.abandon(job);
+        self.encoded.retain(|(of, _), _| *of != job);
         let _ = self.events.send(Event::Failed(job, error));
         self.shared.tell(|session| session.handle_failed(job));
     }

@@ -6,6 +6,7 @@ use super::outbox::{Outbox, Taken};
 use super::prepare::Prepared;
 use super::program::Program;
 use super::session::Session;
+use crate::encoding::Encoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{InferRequest, Part, StreamReceiver, StreamReply, StreamSender, Waited};
 use crate::tensor::Tensor;
@@ -122,6 +123,7 @@ pub fn execute(
     if connection.is_none() && is_offloaded.contains(&true) {
         return Err(Error::new(ErrorKind::Usage, "the plan has a server's part, and no server"));
     }
+    let encoder = Encoder::new()?;
     let patience = u64::try_from(options.patience.as_nanos()).unwrap_or(u64::MAX / 4);
     let shared = Shared {
         workload,
@@ -142,7 +144,7 @@ pub fn execute(
             let to_main = events.clone();
             scope.spawn(move || receive(shared, receiver, options.round_trip, &to_main));
         }
-        scope.spawn(move || Compute::new(shared, program, device, events).run());
+        scope.spawn(move || Compute::new(shared, program, device, encoder, events).run());
 
         let mut collected = Collected::new(&is_offloaded);
         loop {
@@ -183,14 +185,15 @@ fn send(
 ) {
     for departure in &program.sends {
         let job = departure.job;
-        let tensor = &shared.workload.model_of(job).tensors[departure.tensor.index()];
-        let value = match tensor.producer {
-            None => shared.inputs[job.index()][&tensor.name].clone(),
-            Some(_) => match shared.outbox.take(job, departure.tensor) {
+        let name = &shared.workload.model_of(job).tensors[departure.tensor.index()].name;
+        let value = if departure.is_there {
+            shared.inputs[job.index()][name].clone().into()
+        } else {
+            match shared.outbox.take(job, departure.tensor) {
                 Taken::Tensor(value) => value,
                 Taken::Abandoned => continue,
                 Taken::Closed => break,
-            },
+            }
         };
         let part = (departure.parts > 1)
             .then_some(Part { index: departure.part as u32, count: departure.parts as u32 });
@@ -198,7 +201,7 @@ fn send(
             model: server_models[job.index()].clone().expect("offloaded jobs have one"),
             id: job.0.to_string(),
             part,
-            tensors: vec![(tensor.name.clone(), value)],
+            tensors: vec![(name.clone(), value)],
         };
         match sender.send(&request) {
             Ok(sent) => {

@@ -11,6 +11,6 @@ mod throttle;
 
 pub use execute::{ExecuteOptions, OUTBOX_BYTES_MAX, Tensors, execute};
 pub use prepare::{Device, Prepared};
-pub use program::{JobProgram, Program, SegmentLayers, Send, Step};
+pub use program::{JobProgram, Program, SegmentLayers, Send, Step, StepWork};
 pub use session::{Fallback, Session};
 pub use throttle::{SpeedFraction, Stint};

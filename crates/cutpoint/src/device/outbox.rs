@@ -1,7 +1,7 @@
 //! Tensors that wait for the uplink: put by the compute thread as they are made, taken by the
 //! sender in the plan's order, bounded in bytes.
 
-use crate::tensor::Tensor;
+use crate::encoding::Form;
 use cutpoint_plan::workload::{JobId, TensorId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -17,8 +17,8 @@ pub(super) struct Outbox {
 /// What the sender finds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Taken {
-    /// The tensor.
-    Tensor(Tensor),
+    /// The tensor, in the form in which it is to be sent.
+    Tensor(Form),
     /// The job failed before it made the tensor; it never will.
     Abandoned,
     /// Nothing more is to be sent.
@@ -27,7 +27,7 @@ pub(super) enum Taken {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: BTreeMap<(JobId, TensorId), Tensor>,
+    waiting: BTreeMap<(JobId, TensorId), Form>,
     abandoned: BTreeSet<JobId>,
     bytes: usize,
     is_sender_idle: bool,
@@ -42,7 +42,7 @@ impl Outbox {
 
     /// Puts a tensor; waits while too many bytes are waiting, unless the sender waits for a tensor
     /// that is not there: then waiting would never end. After [`Outbox::close`] it does nothing.
-    pub(super) fn put(&self, job: JobId, tensor: TensorId, value: Tensor) {
+    pub(super) fn put(&self, job: JobId, tensor: TensorId, value: Form) {
         let size = value.bytes().len();
         let mut state = self.lock();
         while state.bytes + size > self.bytes_max
@@ -88,6 +88,11 @@ impl Outbox {
         self.changed.notify_all();
     }
 
+    /// Whether nothing more is to be sent.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
     /// Ends all waiting, now and later.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
@@ -106,9 +111,10 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::Tensor;
 
-    fn tensor(count: usize) -> Tensor {
-        Tensor::from_f32(vec![count], &vec![1.0; count]).expect("count fits")
+    fn tensor(count: usize) -> Form {
+        Tensor::from_f32(vec![count], &vec![1.0; count]).expect("count fits").into()
     }
 
     #[test]

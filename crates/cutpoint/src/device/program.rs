@@ -1,5 +1,5 @@
 //! What the device has to do for a plan: which segments of which model to load, which of them to
-//! run in which order, and which tensors to send in which order.
+//! run and which tensors to encode in which order, and which tensors to send in which order.
 //!
 //! The layers of a model are grouped into segments so that every weight is held once, however many
 //! cuts are in use. For each distinct way in which a job's device layers are grouped into
@@ -8,7 +8,9 @@
 //! the same labels in all the ways form one segment. Along every edge of the graph no label
 //! decreases, so segments sorted by their labels only read from earlier ones.
 
-use cutpoint_plan::plan::{Granularity, Plan, Work};
+use crate::encoding::Encoding;
+use crate::error::{Error, ErrorKind, Result};
+use cutpoint_plan::plan::{Granularity, Plan, Upload, Work};
 use cutpoint_plan::workload::{JobId, LayerId, Model, ModelId, TensorId, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,19 +41,33 @@ pub struct SegmentLayers {
     pub is_planned: bool,
 }
 
-/// An uninterrupted run of one job on the device.
+/// What the device does for one job without interruption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Whose.
     pub job: JobId,
-    /// Positions in the model's list of segments.
-    pub segments: Vec<usize>,
-    /// The layers of the run, in the order of the plan.
-    pub layers: Vec<LayerId>,
+    /// What.
+    pub work: StepWork,
+    /// Tensors that may leave after this step.
+    pub departs: Vec<TensorId>,
     /// Tensors that nobody needs after this step.
     pub drops: Vec<TensorId>,
     /// Whether this is the last step of its job.
     pub is_last: bool,
+}
+
+/// The work of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepWork {
+    /// Some layers.
+    Layers {
+        /// Positions in the model's list of segments.
+        segments: Vec<usize>,
+        /// The layers, in the order of the plan.
+        layers: Vec<LayerId>,
+    },
+    /// Bringing a tensor into an encoding.
+    Encode(TensorId, Encoding),
 }
 
 /// One tensor that crosses the link.
@@ -65,6 +81,8 @@ pub struct Send {
     pub part: usize,
     /// How many tensors of this job cross the link.
     pub parts: usize,
+    /// Whether it may leave from the start as it is; it does not pass through the outbox.
+    pub is_there: bool,
 }
 
 /// What one job consists of.
@@ -78,14 +96,16 @@ pub struct JobProgram {
     pub is_offloaded: bool,
     /// The segments that the server runs in its stead: those the device runs if the server is lost.
     pub server_segments: Vec<usize>,
-    /// The tensors that cross the link.
-    pub frontier: Vec<TensorId>,
 }
 
 impl Program {
     /// The program of a plan that has been checked.
-    pub fn new(workload: &Workload, plan: &Plan) -> Program {
-        let runs = runs_of(workload, plan);
+    ///
+    /// # Errors
+    /// [`ErrorKind::Workload`] if the plan uses an encoding that this program does not know, naming
+    /// the tensor.
+    pub fn new(workload: &Workload, plan: &Plan) -> Result<Program> {
+        let runs = runs_of(workload, plan)?;
         let labels = labels_of(workload, &runs);
         let mut ways: Vec<BTreeSet<&[u32]>> = vec![BTreeSet::new(); workload.models.len()];
         for (job, label) in labels.iter().enumerate() {
@@ -102,25 +122,39 @@ impl Program {
             segments.filter(|(_, (key, _))| key[way] == label).map(|(i, _)| i).collect()
         };
 
+        let counts = |count: fn(&Run) -> bool| {
+            let mut counts = vec![0u32; workload.jobs.len()];
+            runs.iter().filter(|run| count(run)).for_each(|run| counts[run.job.index()] += 1);
+            counts
+        };
+        let (layer_runs, all_runs) = (counts(|run| run.encode.is_none()), counts(|_| true));
+        let mut seen_layer_runs = vec![0u32; workload.jobs.len()];
         let mut seen_runs = vec![0u32; workload.jobs.len()];
-        let total_runs = runs.iter().fold(vec![0u32; workload.jobs.len()], |mut count, run| {
-            count[run.job.index()] += 1;
-            count
-        });
         let mut steps = Vec::with_capacity(runs.len());
         for run in &runs {
             let j = run.job.index();
-            let number = seen_runs[j];
-            seen_runs[j] += 1;
             let model = workload.model_of(run.job);
+            let mut drops = Vec::new();
+            let work = match run.encode {
+                Some((tensor, encoding)) => StepWork::Encode(tensor, encoding),
+                None => {
+                    let number = seen_layer_runs[j];
+                    seen_layer_runs[j] += 1;
+                    drops = drops_after(model, plan, run.job, &labels[j], number);
+                    let segments = segments_with(j, number);
+                    StepWork::Layers { segments, layers: run.layers.clone() }
+                }
+            };
+            seen_runs[j] += 1;
             steps.push(Step {
                 job: run.job,
-                segments: segments_with(j, number),
-                layers: run.layers.clone(),
-                drops: drops_after(model, plan, run.job, &labels[j], number),
-                is_last: number + 1 == total_runs[j],
+                work,
+                departs: Vec::new(),
+                drops,
+                is_last: seen_runs[j] == all_runs[j],
             });
         }
+        add_departures(workload, plan, &mut steps);
 
         let jobs = (0..workload.jobs.len())
             .map(|j| {
@@ -129,27 +163,33 @@ impl Program {
                     partition.device_layers.count() < workload.model_of(JobId::at(j)).layers.len();
                 JobProgram {
                     model: workload.jobs[j],
-                    has_steps: total_runs[j] > 0,
+                    has_steps: all_runs[j] > 0,
                     is_offloaded,
                     server_segments: if is_offloaded { segments_with(j, NEVER) } else { vec![] },
-                    frontier: partition.uploads.iter().map(|u| u.tensor).collect(),
                 }
             })
             .collect();
         let segments = keyed.into_iter().map(|s| s.into_iter().map(|(_, s)| s).collect()).collect();
-        Program { segments, steps, sends: sends_of(plan), jobs }
+        let sends = sends_of(workload, plan, &layer_runs);
+        Ok(Program { segments, steps, sends, jobs })
+    }
+
+    /// Whether anything is sent in an encoding.
+    pub fn encodes(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.work, StepWork::Encode(..)))
     }
 }
 
-/// An uninterrupted run of device layers of one job.
+/// What the device does for one job without interruption: layers, or one encode.
 struct Run {
     job: JobId,
     layers: Vec<LayerId>,
+    encode: Option<(TensorId, Encoding)>,
 }
 
 /// Groups the plan's device operations into runs: a run ends where another job takes over, where a
 /// tensor is encoded, and, at layer granularity, where a tensor leaves.
-fn runs_of(workload: &Workload, plan: &Plan) -> Vec<Run> {
+fn runs_of(workload: &Workload, plan: &Plan) -> Result<Vec<Run>> {
     let leaves = |job: JobId, layer: LayerId| {
         let uploads = &plan.partitions[job.index()].uploads;
         let model = workload.model_of(job);
@@ -159,17 +199,81 @@ fn runs_of(workload: &Workload, plan: &Plan) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut is_open = false;
     for operation in &plan.schedule.device {
-        let Work::Layer(layer) = operation.work else {
-            is_open = false;
-            continue;
+        let job = operation.job;
+        let layer = match operation.work {
+            Work::Layer(layer) => layer,
+            Work::Encode(tensor) => {
+                let encode = encoding_of(workload, plan, job, tensor)?;
+                runs.push(Run { job, layers: Vec::new(), encode: Some((tensor, encode)) });
+                is_open = false;
+                continue;
+            }
+            Work::Transfer(_) | Work::Suffix | Work::Download => continue,
         };
         match runs.last_mut() {
-            Some(run) if is_open && run.job == operation.job => run.layers.push(layer),
-            _ => runs.push(Run { job: operation.job, layers: vec![layer] }),
+            Some(run) if is_open && run.job == job => run.layers.push(layer),
+            _ => runs.push(Run { job, layers: vec![layer], encode: None }),
         }
-        is_open = !leaves(operation.job, layer);
+        is_open = !leaves(job, layer);
     }
-    runs
+    Ok(runs)
+}
+
+/// The encoding in which a plan sends a tensor.
+fn encoding_of(workload: &Workload, plan: &Plan, job: JobId, tensor: TensorId) -> Result<Encoding> {
+    let model = workload.model_of(job);
+    let described = &model.tensors[tensor.index()];
+    let mut uploads = plan.partitions[job.index()].uploads.iter();
+    let chosen = uploads.find(|u| u.tensor == tensor).and_then(|u| u.encoding);
+    let name = chosen.and_then(|e| described.encodings.get(e)).map_or("", |e| e.name.as_str());
+    Encoding::from_name(name).ok_or_else(|| {
+        let known = Encoding::names();
+        let message = format!("unknown encoding {name:?}, expected one of {known}");
+        let place = format!("tensor {:?} of model {:?}", described.name, model.name);
+        Error::new(ErrorKind::Workload, message).at(place)
+    })
+}
+
+/// Whether an upload is an input that leaves as it is.
+fn is_raw_input(model: &Model, upload: &Upload) -> bool {
+    upload.encoding.is_none() && model.tensors[upload.tensor.index()].producer.is_none()
+}
+
+/// Says after which step each tensor may leave: after the one that makes it as it is to be sent,
+/// and at job granularity not before the job's last layer.
+fn add_departures(workload: &Workload, plan: &Plan, steps: &mut [Step]) {
+    let mut last_layers = vec![None; workload.jobs.len()];
+    for (number, step) in steps.iter().enumerate() {
+        if matches!(step.work, StepWork::Layers { .. }) {
+            last_layers[step.job.index()] = Some(number);
+        }
+    }
+    let mut departures: Vec<(usize, TensorId)> = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        let model = workload.model_of(step.job);
+        let uploads = &plan.partitions[step.job.index()].uploads;
+        let last = last_layers[step.job.index()];
+        let earliest = match (plan.granularity, last) {
+            (Granularity::Job, Some(last)) => number.max(last),
+            _ => number,
+        };
+        match &step.work {
+            StepWork::Encode(tensor, _) => departures.push((earliest, *tensor)),
+            StepWork::Layers { layers, .. } => {
+                let is_made_here = |upload: &&Upload| {
+                    let producer = model.tensors[upload.tensor.index()].producer;
+                    upload.encoding.is_none() && producer.is_some_and(|p| layers.contains(&p))
+                };
+                departures
+                    .extend(uploads.iter().filter(is_made_here).map(|u| (earliest, u.tensor)));
+            }
+        }
+        if plan.granularity == Granularity::Job && last == Some(number) {
+            let inputs = uploads.iter().filter(|u| is_raw_input(model, u));
+            departures.extend(inputs.map(|u| (number, u.tensor)));
+        }
+    }
+    departures.into_iter().for_each(|(number, tensor)| steps[number].departs.push(tensor));
 }
 
 /// For each job, the label of each layer.
@@ -180,7 +284,7 @@ fn labels_of(workload: &Workload, runs: &[Run]) -> Vec<Vec<u32>> {
         .map(|m| vec![NEVER; workload.models[m.index()].layers.len()])
         .collect();
     let mut count = vec![0u32; workload.jobs.len()];
-    for run in runs {
+    for run in runs.iter().filter(|run| run.encode.is_none()) {
         let number = &mut count[run.job.index()];
         for layer in &run.layers {
             labels[run.job.index()][layer.index()] = *number;
@@ -228,8 +332,8 @@ fn drops_after(
         .collect()
 }
 
-/// The plan's transfers, in order.
-fn sends_of(plan: &Plan) -> Vec<Send> {
+/// The plan's transfers, in order; `layer_runs` says how often each job has layers on the device.
+fn sends_of(workload: &Workload, plan: &Plan, layer_runs: &[u32]) -> Vec<Send> {
     let mut sent = vec![0usize; plan.partitions.len()];
     plan.schedule
         .uplink
@@ -239,8 +343,11 @@ fn sends_of(plan: &Plan) -> Vec<Send> {
                 let job = operation.job;
                 let part = sent[job.index()];
                 sent[job.index()] += 1;
-                let parts = plan.partitions[job.index()].uploads.len();
-                Some(Send { job, tensor, part, parts })
+                let uploads = &plan.partitions[job.index()].uploads;
+                let upload = uploads.iter().find(|u| u.tensor == tensor)?;
+                let waits = plan.granularity == Granularity::Job && layer_runs[job.index()] > 0;
+                let is_there = is_raw_input(workload.model_of(job), upload) && !waits;
+                Some(Send { job, tensor, part, parts: uploads.len(), is_there })
             }
             _ => None,
         })
@@ -318,13 +425,21 @@ mod tests {
         segments.iter().map(|s| s.layers.iter().map(|l| l.0).collect()).collect()
     }
 
+    /// The job and the segments of each step.
+    fn segments(program: &Program) -> Vec<(u32, Vec<usize>)> {
+        let of_step = |step: &Step| match &step.work {
+            StepWork::Layers { segments, .. } => (step.job.0, segments.clone()),
+            StepWork::Encode(..) => (step.job.0, vec![]),
+        };
+        program.steps.iter().map(of_step).collect()
+    }
+
     #[test]
     fn every_layer_is_in_one_segment_and_a_step_ends_where_a_tensor_leaves() {
         let workload = read_workload(DIAMOND.as_bytes()).unwrap();
-        let program = Program::new(&workload, &plan(&workload, Granularity::Layer));
+        let program = Program::new(&workload, &plan(&workload, Granularity::Layer)).unwrap();
         assert_eq!(layers(&program), [vec![0], vec![1], vec![2, 3]]);
-        let steps: Vec<_> = program.steps.iter().map(|s| (s.job.0, s.segments.clone())).collect();
-        assert_eq!(steps, [(0, vec![0]), (0, vec![1]), (1, vec![0, 1, 2])]);
+        assert_eq!(segments(&program), [(0, vec![0]), (0, vec![1]), (1, vec![0, 1, 2])]);
         assert_eq!(program.jobs[0].server_segments, [2]);
         assert!(program.jobs[1].server_segments.is_empty());
         assert_eq!(program.sends.iter().map(|s| s.part).collect::<Vec<_>>(), [0, 1]);
@@ -333,16 +448,15 @@ mod tests {
     #[test]
     fn at_job_granularity_a_prefix_is_one_segment() {
         let workload = read_workload(DIAMOND.as_bytes()).unwrap();
-        let program = Program::new(&workload, &plan(&workload, Granularity::Job));
+        let program = Program::new(&workload, &plan(&workload, Granularity::Job)).unwrap();
         assert_eq!(layers(&program), [vec![0, 1], vec![2, 3]]);
-        assert_eq!(program.steps[0].segments, [0]);
-        assert_eq!(program.steps[1].segments, [0, 1]);
+        assert_eq!(segments(&program), [(0, vec![0]), (1, vec![0, 1])]);
     }
 
     #[test]
     fn tensors_are_dropped_after_their_last_use_unless_they_leave() {
         let workload = read_workload(DIAMOND.as_bytes()).unwrap();
-        let program = Program::new(&workload, &plan(&workload, Granularity::Layer));
+        let program = Program::new(&workload, &plan(&workload, Granularity::Layer)).unwrap();
         let names = |step: &Step| -> Vec<&str> {
             let tensors = &workload.models[0].tensors;
             step.drops.iter().map(|t| tensors[t.index()].name.as_str()).collect()

@@ -80,22 +80,34 @@ impl Declared {
     /// [`ErrorKind::Input`] if one is missing, unknown, given twice, or of the wrong shape or
     /// element type; the message names the tensor, what was expected and what was found.
     pub fn order_inputs<'t>(&self, given: &[(&str, &'t Tensor)]) -> Result<Vec<&'t Tensor>> {
+        let described = given.iter().map(|(name, t)| (*name, t.element_type(), t.shape()));
+        let order = self.order(&described.collect::<Vec<_>>())?;
+        Ok(order.into_iter().map(|position| given[position].1).collect())
+    }
+
+    /// The positions of the given inputs, told by name, element type and shape, in the model's
+    /// order.
+    ///
+    /// # Errors
+    /// As [`Declared::order_inputs`].
+    pub fn order(&self, given: &[(&str, ElementType, &[usize])]) -> Result<Vec<usize>> {
         let error = |message: String| Error::new(ErrorKind::Input, message);
-        for (index, (name, _)) in given.iter().enumerate() {
+        for (index, (name, ..)) in given.iter().enumerate() {
             if !self.inputs.iter().any(|port| port.name == *name) {
                 let names: Vec<&str> = self.inputs.iter().map(|port| port.name.as_str()).collect();
                 return Err(error(format!("unknown input {name:?}, the model has {names:?}")));
             }
-            if given[..index].iter().any(|(earlier, _)| earlier == name) {
+            if given[..index].iter().any(|(earlier, ..)| earlier == name) {
                 return Err(error(format!("input {name:?} is given twice")));
             }
         }
         let find = |port: &Port| {
-            let found = given.iter().find(|(name, _)| *name == port.name);
-            let (_, tensor) = found.ok_or_else(|| {
+            let found = given.iter().position(|(name, ..)| *name == port.name);
+            let position = found.ok_or_else(|| {
                 error(format!("input {:?} is missing, expected {}", port.name, port.render_type()))
             })?;
-            port.check(tensor).map(|()| *tensor)
+            let (_, element_type, shape) = given[position];
+            port.check(element_type, shape).map(|()| position)
         };
         self.inputs.iter().map(find).collect()
     }
@@ -130,24 +142,23 @@ impl Port {
         Ok(Port { name, element_type, shape })
     }
 
-    fn check(&self, found: &Tensor) -> Result<()> {
-        let type_fits = self.element_type.is_none_or(|t| t == found.element_type());
+    fn check(&self, element_type: ElementType, found: &[usize]) -> Result<()> {
+        let type_fits = self.element_type.is_none_or(|t| t == element_type);
         let shape_fits = self.shape.as_ref().is_none_or(|shape| {
             let fits = |(dim, &size): (&Dimension, &usize)| match dim {
                 Dimension::Fixed(expected) => *expected == size,
                 Dimension::Open(_) => true,
             };
-            shape.len() == found.shape().len() && shape.iter().zip(found.shape()).all(fits)
+            shape.len() == found.len() && shape.iter().zip(found).all(fits)
         });
         if type_fits && shape_fits {
             return Ok(());
         }
         let message = format!(
-            "input {:?}: expected {}, found {} {:?}",
+            "input {:?}: expected {}, found {} {found:?}",
             self.name,
             self.render_type(),
-            found.element_type().protocol_name(),
-            found.shape()
+            element_type.protocol_name(),
         );
         Err(Error::new(ErrorKind::Input, message))
     }

@@ -14,6 +14,7 @@ mod stream;
 pub use measure::{LinkMeasurement, MeasureOptions};
 pub use stream::{Sent, StreamReceiver, StreamReply, StreamSender, Waited};
 
+use crate::encoding::Form;
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::{ModelProfile, ProfileOptions};
 use crate::tensor::Tensor;
@@ -118,8 +119,8 @@ pub struct InferRequest {
     /// Which part of the job this is; `None` if it is all of it. Only Cutpoint's own server puts
     /// a job together from parts.
     pub part: Option<Part>,
-    /// Input tensors by name.
-    pub tensors: Vec<(String, Tensor)>,
+    /// Input tensors by name. Only Cutpoint's own server reads encodings.
+    pub tensors: Vec<(String, Form)>,
 }
 
 /// Which of a job's messages one is.
@@ -374,7 +375,7 @@ impl Client {
     ///
     /// # Errors
     /// As for every call; [`ErrorKind::Protocol`] if the job's tensors do not fit the model.
-    pub fn infer(&self, model: &str, tensors: &[(String, Tensor)]) -> Result<InferReply> {
+    pub fn infer(&self, model: &str, tensors: &[(String, Form)]) -> Result<InferReply> {
         let request = InferRequest {
             model: model.to_owned(),
             id: String::new(),
@@ -436,8 +437,8 @@ fn infer_message(request: &InferRequest) -> inference::ModelInferRequest {
         message.parameters.insert(names::PART.to_owned(), number(part.index.into()));
         message.parameters.insert(names::PARTS.to_owned(), number(part.count.into()));
     }
-    for (name, tensor) in &request.tensors {
-        let (description, bytes) = wire::raw_input(name, tensor);
+    for (name, form) in &request.tensors {
+        let (description, bytes) = wire::raw_input(name, form);
         message.inputs.push(description);
         message.raw_input_contents.push(bytes);
     }

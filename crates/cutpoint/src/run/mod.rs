@@ -185,7 +185,12 @@ impl Runner {
             let message = format!("the plan breaks a rule: {violation}");
             return Err(Error::new(ErrorKind::Workload, message));
         }
-        let program = Program::new(workload, plan);
+        let program = Program::new(workload, plan)?;
+        if program.encodes() && !self.server_decodes()? {
+            let message = "the plan uses encodings, and the server is not Cutpoint's own";
+            return Err(Error::new(ErrorKind::Usage, message)
+                .hint("plan from a workload without encodings"));
+        }
         let models: Vec<_> = self.models.iter().map(|m| m.model.clone()).collect();
         let engine = self.engine.clone();
         let device = Device::load(engine, self.options, self.speed, &models, &program)?;
@@ -227,6 +232,14 @@ impl Runner {
         };
         let options = ExecuteOptions { patience, round_trip: workload.link.round_trip };
         execute(prepared, workload, inputs, connection, options, on_outputs)
+    }
+
+    /// Whether the server brings encoded tensors back.
+    fn server_decodes(&self) -> Result<bool> {
+        match &self.client {
+            Some(client) => Ok(client.hello()?.is_some()),
+            None => Ok(false),
+        }
     }
 
     fn load_suffix(

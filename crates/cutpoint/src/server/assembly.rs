@@ -1,7 +1,7 @@
 //! Jobs whose tensors come in several messages. Pure: time comes in as an argument, and nothing
 //! here knows of sockets.
 
-use crate::tensor::Tensor;
+use crate::encoding::Form;
 use crate::wire::limits::{ASSEMBLY_AGE_MAX, ASSEMBLY_BYTES_MAX, ASSEMBLY_JOBS_MAX, TENSORS_MAX};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
@@ -14,7 +14,7 @@ pub(super) struct PartMessage {
     /// From 0.
     pub(super) part: u64,
     pub(super) parts: u64,
-    pub(super) tensors: Vec<(String, Tensor)>,
+    pub(super) tensors: Vec<(String, Form)>,
 }
 
 /// What follows from a message.
@@ -23,7 +23,7 @@ pub(super) enum Outcome {
     /// More parts are needed.
     Waiting,
     /// The job is complete.
-    Complete(Vec<(String, Tensor)>),
+    Complete(Vec<(String, Form)>),
     /// The job has failed, for this reason; its other parts will be swallowed.
     Refused(String),
     /// The message belongs to a job that has failed before.
@@ -42,7 +42,7 @@ struct Gathering {
     model: String,
     parts: u64,
     seen: BTreeSet<u64>,
-    tensors: Vec<(String, Tensor)>,
+    tensors: Vec<(String, Form)>,
     bytes: usize,
     last: Instant,
     has_failed: bool,
@@ -166,13 +166,13 @@ impl Assembly {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::ElementType;
+    use crate::tensor::{ElementType, Tensor};
     use bytes::Bytes;
     use proptest::prelude::*;
     use std::time::Duration;
 
-    fn tensor(size: usize) -> Tensor {
-        Tensor::new(ElementType::U8, vec![size], Bytes::from(vec![0; size])).unwrap()
+    fn tensor(size: usize) -> Form {
+        Tensor::new(ElementType::U8, vec![size], Bytes::from(vec![0; size])).unwrap().into()
     }
 
     fn part(id: &str, part: u64, parts: u64) -> PartMessage {

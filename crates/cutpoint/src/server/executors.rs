@@ -1,7 +1,8 @@
 //! Who computes: a fixed number of threads that take jobs in the order in which their last
-//! tensors arrived, one job at a time each. The network's threads never compute.
+//! tensors arrived, one job at a time each. The network's threads neither compute nor decode.
 
 use super::repository::LoadedModel;
+use crate::encoding::{Decoder, Form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 use crate::wire::limits::{QUEUE_BYTES_MAX, QUEUE_JOBS_MAX};
@@ -20,7 +21,7 @@ const SLOT_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) model: Arc<LoadedModel>,
-    pub(super) inputs: Vec<(String, Tensor)>,
+    pub(super) inputs: Vec<(String, Form)>,
     /// When the last tensor arrived.
     pub(super) arrived: Instant,
 }
@@ -146,12 +147,13 @@ impl Executors {
 }
 
 fn slots(job: &Job) -> u32 {
-    let bytes: usize = job.inputs.iter().map(|(_, tensor)| tensor.bytes().len()).sum();
+    let bytes: usize = job.inputs.iter().map(|(_, form)| form.bytes().len()).sum();
     let slots = bytes.min(QUEUE_BYTES_MAX).div_ceil(SLOT_BYTES);
     u32::try_from(slots).unwrap_or(u32::MAX)
 }
 
 fn execute(index: usize, shared: &Shared) {
+    let mut decoder = Decoder::default();
     loop {
         let work = {
             let mut queue = shared.lock();
@@ -176,21 +178,37 @@ fn execute(index: usize, shared: &Shared) {
             Work::Infer(job, room, answer) => {
                 drop(room);
                 // Nothing is lost if whoever asked has gone meanwhile.
-                let _ = answer.send(compute(index, &job));
+                let _ = answer.send(compute(index, job, &mut decoder));
             }
         }
     }
 }
 
-fn compute(index: usize, job: &Job) -> Result<Computed> {
+fn compute(index: usize, job: Job, decoder: &mut Decoder) -> Result<Computed> {
     let start = Instant::now();
     let queue = start.saturating_duration_since(job.arrived);
-    let inputs: Vec<(&str, &Tensor)> = job.inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-    let outputs = job.model.with_session(index, |session| session.run(&inputs));
+    let outputs = decoded(job.inputs, decoder).and_then(|inputs| {
+        let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
+        job.model.with_session(index, |session| session.run(&inputs))
+    });
     let compute = start.elapsed();
     job.model.statistics().record(queue, compute, outputs.is_ok());
     log::debug!("{}: queued {queue:?}, computed {compute:?}", job.model.name());
     Ok(Computed { outputs: outputs?, queue, compute })
+}
+
+/// The tensors themselves, whatever form they came in.
+fn decoded(inputs: Vec<(String, Form)>, decoder: &mut Decoder) -> Result<Vec<(String, Tensor)>> {
+    let decode = |(name, form): (String, Form)| {
+        let tensor = match form {
+            Form::Raw(tensor) => tensor,
+            Form::Encoded(encoded) => {
+                decoder.decode(&encoded).map_err(|e| e.at(format!("tensor `{name}`")))?
+            }
+        };
+        Ok((name, tensor))
+    };
+    inputs.into_iter().map(decode).collect()
 }
 
 #[cfg(test)]

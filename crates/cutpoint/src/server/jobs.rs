@@ -3,8 +3,9 @@
 use super::executors::{Computed, Job};
 use super::repository::{LoadedModel, Repository};
 use super::status;
-use crate::tensor::Tensor;
+use crate::encoding::Form;
 use crate::wire::inference::{ModelInferRequest, ModelInferResponse};
+use crate::wire::limits::JOB_BYTES_MAX;
 use crate::wire::parameters::{find_number, names, number};
 use crate::wire::{ContentsForm, input_tensors, raw_output, typed_output};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub(super) struct ParsedRequest {
     pub(super) reply: ReplyForm,
     /// Index and count, if it is a part of a job.
     pub(super) part: Option<(u64, u64)>,
-    pub(super) tensors: Vec<(String, Tensor)>,
+    pub(super) tensors: Vec<(String, Form)>,
     pub(super) arrived: Instant,
 }
 
@@ -80,12 +81,17 @@ pub(super) fn find_model(
 pub(super) fn job(
     repository: &Repository,
     reply: &ReplyForm,
-    inputs: Vec<(String, Tensor)>,
+    inputs: Vec<(String, Form)>,
     arrived: Instant,
 ) -> Result<Job, Status> {
     let model = find_model(repository, &reply.model, "")?;
-    let given: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-    let checked = model.declared().order_inputs(&given).map(drop);
+    let bytes = inputs.iter().fold(0usize, |sum, (_, form)| sum.saturating_add(form.raw_bytes()));
+    if bytes > JOB_BYTES_MAX {
+        let message = format!("the job's tensors have {bytes} bytes, at most {JOB_BYTES_MAX}");
+        return Err(Status::invalid_argument(message));
+    }
+    let given = inputs.iter().map(|(name, f)| (name.as_str(), f.element_type(), f.shape()));
+    let checked = model.declared().order(&given.collect::<Vec<_>>()).map(drop);
     checked.map_err(|e| status::of_error(&e.at(format!("model `{}`", model.name()))))?;
     let known = |name: &String| model.declared().outputs.iter().any(|o| o.name == *name);
     if let Some(unknown) = reply.outputs.iter().find(|name| !known(name)) {

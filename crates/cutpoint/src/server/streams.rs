@@ -6,7 +6,7 @@ use super::executors::Executors;
 use super::jobs::{self, ParsedRequest, ReplyForm};
 use super::repository::Repository;
 use super::status;
-use crate::tensor::Tensor;
+use crate::encoding::Form;
 use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
 use crate::wire::limits::STREAM_JOBS_MAX;
 use std::sync::Arc;
@@ -126,7 +126,7 @@ impl StreamServer {
     async fn submit(
         &mut self,
         reply: ReplyForm,
-        tensors: Vec<(String, Tensor)>,
+        tensors: Vec<(String, Form)>,
         arrived: Instant,
     ) -> Option<()> {
         let job = match jobs::job(&self.repository, &reply, tensors, arrived) {

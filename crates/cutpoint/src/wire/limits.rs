@@ -39,6 +39,9 @@ pub const ASSEMBLY_AGE_MAX: Duration = Duration::from_secs(300);
 /// How many models a server holds.
 pub const MODELS_MAX: usize = 256;
 
+/// How many bytes the tensors of one job may have once they are decoded.
+pub const JOB_BYTES_MAX: usize = 1 << 30;
+
 /// How many bytes a reply to a probe may have.
 pub const PROBE_REPLY_BYTES_MAX: u64 = 16 << 20;
 

@@ -14,10 +14,12 @@ pub mod names {
     pub const PART: &str = "cutpoint_part";
     /// Of a request: how many messages make up the job.
     pub const PARTS: &str = "cutpoint_parts";
+    /// Of a request's tensor: the name of the encoding that its bytes are in.
+    pub const ENCODING: &str = "cutpoint_encoding";
     /// Of a reply: nanoseconds between the arrival of the last tensor and the start of the
     /// computation.
     pub const QUEUE_NS: &str = "cutpoint_queue_ns";
-    /// Of a reply: nanoseconds that the computation took.
+    /// Of a reply: nanoseconds that the computation took, decoding included.
     pub const COMPUTE_NS: &str = "cutpoint_compute_ns";
     /// Of a model load: SHA-256 of the model that the server shall split.
     pub const SOURCE: &str = "cutpoint_source";
@@ -64,6 +66,23 @@ pub(crate) fn find_number(parameters: &Parameters, name: &str) -> Result<Option<
     }
 }
 
+/// A parameter that is text.
+pub(crate) fn text(value: impl Into<String>) -> InferParameter {
+    InferParameter { parameter_choice: Some(ParameterChoice::StringParam(value.into())) }
+}
+
+/// The text called `name`, if there is one; `Err` if it is no text.
+pub(crate) fn find_text<'p>(
+    parameters: &'p Parameters,
+    name: &str,
+) -> Result<Option<&'p str>, String> {
+    match parameters.get(name).map(|p| &p.parameter_choice) {
+        None => Ok(None),
+        Some(Some(ParameterChoice::StringParam(text))) => Ok(Some(text)),
+        Some(_) => Err(format!("parameter `{name}` is not text")),
+    }
+}
+
 /// A model load's parameter that is text.
 pub(crate) fn repository_text(text: impl Into<String>) -> ModelRepositoryParameter {
     let choice = RepositoryChoice::StringParam(text.into());
@@ -75,6 +94,7 @@ pub(crate) fn repository_bytes(bytes: Bytes) -> ModelRepositoryParameter {
     let choice = RepositoryChoice::BytesParam(bytes);
     ModelRepositoryParameter { parameter_choice: Some(choice) }
 }
+
 /// The text called `name` of a model load, if there is one.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
-//! Tensors in requests and replies: raw bytes or typed contents, checked before anything is
-//! allocated for them.
+//! Tensors in requests and replies: raw bytes, typed contents, or an encoding, checked before
+//! anything is allocated for them.
 
 use super::inference::model_infer_request::InferInputTensor;
 use super::inference::model_infer_response::InferOutputTensor;
 use super::inference::{InferTensorContents, ModelInferRequest, ModelInferResponse};
 use super::limits::{NAME_BYTES_MAX, RANK_MAX, TENSOR_BYTES_MAX, TENSORS_MAX};
+use super::parameters::{Parameters, find_text, names, text};
+use crate::encoding::{Encoded, Encoding, Form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{ElementType, Tensor};
 use bytes::Bytes;
@@ -19,16 +21,52 @@ pub enum ContentsForm {
     Typed,
 }
 
-/// The tensors of a request, and the form they came in. Raw bytes are shared, not copied.
+/// The tensors of a request, and how their elements travelled. Raw bytes are shared, not copied;
+/// what is in an encoding is left in it.
 ///
 /// # Errors
-/// [`ErrorKind::Input`] if a name, shape, element type or number of bytes breaks the protocol or
-/// a limit.
-pub fn input_tensors(request: ModelInferRequest) -> Result<(Vec<(String, Tensor)>, ContentsForm)> {
+/// [`ErrorKind::Input`] if a name, shape, element type, encoding or number of bytes breaks the
+/// protocol or a limit.
+pub fn input_tensors(request: ModelInferRequest) -> Result<(Vec<(String, Form)>, ContentsForm)> {
     let raw = request.raw_input_contents;
-    let form = form_of(request.inputs.len(), raw.len())?;
+    let contents = form_of(request.inputs.len(), raw.len())?;
+    let encoding = |t: &InferInputTensor| {
+        encoding_of(&t.parameters).map_err(|e| e.at(format!("tensor `{}`", t.name.escape_debug())))
+    };
+    let encodings = request.inputs.iter().map(encoding).collect::<Result<Vec<_>>>()?;
     let described = request.inputs.into_iter().map(|t| (t.name, t.datatype, t.shape, t.contents));
-    Ok((tensors(described, raw, form)?, form))
+    let tensors = tensors(described, raw, contents)?.into_iter().zip(encodings);
+    let form = |((name, tensor), encoding): ((String, Tensor), Option<Encoding>)| {
+        let form = match encoding {
+            None => Form::Raw(tensor),
+            Some(encoding) => {
+                let encoded = encoded(encoding, &tensor, contents);
+                Form::Encoded(encoded.map_err(|e| e.at(format!("tensor `{name}`")))?)
+            }
+        };
+        Ok((name, form))
+    };
+    Ok((tensors.map(form).collect::<Result<_>>()?, contents))
+}
+
+/// The encoding that a tensor's parameters name.
+fn encoding_of(parameters: &Parameters) -> Result<Option<Encoding>> {
+    let Some(name) = find_text(parameters, names::ENCODING).map_err(bad)? else { return Ok(None) };
+    let unknown = || {
+        let (known, name) = (Encoding::names(), name.escape_debug());
+        bad(format!("unknown encoding `{name}`, expected one of {known}"))
+    };
+    Encoding::from_name(name).map(Some).ok_or_else(unknown)
+}
+
+/// What is in an encoding travels as a line of bytes.
+fn encoded(encoding: Encoding, tensor: &Tensor, contents: ContentsForm) -> Result<Encoded> {
+    let is_line = tensor.element_type() == ElementType::U8 && tensor.shape().len() == 1;
+    if !is_line || contents != ContentsForm::Raw {
+        let message = "what is in an encoding travels as raw UINT8 of one dimension";
+        return Err(bad(message));
+    }
+    Encoded::read(encoding, tensor.bytes().clone())
 }
 
 /// The tensors of a reply, in its order, whichever form they came in.
@@ -43,15 +81,21 @@ pub fn output_tensors(reply: ModelInferResponse) -> Result<Vec<(String, Tensor)>
 }
 
 /// A request's description of a tensor, and the bytes that go beside it.
-pub fn raw_input(name: &str, tensor: &Tensor) -> (InferInputTensor, Bytes) {
-    let description = InferInputTensor {
-        name: name.to_owned(),
-        datatype: tensor.element_type().protocol_name().to_owned(),
-        shape: wire_shape(tensor),
-        parameters: HashMap::new(),
-        contents: None,
-    };
-    (description, tensor.bytes().clone())
+pub fn raw_input(name: &str, form: &Form) -> (InferInputTensor, Bytes) {
+    let mut description = InferInputTensor { name: name.to_owned(), ..Default::default() };
+    match form {
+        Form::Raw(tensor) => {
+            description.datatype = tensor.element_type().protocol_name().to_owned();
+            description.shape = wire_shape(tensor);
+        }
+        Form::Encoded(encoded) => {
+            description.datatype = ElementType::U8.protocol_name().to_owned();
+            description.shape = vec![i64::try_from(encoded.bytes().len()).unwrap_or(i64::MAX)];
+            let encoding = text(encoded.encoding().name());
+            description.parameters.insert(names::ENCODING.to_owned(), encoding);
+        }
+    }
+    (description, form.bytes().clone())
 }
 
 /// A reply's description of a tensor, and the bytes that go beside it.

@@ -6,28 +6,28 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// The program, on the embedded engine unless the arguments say otherwise.
-fn cutpoint(arguments: &[&str]) -> Command {
+pub(crate) fn cutpoint(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cutpoint"));
     command.args(arguments).stdin(Stdio::null());
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     cutpoint(arguments).output().expect("the program starts")
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A served model, ended with this value.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Served {
-    fn start(model: &Path) -> Served {
+    pub(crate) fn start(model: &Path) -> Served {
         let arguments = ["serve", path(model), "--listen", "127.0.0.1:0", "--engine", "rten"];
         let mut child = cutpoint(&arguments)
             .args(["--threads", "1"])
@@ -49,12 +49,12 @@ impl Drop for Served {
     }
 }
 
-fn path(path: &Path) -> &str {
+pub(crate) fn path(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
 /// A zoo model in a folder.
-fn squeezenet(folder: &Path) -> std::path::PathBuf {
+pub(crate) fn squeezenet(folder: &Path) -> std::path::PathBuf {
     let file = folder.join("squeezenet.onnx");
     let made = run(&["zoo", "squeezenet", "-o", path(&file)]);
     assert!(made.status.success(), "{}", stderr(&made));
@@ -62,7 +62,7 @@ fn squeezenet(folder: &Path) -> std::path::PathBuf {
 }
 
 /// The outputs of all jobs by number, from JSON lines.
-fn outputs(output: &Output) -> Vec<Vec<f64>> {
+pub(crate) fn outputs(output: &Output) -> Vec<Vec<f64>> {
     let text = String::from_utf8(output.stdout.clone()).expect("UTF-8");
     let mut jobs: Vec<(u64, Vec<f64>)> = text
         .lines()
@@ -80,7 +80,7 @@ fn outputs(output: &Output) -> Vec<Vec<f64>> {
 }
 
 /// The largest difference, relative to the largest value.
-fn difference(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
+pub(crate) fn difference(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
     assert_eq!(a.len(), b.len());
     let (a, b): (Vec<f64>, Vec<f64>) = (a.concat(), b.concat());
     assert_eq!(a.len(), b.len());
@@ -154,7 +154,7 @@ fn every_policy_gives_the_outputs_of_the_unsplit_model_and_a_trace() {
 }
 
 /// Planned and measured operations are there, and none overlap on the device or the uplink.
-fn check_trace(path: &Path) {
+pub(crate) fn check_trace(path: &Path) {
     let text = std::fs::read_to_string(path).expect("a trace");
     let trace: Value = serde_json::from_str(&text).expect("JSON");
     let events = trace["traceEvents"].as_array().expect("events");

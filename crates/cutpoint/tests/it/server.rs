@@ -66,7 +66,7 @@ fn request(id: usize) -> InferRequest {
         model: "fork".into(),
         id: id.to_string(),
         part: None,
-        tensors: vec![("x".into(), input(id))],
+        tensors: vec![("x".into(), input(id).into())],
     }
 }
 

@@ -23,10 +23,11 @@ fn refusal(request: ModelInferRequest) -> String {
 #[test]
 fn raw_contents_are_shared_not_copied() {
     let tensor = Tensor::from_f32(vec![2, 2], &[1.0, 2.0, 3.0, 4.0]).unwrap();
-    let (description, bytes) = raw_input("x", &tensor);
+    let form = Form::Raw(tensor);
+    let (description, bytes) = raw_input("x", &form);
     let address = bytes.as_ptr();
-    let (tensors, form) = input_tensors(request(vec![description], vec![bytes])).unwrap();
-    assert_eq!((form, &tensors[0]), (ContentsForm::Raw, &("x".to_owned(), tensor)));
+    let (tensors, contents) = input_tensors(request(vec![description], vec![bytes])).unwrap();
+    assert_eq!((contents, &tensors[0]), (ContentsForm::Raw, &("x".to_owned(), form)));
     assert_eq!(tensors[0].1.bytes().as_ptr(), address);
 }
 
@@ -55,6 +56,42 @@ fn raw_and_typed_contents_do_not_mix() {
     let two =
         vec![input("FP32", &[1]), InferInputTensor { name: "y".into(), ..input("FP32", &[1]) }];
     assert!(refusal(request(two, vec![four])).contains("1 raw contents for 2 tensors"));
+}
+
+#[test]
+fn what_is_in_an_encoding_stays_in_it_and_says_so() {
+    let tensor = Tensor::from_f32(vec![1, 3], &[0.0, 0.5, 1.0]).unwrap();
+    let encoded = crate::encoding::Encoder::new().unwrap().encode(Encoding::U8_ZSTD, &tensor);
+    let form = Form::Encoded(encoded.unwrap());
+    let (description, bytes) = raw_input("x", &form);
+    assert_eq!((description.datatype.as_str(), description.shape.len()), ("UINT8", 1));
+    assert_eq!(find_text(&description.parameters, "cutpoint_encoding"), Ok(Some("u8+zstd")));
+    let (tensors, _) =
+        input_tensors(request(vec![description.clone()], vec![bytes.clone()])).unwrap();
+    assert_eq!(tensors, [("x".to_owned(), form)]);
+
+    let with = |change: &dyn Fn(&mut InferInputTensor)| {
+        let mut changed = description.clone();
+        change(&mut changed);
+        refusal(request(vec![changed], vec![bytes.clone()]))
+    };
+    let named = |name: &'static str| {
+        move |t: &mut InferInputTensor| {
+            t.parameters.insert(names::ENCODING.to_owned(), text(name));
+        }
+    };
+    let message = with(&named("u4"));
+    assert!(
+        message.contains("tensor `x`: unknown encoding `u4`, expected one of zstd,"),
+        "{message}"
+    );
+    assert!(with(&named("f16")).contains("asks for"));
+    let number = |t: &mut InferInputTensor| {
+        t.parameters.insert(names::ENCODING.to_owned(), super::super::parameters::number(1));
+    };
+    assert!(with(&number).contains("is not text"));
+    let square = |t: &mut InferInputTensor| t.shape.insert(0, 1);
+    assert!(with(&square).contains("raw UINT8 of one dimension"));
 }
 
 #[test]

@@ -31,10 +31,10 @@ fn a_bad_job_fails_alone() {
     let short = Tensor::from_f32(vec![1, 7], &[0.0; 7]).unwrap();
     let bytes = Tensor::new(ElementType::U8, vec![1, 8], Bytes::from_static(&[0; 8])).unwrap();
     let cases = [
-        ("spoon", vec![("x".into(), input(0))], "unknown model"),
-        ("fork", vec![("x".into(), short)], "[1, 7]"),
-        ("fork", vec![("x".into(), bytes)], "UINT8"),
-        ("fork", vec![("z".into(), input(0))], "unknown input"),
+        ("spoon", vec![("x".into(), input(0).into())], "unknown model"),
+        ("fork", vec![("x".into(), short.into())], "[1, 7]"),
+        ("fork", vec![("x".into(), bytes.into())], "UINT8"),
+        ("fork", vec![("z".into(), input(0).into())], "unknown input"),
         ("fork", vec![], "missing"),
     ];
     for (index, (model, tensors, reason)) in cases.into_iter().enumerate() {
@@ -102,16 +102,16 @@ fn a_message_that_is_too_long_is_refused() {
     let server = start(ServerOptions { message_bytes_max: Some(10_000), ..options(1) });
     let client = connect(&server);
     let big = Tensor::new(ElementType::U8, vec![20_000], Bytes::from(vec![0; 20_000])).unwrap();
-    let error = client.infer("fork", &[("x".into(), big.clone())]).unwrap_err();
+    let error = client.infer("fork", &[("x".into(), big.clone().into())]).unwrap_err();
     assert!(error.to_string().contains("10000"), "{error}");
     let (mut sender, mut receiver) = client.open_stream().unwrap();
-    let job = InferRequest { tensors: vec![("x".into(), big)], ..request(0) };
+    let job = InferRequest { tensors: vec![("x".into(), big.into())], ..request(0) };
     // Whether the refusal comes before the last byte is sent is open; the stream ends either way.
     let _ = sender.send(&job);
     let error = receiver.recv_timeout(PATIENCE).unwrap_err();
     assert!(error.to_string().contains("10000"), "{error}");
     assert!(sender.send(&job).is_err());
-    client.infer("fork", &[("x".into(), input(0))]).unwrap();
+    client.infer("fork", &[("x".into(), input(0).into())]).unwrap();
 }
 
 async fn channel(server: &Server) -> Channel {
@@ -235,7 +235,7 @@ fn noise_on_the_port_does_not_stop_the_server() {
         let _ = socket.shutdown(std::net::Shutdown::Write);
         let _ = socket.read_to_end(&mut Vec::new());
     }
-    connect(&server).infer("fork", &[("x".into(), input(0))]).unwrap();
+    connect(&server).infer("fork", &[("x".into(), input(0).into())]).unwrap();
 }
 
 #[test]

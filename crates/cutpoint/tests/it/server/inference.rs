@@ -1,6 +1,7 @@
 //! Jobs that succeed: whole, in parts, from several clients, over a shaped link.
 
 use super::*;
+use cutpoint::encoding::{Encoded, Encoder, Encoding, Form};
 use cutpoint::link::{MeasureOptions, Part, StreamReply};
 use cutpoint::profile::ProfileOptions;
 use cutpoint_plan::units::Bandwidth;
@@ -23,7 +24,7 @@ fn a_job_gives_what_the_engine_gives() {
     assert_eq!(hello.models[0].sha256, fork().model().sha256());
     assert!(client.model_ready("fork").unwrap());
     assert!(!client.model_ready("spoon").unwrap());
-    let reply = client.infer("fork", &[("x".into(), input(1))]).unwrap();
+    let reply = client.infer("fork", &[("x".into(), input(1).into())]).unwrap();
     assert_eq!(reply.outputs, [("y".to_owned(), expected(1))]);
     assert!(!reply.compute.is_zero());
 }
@@ -74,7 +75,7 @@ fn a_job_in_parts_is_computed_by_the_suffix_that_the_server_cut() {
                 model: "fork-tail".into(),
                 id: job.to_string(),
                 part: Some(part),
-                tensors: vec![frontier[index].clone()],
+                tensors: vec![(frontier[index].0.clone(), frontier[index].1.clone().into())],
             };
             sender.send(&request).unwrap();
         }
@@ -85,6 +86,42 @@ fn a_job_in_parts_is_computed_by_the_suffix_that_the_server_cut() {
             cutpoint::tensor::relative_difference(&outputs[0].1, &expected(id.parse().unwrap()));
         assert!(difference.unwrap() < 1e-6, "job {id}: {difference:?}");
     }
+}
+
+#[test]
+fn tensors_in_every_encoding_are_decoded_before_they_are_computed_on() {
+    let server = start(options(1));
+    let client = connect(&server);
+    let (mut sender, mut receiver) = client.open_stream().unwrap();
+    let mut encoder = Encoder::new().unwrap();
+    let wide = |encoding: Encoding| !encoding.name().starts_with("u8-channel");
+    let encodings = Encoding::ALL.into_iter().filter(|&e| wide(e));
+    for (job, encoding) in encodings.enumerate() {
+        let form = Form::Encoded(encoder.encode(encoding, &input(job)).unwrap());
+        let unary = client.infer("fork", &[("x".into(), form.clone())]).unwrap();
+        sender.send(&InferRequest { tensors: vec![("x".into(), form)], ..request(job) }).unwrap();
+        let (_, streamed) = receive(&mut receiver);
+        assert_eq!(unary.outputs, streamed, "{encoding}");
+        if encoding.is_exact() {
+            assert_eq!(streamed[0].1, expected(job));
+        } else {
+            let off = cutpoint::tensor::relative_difference(&streamed[0].1, &expected(job));
+            assert!(off.unwrap() < 0.05, "{encoding}: {off:?}");
+        }
+    }
+    // The header is whole and what is compressed is not: this job fails, and no other.
+    let whole = encoder.encode(Encoding::ZSTD, &input(0)).unwrap();
+    let mut bytes = whole.bytes().to_vec();
+    bytes.truncate(bytes.len() - 1);
+    let broken = Form::Encoded(Encoded::read(Encoding::ZSTD, bytes.into()).unwrap());
+    let error = client.infer("fork", &[("x".into(), broken)]).unwrap_err();
+    assert!(error.to_string().contains("tensor `x`: encoding zstd: the compressed"), "{error}");
+    // An encoding says more than the model takes.
+    let longer = Tensor::from_f32(vec![1, 9], &[0.5; 9]).unwrap();
+    let longer = Form::Encoded(encoder.encode(Encoding::U8, &longer).unwrap());
+    let error = client.infer("fork", &[("x".into(), longer)]).unwrap_err();
+    assert!(error.to_string().contains("[1, 9]"), "{error}");
+    client.infer("fork", &[("x".into(), input(1).into())]).unwrap();
 }
 
 #[test]
@@ -110,7 +147,7 @@ fn clients_do_not_disturb_each_other() {
                 let (mut sender, mut receiver) = link.open_stream().unwrap();
                 for job in 0..10 {
                     sender.send(&request(client * 100 + job)).unwrap();
-                    let unary = link.infer("fork", &[("x".into(), input(job))]).unwrap();
+                    let unary = link.infer("fork", &[("x".into(), input(job).into())]).unwrap();
                     assert_eq!(unary.outputs[0].1, expected(job));
                 }
                 for _ in 0..10 {
@@ -131,11 +168,11 @@ fn a_model_can_be_pushed_replaced_and_unloaded() {
     let model = fork();
     let onnx = Bytes::from(model.whole().unwrap().onnx);
     client.push_model("mine", onnx).unwrap();
-    let reply = client.infer("mine", &[("x".into(), input(2))]).unwrap();
+    let reply = client.infer("mine", &[("x".into(), input(2).into())]).unwrap();
     assert_eq!(reply.outputs[0].1, expected(2));
     let tail = model.suffix(&model.cut_at(&["left_out", "right_out"]).unwrap()).unwrap();
     client.push_model("mine", Bytes::from(tail.onnx)).unwrap();
-    client.infer("mine", &[("x".into(), input(2))]).expect_err("the model is another now");
+    client.infer("mine", &[("x".into(), input(2).into())]).expect_err("the model is another now");
     client.unload_model("mine").unwrap();
     assert!(!client.model_ready("mine").unwrap());
     let error = client.unload_model("fork").expect_err("it was given at the start");
@@ -164,7 +201,7 @@ fn a_shaped_uplink_carries_everything_and_no_faster_than_it_may() {
         model: "spoon".into(),
         id: "7".into(),
         part: None,
-        tensors: vec![("x".into(), tensor)],
+        tensors: vec![("x".into(), tensor.into())],
     };
     let sent = sender.send(&request).unwrap();
     // 250,000 B at 20 Mbit/s take 100 ms; the timer aims 0.5 ms early, and a pause

@@ -28,7 +28,7 @@ fn trust() -> Option<Tls> {
 fn a_guarded_server_serves_who_has_certificate_and_token() {
     let server = start(guarded());
     let client = try_connect(&server, trust(), Some("sesame")).unwrap();
-    let reply = client.infer("fork", &[("x".into(), input(3))]).unwrap();
+    let reply = client.infer("fork", &[("x".into(), input(3).into())]).unwrap();
     assert_eq!(reply.outputs[0].1, expected(3));
     let (mut sender, mut receiver) = client.open_stream().unwrap();
     for job in 0..5 {

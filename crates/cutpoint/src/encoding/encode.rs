@@ -1,0 +1,147 @@
+//! From a tensor to an encoded one.
+
+use super::header::{bad, channels, header_bytes, write_header};
+use super::quantise::{Extent, Range, quantise};
+use super::{Encoded, Encoding, Precision, ZSTD_LEVEL};
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::Tensor;
+use crate::wire::limits::TENSOR_BYTES_MAX;
+use half::slice::HalfFloatSliceExt;
+use std::borrow::Cow;
+use std::io::Cursor;
+use zstd::bulk::Compressor;
+
+/// The greatest 16-bit floating point number.
+const F16_MAX: f32 = 65504.0;
+
+/// Brings tensors into encodings; keeps what can be used again from one to the next.
+pub struct Encoder {
+    compressor: Compressor<'static>,
+    numbers: Vec<u8>,
+    halves: Vec<half::f16>,
+}
+
+impl Encoder {
+    /// One that compresses with the usual effort.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if zstd cannot be set up.
+    pub fn new() -> Result<Encoder> {
+        Encoder::with_level(ZSTD_LEVEL)
+    }
+
+    /// One that compresses with this effort, a level of zstd.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if zstd cannot be set up.
+    pub fn with_level(level: i32) -> Result<Encoder> {
+        let compressor = Compressor::new(level).map_err(|error| {
+            Error::new(ErrorKind::Usage, "zstd cannot be set up").because(error)
+        })?;
+        Ok(Encoder { compressor, numbers: Vec::new(), halves: Vec::new() })
+    }
+
+    /// Brings a tensor into an encoding.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if the encoding cannot hold the tensor: a lossy one takes 32-bit
+    /// floating point numbers that are finite.
+    pub fn encode(&mut self, encoding: Encoding, tensor: &Tensor) -> Result<Encoded> {
+        let encoded = self.checked(encoding, tensor);
+        encoded.map_err(|error| error.at(format!("encoding {encoding}")))
+    }
+
+    fn checked(&mut self, encoding: Encoding, tensor: &Tensor) -> Result<Encoded> {
+        let (element_type, shape) = (tensor.element_type(), tensor.shape());
+        if !encoding.takes(element_type) {
+            return Err(bad(format!("is for FP32, found {}", element_type.protocol_name())));
+        }
+        let size = tensor.bytes().len();
+        if size > TENSOR_BYTES_MAX {
+            return Err(bad(format!("{size} bytes, at most {TENSOR_BYTES_MAX}")));
+        }
+        self.numbers.clear();
+        let ranges = match encoding.precision {
+            Precision::Full => Vec::new(),
+            Precision::Half => {
+                self.halve(&values(tensor))?;
+                Vec::new()
+            }
+            Precision::Byte => vec![self.reduce(&values(tensor))?],
+            Precision::ChannelByte => self.reduce_channels(&values(tensor), shape)?,
+        };
+        let numbers: &[u8] = match encoding.precision {
+            Precision::Full => tensor.bytes(),
+            Precision::Half => bytemuck::cast_slice(&self.halves),
+            Precision::Byte | Precision::ChannelByte => &self.numbers,
+        };
+        let header_bytes = header_bytes(shape, ranges.len());
+        let room = match encoding.is_compressed {
+            true => zstd::zstd_safe::compress_bound(numbers.len()),
+            false => numbers.len(),
+        };
+        let mut bytes = Vec::with_capacity(header_bytes + room);
+        write_header(&mut bytes, element_type, shape, &ranges)?;
+        if encoding.is_compressed {
+            let mut cursor = Cursor::new(bytes);
+            cursor.set_position(header_bytes as u64);
+            let compressed = self.compressor.compress_to_buffer(numbers, &mut cursor);
+            compressed.map_err(|error| bad("cannot be compressed").because(error))?;
+            bytes = cursor.into_inner();
+            // What is left over would wait for the uplink together with the rest.
+            bytes.shrink_to_fit();
+        } else {
+            bytes.extend_from_slice(numbers);
+        }
+        let shape = shape.to_vec();
+        Ok(Encoded::written(encoding, element_type, shape, ranges, bytes, header_bytes))
+    }
+
+    fn halve(&mut self, values: &[f32]) -> Result<()> {
+        let mut extent = Extent::new();
+        extent.add(values);
+        let (least, greatest) = extent.ends()?;
+        if least < -F16_MAX || greatest > F16_MAX {
+            let outside = if greatest > F16_MAX { greatest } else { least };
+            return Err(bad(format!("{outside} is beyond 16-bit numbers")));
+        }
+        self.halves.clear();
+        self.halves.resize(values.len(), half::f16::ZERO);
+        self.halves.convert_from_f32_slice(values);
+        Ok(())
+    }
+
+    fn reduce(&mut self, values: &[f32]) -> Result<Range> {
+        let mut extent = Extent::new();
+        extent.add(values);
+        let range = extent.range()?;
+        quantise(values, range, &mut self.numbers);
+        Ok(range)
+    }
+
+    fn reduce_channels(&mut self, values: &[f32], shape: &[usize]) -> Result<Vec<Range>> {
+        let channels = channels(shape)
+            .ok_or_else(|| bad(format!("needs at least 3 dimensions, found {shape:?}")))?;
+        let plane: usize = shape[2..].iter().product();
+        if values.is_empty() {
+            return Err(bad("has no numbers"));
+        }
+        let mut extents = vec![Extent::new(); channels];
+        for (index, values) in values.chunks_exact(plane).enumerate() {
+            extents[index % channels].add(values);
+        }
+        let ranges = extents.iter().map(Extent::range).collect::<Result<Vec<Range>>>()?;
+        for (index, values) in values.chunks_exact(plane).enumerate() {
+            quantise(values, ranges[index % channels], &mut self.numbers);
+        }
+        Ok(ranges)
+    }
+}
+
+/// The numbers of a 32-bit floating point tensor, copied only if they lie askew in memory.
+fn values(tensor: &Tensor) -> Cow<'_, [f32]> {
+    match bytemuck::try_cast_slice(tensor.bytes()) {
+        Ok(values) => Cow::Borrowed(values),
+        Err(_) => Cow::Owned(bytemuck::pod_collect_to_vec(tensor.bytes())),
+    }
+}

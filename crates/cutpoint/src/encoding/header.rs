@@ -1,0 +1,231 @@
+//! The bytes of an encoded tensor: a header that says what it is, then the numbers.
+//!
+//! | bytes | meaning |
+//! |---|---|
+//! | 1 | the version of this layout, 1 |
+//! | 1 | the element type, as ONNX numbers them |
+//! | 1 | how many dimensions |
+//! | 4 each | the dimensions, outermost first |
+//! | 8, or 8 for each channel | only for 8-bit numbers: what 0 stands for and the step from one number to the next, as 32-bit floating point |
+//! | the rest | the numbers, row-major; in a zstd frame that tells its content's size, if compressed |
+//!
+//! Everything is little-endian. The encoding itself is told beside it, by name.
+
+use super::quantise::Range;
+use super::{Encoding, Precision};
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::ElementType;
+use crate::wire::limits::{RANK_MAX, TENSOR_BYTES_MAX};
+use bytes::Bytes;
+
+/// The version of the layout.
+const VERSION: u8 = 1;
+
+/// The bytes of one range: what 0 stands for, and the step.
+const RANGE_BYTES: usize = 8;
+
+/// A tensor in an encoding. Cloning is cheap: the bytes are shared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoded {
+    encoding: Encoding,
+    element_type: ElementType,
+    shape: Vec<usize>,
+    /// One, or one for each channel, for 8-bit numbers; else none.
+    ranges: Vec<Range>,
+    bytes: Bytes,
+    header_bytes: usize,
+}
+
+impl Encoded {
+    /// Reads the header of what has arrived, and checks all that can be checked without decoding.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if the bytes break off, the header makes no sense, a limit on tensors
+    /// is exceeded, or the numbers are too few or too many for the shape.
+    pub fn read(encoding: Encoding, bytes: Bytes) -> Result<Encoded> {
+        let place = |error: Error| error.at(format!("encoding {encoding}"));
+        let mut header = Header { rest: &bytes };
+        let encoded = header.read(encoding).map_err(place)?;
+        let header_bytes = bytes.len() - header.rest.len();
+        let (element_type, shape, ranges) = encoded;
+        let encoded = Encoded { encoding, element_type, shape, ranges, bytes, header_bytes };
+        encoded.check_size().map_err(place)?;
+        Ok(encoded)
+    }
+
+    /// Bytes of this program's own making.
+    pub(super) fn written(
+        encoding: Encoding,
+        element_type: ElementType,
+        shape: Vec<usize>,
+        ranges: Vec<Range>,
+        bytes: Vec<u8>,
+        header_bytes: usize,
+    ) -> Encoded {
+        Encoded { encoding, element_type, shape, ranges, bytes: bytes.into(), header_bytes }
+    }
+
+    /// The encoding.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The element type of the tensor itself.
+    pub fn element_type(&self) -> ElementType {
+        self.element_type
+    }
+
+    /// The shape of the tensor.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// How many bytes the tensor itself has.
+    pub fn raw_bytes(&self) -> usize {
+        self.count() * self.element_type.size()
+    }
+
+    /// What crosses the link: header and numbers.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// How many elements the tensor has.
+    pub(super) fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    pub(super) fn ranges(&self) -> &[Range] {
+        &self.ranges
+    }
+
+    /// The numbers behind the header, possibly compressed.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.bytes[self.header_bytes..]
+    }
+
+    /// How many bytes the numbers have when they are not compressed.
+    pub(super) fn plain_bytes(&self) -> usize {
+        match self.encoding.precision {
+            Precision::Full => self.raw_bytes(),
+            Precision::Half => self.count() * 2,
+            Precision::Byte | Precision::ChannelByte => self.count(),
+        }
+    }
+
+    fn check_size(&self) -> Result<()> {
+        let expected = self.plain_bytes();
+        let found = if self.encoding.is_compressed {
+            let told = zstd::zstd_safe::get_frame_content_size(self.body());
+            let told = told.ok().flatten().and_then(|size| usize::try_from(size).ok());
+            told.ok_or_else(|| bad("no zstd frame that tells its content's size follows"))?
+        } else {
+            self.body().len()
+        };
+        if found == expected {
+            return Ok(());
+        }
+        let shape = &self.shape;
+        Err(bad(format!("has {found} bytes of numbers where shape {shape:?} asks for {expected}")))
+    }
+}
+
+pub(super) fn bad(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Input, message)
+}
+
+/// How many channels a shape has: the size of axis 1; `None` if there is nothing behind that axis.
+pub(super) fn channels(shape: &[usize]) -> Option<usize> {
+    (shape.len() >= 3).then(|| shape[1])
+}
+
+/// Writes a header.
+pub(super) fn write_header(
+    bytes: &mut Vec<u8>,
+    element_type: ElementType,
+    shape: &[usize],
+    ranges: &[Range],
+) -> Result<()> {
+    let too_large = || bad(format!("shape {shape:?} is too large for an encoding"));
+    let rank = u8::try_from(shape.len()).map_err(|_| too_large())?;
+    let number = u8::try_from(element_type.onnx_number()).map_err(|_| too_large())?;
+    bytes.extend([VERSION, number, rank]);
+    for &dim in shape {
+        let dim = u32::try_from(dim).map_err(|_| too_large())?;
+        bytes.extend(dim.to_le_bytes());
+    }
+    for range in ranges {
+        bytes.extend(range.least.to_le_bytes());
+        bytes.extend(range.step.to_le_bytes());
+    }
+    Ok(())
+}
+
+/// The longest header of a tensor of this shape with so many ranges.
+pub(super) fn header_bytes(shape: &[usize], ranges: usize) -> usize {
+    3 + 4 * shape.len() + RANGE_BYTES * ranges
+}
+
+/// A header that is being read.
+struct Header<'a> {
+    rest: &'a [u8],
+}
+
+impl Header<'_> {
+    fn read(&mut self, encoding: Encoding) -> Result<(ElementType, Vec<usize>, Vec<Range>)> {
+        let [version, number, rank] = self.take()?;
+        if version != VERSION {
+            return Err(bad(format!("layout version {version}, expected {VERSION}")));
+        }
+        let element_type = ElementType::from_onnx_number(number.into())
+            .ok_or_else(|| bad(format!("unknown element type {number}")))?;
+        if !encoding.takes(element_type) {
+            let name = element_type.protocol_name();
+            return Err(bad(format!("is for FP32, found {name}")));
+        }
+        let rank = usize::from(rank);
+        if rank > RANK_MAX {
+            return Err(bad(format!("{rank} dimensions, at most {RANK_MAX}")));
+        }
+        let mut shape = Vec::with_capacity(rank);
+        for _ in 0..rank {
+            let dim = u32::from_le_bytes(self.take()?);
+            let too_large = || bad(format!("a dimension of {dim} is too large"));
+            shape.push(usize::try_from(dim).map_err(|_| too_large())?);
+        }
+        let size = shape.iter().try_fold(element_type.size(), |size, &dim| size.checked_mul(dim));
+        let is_small = |dim: &usize| *dim <= TENSOR_BYTES_MAX;
+        if size.is_none_or(|size| size > TENSOR_BYTES_MAX) || !shape.iter().all(is_small) {
+            return Err(bad(format!("shape {shape:?} has more than {TENSOR_BYTES_MAX} bytes")));
+        }
+        let count = match encoding.precision {
+            Precision::Full | Precision::Half => 0,
+            Precision::Byte => 1,
+            Precision::ChannelByte => channels(&shape)
+                .ok_or_else(|| bad(format!("needs at least 3 dimensions, found {shape:?}")))?,
+        };
+        if count > self.rest.len() / RANGE_BYTES {
+            return Err(broken_off());
+        }
+        let mut ranges = Vec::with_capacity(count);
+        for _ in 0..count {
+            let range = Range {
+                least: f32::from_le_bytes(self.take()?),
+                step: f32::from_le_bytes(self.take()?),
+            };
+            range.check()?;
+            ranges.push(range);
+        }
+        Ok((element_type, shape, ranges))
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or_else(broken_off)?;
+        self.rest = rest;
+        Ok(*taken)
+    }
+}
+
+fn broken_off() -> Error {
+    bad("it breaks off in its header")
+}
