@@ -1,5 +1,6 @@
 //! The program `cutpoint-eval`: the evidence for Cutpoint, for its developers.
 
+mod encodings;
 mod plan_growth;
 mod plan_speed;
 mod split_cost;
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Compare prefix and suffix in sequence with the whole model, for networks of the zoo.
     SplitCost(split_cost::Args),
+    /// Measure sizes and costs of encodings on tensors behind activations.
+    Encodings(encodings::Args),
     /// Time the planning of identical jobs of the zoo's networks.
     PlanSpeed(plan_speed::Args),
     /// Time the planning of more and more jobs.
@@ -31,6 +34,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::SplitCost(args) => split_cost::run(&args),
+        Command::Encodings(args) => encodings::run(&args),
         Command::PlanSpeed(args) => plan_speed::run(&args),
         Command::PlanGrowth(args) => plan_growth::run(&args),
         Command::Testbed(args) => testbed::run(args),

@@ -16,8 +16,12 @@ use std::time::Instant;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The numbers of jobs; multiples of 10.
-    #[arg(long, value_name = "COUNT", value_delimiter = ',',
-          default_value = "1000,3160,10000,31620,100000,316200,1000000")]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_delimiter = ',',
+        default_value = "1000,3160,10000,31620,100000,316200,1000000"
+    )]
     jobs: Vec<usize>,
 
     /// The models and their times.

@@ -75,6 +75,7 @@ fn workload(network: Network, args: &Args) -> anyhow::Result<Workload> {
         model: &model,
         device_ms: &profile.layers_ms(profile.whole.median_ms * 8.0),
         server: Some(&profile),
+        encodings: &std::collections::BTreeMap::new(),
         jobs: args.jobs,
     };
     let link = LinkModel {

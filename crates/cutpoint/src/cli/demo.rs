@@ -130,7 +130,7 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     };
     print_setting(&args, &runner, &server);
 
-    let mut measurement = runner.measure(&[args.jobs], &ProfileOptions::default())?;
+    let mut measurement = runner.measure(&[args.jobs], &ProfileOptions::default(), None)?;
     super::profile::report(&runner, &measurement);
     let whole = runner.models[0].model.model();
     let inputs: Vec<Tensors> = (0..args.jobs as u64)

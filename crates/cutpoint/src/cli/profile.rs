@@ -2,14 +2,20 @@
 
 use super::connect_args::ConnectArgs;
 use super::device_args;
+use super::encoding_args::{self, EncodingArgs};
 use super::engine_args::EngineArgs;
+use super::image_args::ImageArgs;
 use super::output::write_whole;
 use super::source_args::{ModelArgs, parse_shape};
 use crate::device::SpeedFraction;
+use crate::frames::{Frame, parse_frames};
 use crate::profile::{ModelProfile, ProfileOptions};
 use crate::run::{Measurement, Runner};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// How many made frames encodings are measured on where the user names none.
+const SYNTHETIC_FRAMES: u64 = 4;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -34,6 +40,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FRACTION", default_value = "1", value_parser = device_args::parse_speed)]
     device_fraction: SpeedFraction,
 
+    /// Measure encodings on these instead of synthetic frames: JPEG or PNG files, .npy files, glob
+    /// patterns. Repeatable; they must fit every model.
+    #[arg(long, value_name = "FILE")]
+    inputs: Vec<String>,
+
+    #[command(flatten)]
+    encoding: EncodingArgs,
+
+    #[command(flatten)]
+    image: ImageArgs,
+
     #[command(flatten)]
     engine: EngineArgs,
 
@@ -57,8 +74,18 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         log::warn!("no --server: server times and the link are unknown, nothing will be offloaded");
     }
     let speed = args.device_fraction;
+    let frames = match args.inputs.is_empty() {
+        true => (0..SYNTHETIC_FRAMES).map(Frame::Synthetic).collect(),
+        false => parse_frames(&args.inputs)?,
+    };
+    // Without a server nobody sends anything, unless the user means to fill in the link.
+    let is_asked = client.is_some() || !args.inputs.is_empty() || args.encoding.is_given();
+    let encodings = match is_asked {
+        true => args.encoding.options(&models, &frames, &args.image.options())?,
+        false => None,
+    };
     let runner = Runner { engine, options, speed, models, client };
-    let measurement = runner.measure(&jobs, &ProfileOptions::default())?;
+    let measurement = runner.measure(&jobs, &ProfileOptions::default(), encodings.as_ref())?;
     report(&runner, &measurement);
     let text = serde_json::to_string_pretty(&measurement.workload_json)?;
     write_whole(&args.output, format!("{text}\n").as_bytes())?;
@@ -71,6 +98,9 @@ pub(crate) fn report(runner: &Runner, measurement: &Measurement) {
         one(&model.name, "device", &measurement.device[m]);
         if let Some(server) = measurement.server.get(m) {
             one(&model.name, "server", server);
+        }
+        if let Some(encodings) = measurement.encodings.get(m) {
+            encoding_args::report(&model.name, encodings);
         }
     }
     if let Some(link) = &measurement.link {

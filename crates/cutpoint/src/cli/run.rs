@@ -2,14 +2,14 @@
 
 use super::connect_args::ConnectArgs;
 use super::device_args;
+use super::encoding_args::EncodingArgs;
 use super::engine_args::EngineArgs;
+use super::image_args::ImageArgs;
 use super::output::write_whole;
 use super::source_args::ModelArgs;
 use crate::device::SpeedFraction;
 use crate::error::{Error, ErrorKind};
-use crate::frames::{
-    Frame, FrameOptions, ImageLayout, ImageOptions, json_line, parse_frames, write_npy,
-};
+use crate::frames::{Frame, FrameOptions, json_line, parse_frames, write_npy};
 use crate::profile::ProfileOptions;
 use crate::run::{Runner, Summary, parse_workload};
 use crate::tensor::Tensor;
@@ -74,17 +74,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FRACTION", default_value = "1", value_parser = device_args::parse_speed)]
     device_fraction: SpeedFraction,
 
-    /// Subtracted from each channel of a picture, after scaling to 0..1.
-    #[arg(long, value_name = "R,G,B", default_value = "0,0,0", value_parser = parse_channels)]
-    image_mean: [f32; 3],
+    #[command(flatten)]
+    image: ImageArgs,
 
-    /// Each channel of a picture is divided by this.
-    #[arg(long, value_name = "R,G,B", default_value = "1,1,1", value_parser = parse_deviations)]
-    image_std: [f32; 3],
-
-    /// The order of a picture's axes, where the input's shape does not tell.
-    #[arg(long, value_enum)]
-    image_layout: Option<ImageLayout>,
+    #[command(flatten)]
+    encoding: EncodingArgs,
 
     #[command(flatten)]
     engine: EngineArgs,
@@ -99,8 +93,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .map_err(|e| Error::new(ErrorKind::Usage, e.to_string()).at("--patience-s"))?;
     let (engine, options) = args.engine.select()?;
     let model = device_args::load(&args.model, &*engine)?;
-    let (layout, mean, std) = (args.image_layout, args.image_mean, args.image_std);
-    let frame_options = FrameOptions { image: ImageOptions { layout, mean, std } };
+    let frame_options = args.image.options();
     let inputs = load_frames(&frames, &model, &frame_options)?;
     let client = args.connect.connect()?;
     let speed = args.device_fraction;
@@ -109,7 +102,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let workload = match &args.workload {
         Some(path) => given_workload(path, &runner, frames.len())?,
         None => {
-            let measurement = runner.measure(&[frames.len()], &ProfileOptions::default())?;
+            let encodings = match runner.client {
+                Some(_) => args.encoding.options(&runner.models, &frames, &frame_options)?,
+                None => None,
+            };
+            let how = ProfileOptions::default();
+            let measurement = runner.measure(&[frames.len()], &how, encodings.as_ref())?;
             super::profile::report(&runner, &measurement);
             if let Some(path) = &args.workload_output {
                 let text = serde_json::to_string_pretty(&measurement.workload_json)?;
@@ -161,21 +159,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("job {}: {cause}", job.0);
     }
     Ok(if execution.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// One finite number for each channel.
-fn parse_channels(text: &str) -> Result<[f32; 3], String> {
-    let values: Option<Vec<f32>> =
-        text.split(',').map(|v| v.trim().parse().ok().filter(|v: &f32| v.is_finite())).collect();
-    let three = values.and_then(|values| values.try_into().ok());
-    three.ok_or_else(|| "expected three numbers, as in 0.485,0.456,0.406".to_owned())
-}
-
-fn parse_deviations(text: &str) -> Result<[f32; 3], String> {
-    let is_usable = |values: &[f32; 3]| values.iter().all(|&v| v > 0.0);
-    parse_channels(text).and_then(|v| {
-        if is_usable(&v) { Ok(v) } else { Err("expected numbers above 0".to_owned()) }
-    })
 }
 
 fn load_frames(

@@ -465,4 +465,82 @@ mod tests {
         assert!(names(&program.steps[1]).is_empty());
         assert_eq!(names(&program.steps[2]), ["x", "a", "b", "c"]);
     }
+
+    /// The plan of above, with `x` and `a` of job 0 in an encoding; `b` is sent as it is.
+    fn encoded_plan(workload: &Workload, granularity: Granularity) -> Plan {
+        let mut plan = plan(workload, granularity);
+        let [x, a] = ["x", "a"].map(|name| {
+            let tensors = &workload.models[0].tensors;
+            TensorId::at(tensors.iter().position(|t| t.name == name).unwrap())
+        });
+        plan.partitions[0].uploads[0].encoding = Some(0);
+        plan.partitions[0].uploads.push(Upload { tensor: x, encoding: Some(0) });
+        plan.schedule.device.insert(1, operation(0, Work::Encode(a), 1.0));
+        plan.schedule.device.insert(0, operation(0, Work::Encode(x), 0.0));
+        plan.schedule.uplink.push(operation(0, Work::Transfer(x), 3.0));
+        plan
+    }
+
+    fn encodable(name: &str) -> Workload {
+        let form = format!(r#"{{ "bytes": 1000, "encodings": {{ "{name}": {{ "bytes": 9 }} }} }}"#);
+        let text = DIAMOND.replace(r#""x": 1000"#, &format!(r#""x": {form}"#));
+        let text = text.replace(r#""a": 1000"#, &format!(r#""a": {form}"#));
+        read_workload(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_encode_is_a_step_and_its_tensor_leaves_after_it() {
+        let workload = encodable("u8");
+        let names = |step: &Step| -> String {
+            let tensors = &workload.models[0].tensors;
+            step.departs.iter().map(|t| tensors[t.index()].name.as_str()).collect()
+        };
+        let steps = |granularity| -> Vec<(u32, Vec<usize>, String, bool)> {
+            let program = Program::new(&workload, &encoded_plan(&workload, granularity)).unwrap();
+            assert!(program.encodes() && program.sends.iter().all(|send| !send.is_there));
+            let named = program.steps.iter().map(|s| (names(s), s.is_last));
+            let of_step = |((job, segments), (departs, is_last))| (job, segments, departs, is_last);
+            segments(&program).into_iter().zip(named).map(of_step).collect()
+        };
+        let by_layer = [
+            (0, vec![], "x".to_owned(), false),
+            (0, vec![0], String::new(), false),
+            (0, vec![], "a".to_owned(), false),
+            (0, vec![1], "b".to_owned(), true),
+            (1, vec![0, 1, 2], String::new(), true),
+        ];
+        assert_eq!(steps(Granularity::Layer), by_layer);
+        // Nothing leaves before the last layer of its job.
+        let mut by_job = by_layer;
+        by_job[0].2 = String::new();
+        by_job[2].2 = String::new();
+        by_job[3].2 = "xab".to_owned();
+        assert_eq!(steps(Granularity::Job), by_job);
+    }
+
+    #[test]
+    fn an_input_as_it_is_waits_for_the_last_layer_only_at_job_granularity() {
+        let workload = encodable("u8");
+        for granularity in [Granularity::Layer, Granularity::Job] {
+            let mut plan = encoded_plan(&workload, granularity);
+            plan.partitions[0].uploads[2].encoding = None;
+            plan.schedule.device.remove(0);
+            let program = Program::new(&workload, &plan).unwrap();
+            let is_there: Vec<bool> = program.sends.iter().map(|send| send.is_there).collect();
+            let is_layer = granularity == Granularity::Layer;
+            assert_eq!(is_there, [false, false, is_layer]);
+            let departs = program.steps.iter().map(|step| step.departs.len()).sum::<usize>();
+            assert_eq!(departs, if is_layer { 2 } else { 3 });
+        }
+    }
+
+    #[test]
+    fn an_unknown_encoding_is_refused_by_name() {
+        let workload = encodable("telepathy");
+        let plan = encoded_plan(&workload, Granularity::Layer);
+        let error = Program::new(&workload, &plan).expect_err("nobody knows it");
+        assert_eq!(error.kind(), ErrorKind::Workload);
+        let expected = "tensor \"x\" of model \"diamond\": unknown encoding \"telepathy\"";
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
 }

@@ -111,6 +111,17 @@ impl Encoding {
         self.precision == Precision::Full
     }
 
+    /// Whether it ends in compression.
+    pub fn is_compressed(self) -> bool {
+        self.is_compressed
+    }
+
+    /// The lossy encoding that gives the same numbers and does not compress; an exact one is left
+    /// as it is.
+    pub fn without_compression(self) -> Encoding {
+        Encoding { is_compressed: self.is_exact(), ..self }
+    }
+
     /// Whether tensors of this element type can be brought into it.
     pub fn takes(self, element_type: ElementType) -> bool {
         self.is_exact() || element_type == ElementType::F32

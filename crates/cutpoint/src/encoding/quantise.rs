@@ -53,8 +53,8 @@ impl Extent {
     pub(super) fn add(&mut self, values: &[f32]) {
         let (chunks, rest) = values.as_chunks::<LANES>();
         for chunk in chunks {
-            for lane in 0..LANES {
-                self.add_one(lane, chunk[lane]);
+            for (lane, &value) in chunk.iter().enumerate() {
+                self.add_one(lane, value);
             }
         }
         for (lane, &value) in rest.iter().enumerate() {

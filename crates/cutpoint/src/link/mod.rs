@@ -14,7 +14,7 @@ mod stream;
 pub use measure::{LinkMeasurement, MeasureOptions};
 pub use stream::{Sent, StreamReceiver, StreamReply, StreamSender, Waited};
 
-use crate::encoding::Form;
+use crate::encoding::{Encoded, Form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::{ModelProfile, ProfileOptions};
 use crate::tensor::Tensor;
@@ -369,6 +369,26 @@ impl Client {
         serde_json::from_str(&reply.profile).map_err(|error| {
             self.core.peer.protocol(format!("its profile cannot be read: {error}")).because(error)
         })
+    }
+
+    /// Has the server measure how long it takes to bring a tensor back from its encoding; `None` if
+    /// the server cannot, because it is not Cutpoint's own.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub fn measure_decode(&self, encoded: &Encoded) -> Result<Option<Duration>> {
+        let request = own::DecodeRequest {
+            encoding: encoded.encoding().name().to_owned(),
+            tensor: encoded.bytes().clone(),
+            repeats: 0,
+        };
+        let request = self.core.peer.request(request);
+        let mut client = self.own();
+        match self.wait(self.request_timeout(), client.decode(request))? {
+            Ok(reply) => Ok(Some(Duration::from_nanos(reply.into_inner().nanoseconds))),
+            Err(status) if status.code() == Code::Unimplemented => Ok(None),
+            Err(status) => Err(self.core.peer.failed(&status, None)),
+        }
     }
 
     /// Has the server compute one job, and waits for it.

@@ -86,6 +86,14 @@ impl LayeredModel {
         self.part(&self.is_computed, "whole")
     }
 
+    /// The whole model as one segment, with more of its tensors as outputs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if it is too large for a file.
+    pub fn whole_with_outputs(&self, tensors: &BTreeSet<&str>) -> Result<Segment> {
+        self.part_with(&self.is_computed, "whole", tensors)
+    }
+
     /// The nodes up to a cut.
     ///
     /// # Errors
@@ -229,6 +237,11 @@ impl LayeredModel {
     }
 
     fn part(&self, is_in: &[bool], part: &str) -> Result<Segment> {
+        self.part_with(is_in, part, &BTreeSet::new())
+    }
+
+    /// A part, with more of the tensors that it makes as outputs.
+    fn part_with(&self, is_in: &[bool], part: &str, more: &BTreeSet<&str>) -> Result<Segment> {
         let nodes: Vec<usize> = (0..is_in.len()).filter(|&n| is_in[n]).collect();
         let is_made_here =
             |name: &str| self.wiring.producer.get(name).is_some_and(|&node| is_in[node]);
@@ -242,7 +255,8 @@ impl LayeredModel {
         let inputs: Vec<String> = all.filter(|name| reads.contains(name)).cloned().collect();
         let is_output = |name: &str| self.model.outputs().any(|output| output == name);
         let leaves = |name: &&String| {
-            is_output(name) || self.wiring.readers(name).iter().any(|&reader| !is_in[reader])
+            let mut readers = self.wiring.readers(name).iter();
+            is_output(name) || more.contains(name.as_str()) || readers.any(|&r| !is_in[r])
         };
         let written = nodes.iter().flat_map(|&n| &self.wiring.writes[n]);
         let (last, middle): (Vec<&String>, Vec<&String>) =

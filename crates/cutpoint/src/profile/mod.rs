@@ -20,8 +20,14 @@
 //! deviation from the median, divided by the median.
 
 mod attribute;
+mod encodings;
 mod segments;
 mod statistics;
+
+pub use encodings::{
+    AccuracyBudget, CutEffect, Effect, EncodingCost, EncodingOptions, EncodingProfile,
+    EncodingSummary, INPUTS_MAX, profile_encodings,
+};
 
 use crate::engine::{Engine, EngineOptions, ProfileRuns, Session};
 use crate::error::{Error, ErrorKind, Result};

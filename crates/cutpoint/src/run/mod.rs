@@ -14,7 +14,10 @@ use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Client, HeldModel, LinkMeasurement, MeasureOptions, Suffix};
 use crate::onnx::LayeredModel;
-use crate::profile::{ModelProfile, ProfileOptions, profile_model};
+use crate::profile::{
+    EncodingOptions, EncodingProfile, ModelProfile, ProfileOptions, profile_encodings,
+    profile_model,
+};
 use crate::tensor::Tensor;
 use crate::trace::Execution;
 use cutpoint_plan::check::check_plan;
@@ -60,6 +63,8 @@ pub struct Measurement {
     pub device: Vec<ModelProfile>,
     /// The layers' times on the server, by model.
     pub server: Vec<ModelProfile>,
+    /// What encodings do to the models' tensors, by model; empty if that was not measured.
+    pub encodings: Vec<EncodingProfile>,
     /// The link.
     pub link: Option<LinkMeasurement>,
     /// How many jobs the server computes at a time.
@@ -72,17 +77,24 @@ pub struct Measurement {
 struct Profiles {
     device: Vec<ModelProfile>,
     server: Vec<ModelProfile>,
+    encodings: Vec<EncodingProfile>,
     link: Option<LinkMeasurement>,
     executors: u32,
     jobs: Vec<usize>,
 }
 
 impl Runner {
-    /// Measures the models on both sides, and the link, for these numbers of jobs by model.
+    /// Measures the models on both sides, and the link, for these numbers of jobs by model; encodings
+    /// if there are options for them, and the server, if there is one, can decode.
     ///
     /// # Errors
     /// Those of the engine and of the connection.
-    pub fn measure(&self, jobs: &[usize], options: &ProfileOptions) -> Result<Measurement> {
+    pub fn measure(
+        &self,
+        jobs: &[usize],
+        options: &ProfileOptions,
+        encodings: Option<&EncodingOptions>,
+    ) -> Result<Measurement> {
         let mut device = Vec::new();
         for RunModel { model, .. } in &self.models {
             let inputs = model.model().synthetic_inputs(0);
@@ -101,7 +113,33 @@ impl Runner {
             }
             link = Some(client.measure_link(MeasureOptions::default())?);
         }
-        self.pace(Profiles { device, server, link, executors, jobs: jobs.to_vec() })
+        let encodings = match encodings {
+            Some(how) => self.measure_encodings(how)?,
+            None => Vec::new(),
+        };
+        self.pace(Profiles { device, server, encodings, link, executors, jobs: jobs.to_vec() })
+    }
+
+    /// Measures the encodings here, and how much longer or shorter the server takes to decode.
+    fn measure_encodings(&self, how: &EncodingOptions) -> Result<Vec<EncodingProfile>> {
+        if self.client.is_some() && !self.server_decodes()? {
+            log::info!("the server is not Cutpoint's own: tensors are sent raw");
+            return Ok(Vec::new());
+        }
+        let mut profiles = Vec::with_capacity(self.models.len());
+        for (RunModel { model, .. }, inputs) in self.models.iter().zip(&how.inputs) {
+            let mut profile =
+                profile_encodings(&*self.engine, self.options, model, inputs, &how.budget)?;
+            for (sample, here_ms) in std::mem::take(&mut profile.samples) {
+                let Some(client) = &self.client else { continue };
+                if let Some(there) = client.measure_decode(&sample)? {
+                    let ratio = there.as_secs_f64() * 1e3 / here_ms.max(1e-6);
+                    profile.server_over_here.insert(sample.encoding(), ratio);
+                }
+            }
+            profiles.push(profile);
+        }
+        Ok(profiles)
     }
 
     /// Measures anew what changes soonest, how fast the device is in the rhythm of a run.
@@ -109,8 +147,8 @@ impl Runner {
     /// # Errors
     /// Those of the engine.
     pub fn measure_again(&self, before: Measurement) -> Result<Measurement> {
-        let Measurement { device, server, link, executors, jobs, .. } = before;
-        self.pace(Profiles { device, server, link, executors, jobs })
+        let Measurement { device, server, encodings, link, executors, jobs, .. } = before;
+        self.pace(Profiles { device, server, encodings, link, executors, jobs })
     }
 
     /// Brings the device's layers to what its parts take in the rhythm of a run.
@@ -131,17 +169,31 @@ impl Runner {
         }
         let workload_json = self.describe(&profiles, &device_ms)?;
         let workload = parse_workload(&workload_json.to_string(), "the measured workload")?;
-        let Profiles { device, server, link, executors, jobs } = profiles;
-        Ok(Measurement { workload_json, workload, device, server, link, executors, jobs })
+        let Profiles { device, server, encodings, link, executors, jobs } = profiles;
+        Ok(Measurement {
+            workload_json,
+            workload,
+            device,
+            server,
+            encodings,
+            link,
+            executors,
+            jobs,
+        })
     }
 
     /// The workload of what was measured, with these times of the device's layers.
     fn describe(&self, profiles: &Profiles, device_ms: &[Vec<f64>]) -> Result<serde_json::Value> {
+        let none = EncodingProfile::default();
+        let of_model = |m: usize| profiles.encodings.get(m).unwrap_or(&none);
+        let encodings: Vec<_> =
+            (0..self.models.len()).map(|m| of_model(m).for_device(self.speed.value())).collect();
         let model = |m: usize| MeasuredModel {
             name: &self.models[m].name,
             model: &self.models[m].model,
             device_ms: &device_ms[m],
             server: profiles.server.get(m),
+            encodings: &encodings[m],
             jobs: profiles.jobs[m],
         };
         let measured: Vec<MeasuredModel<'_>> = (0..self.models.len()).map(model).collect();

@@ -2,9 +2,10 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::LayeredModel;
-use crate::profile::ModelProfile;
+use crate::profile::{EncodingCost, ModelProfile};
 use cutpoint_plan::workload::Workload;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// A model and what its layers take on both sides.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub struct MeasuredModel<'a> {
     pub device_ms: &'a [f64],
     /// Its layers' times on the server; `None` counts as no time.
     pub server: Option<&'a ModelProfile>,
+    /// The encodings that its tensors may cross the link in, with their costs on both sides.
+    pub encodings: &'a BTreeMap<String, Vec<EncodingCost>>,
     /// How many jobs use it.
     pub jobs: usize,
 }
@@ -80,14 +83,20 @@ fn model_json(measured: &MeasuredModel<'_>) -> Result<Value> {
         }
         None => vec![0.0; graph.layers.len()],
     };
-    let bytes = |name: &String| graph.tensors[name].bytes();
+    let size = |name: &String| {
+        let bytes = graph.tensors[name].bytes();
+        match measured.encodings.get(name) {
+            Some(costs) => json!({ "bytes": bytes, "encodings": encodings_json(costs) }),
+            None => json!(bytes),
+        }
+    };
     let layers: Vec<Value> = graph
         .layers
         .iter()
         .zip(measured.device_ms.iter().zip(&server))
         .map(|(layer, (device_ms, server_ms))| {
             let writes: Map<String, Value> =
-                layer.writes.iter().map(|name| (name.clone(), json!(bytes(name)))).collect();
+                layer.writes.iter().map(|name| (name.clone(), size(name))).collect();
             json!({
                 "name": layer.name,
                 "reads": layer.reads,
@@ -98,8 +107,17 @@ fn model_json(measured: &MeasuredModel<'_>) -> Result<Value> {
         })
         .collect();
     let inputs: Map<String, Value> =
-        graph.inputs.iter().map(|name| (name.clone(), json!(bytes(name)))).collect();
+        graph.inputs.iter().map(|name| (name.clone(), size(name))).collect();
     Ok(json!({ "inputs": inputs, "outputs": graph.outputs, "layers": layers }))
+}
+
+fn encodings_json(costs: &[EncodingCost]) -> Map<String, Value> {
+    let one = |cost: &EncodingCost| {
+        let (encode_ms, decode_ms) = (rounded(cost.encode_ms), rounded(cost.decode_ms));
+        let form = json!({ "bytes": cost.bytes, "encode_ms": encode_ms, "decode_ms": decode_ms });
+        (cost.encoding.name().to_owned(), form)
+    };
+    costs.iter().map(one).collect()
 }
 
 /// Milliseconds to a whole nanosecond, so that files stay short.

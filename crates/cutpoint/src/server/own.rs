@@ -1,4 +1,5 @@
-//! Cutpoint's own service: who the server is, how long layers take on it, how fast the link is.
+//! Cutpoint's own service: who the server is, how long layers and decoding take on it, how fast the
+//! link is.
 
 use super::executors::Executors;
 use super::repository::Repository;
@@ -47,6 +48,13 @@ impl Cutpoint for Own {
         super::profiling::profile(&self.repository, &self.executors, request.into_inner())
             .await
             .map(Response::new)
+    }
+
+    async fn decode(
+        &self,
+        request: Request<DecodeRequest>,
+    ) -> Result<Response<DecodeReply>, Status> {
+        super::profiling::decode(&self.executors, request.into_inner()).await.map(Response::new)
     }
 
     type ProbeStream = ReceiverStream<Result<ProbeReply, Status>>;

@@ -1,16 +1,18 @@
-//! Measuring a model's layers where they will run: on an executor, when its turn comes, so that no
-//! job of this executor is computed at the same time.
+//! Measuring where the work will be done, a model's layers or how tensors are brought back from
+//! encodings: on an executor, when its turn comes, so that no job of this executor is computed at
+//! the same time.
 
 use super::executors::Executors;
 use super::repository::Repository;
 use super::{jobs, status};
+use crate::encoding::{Decoder, Encoded, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::{ProfileOptions, profile_model};
 use crate::tensor::Tensor;
-use crate::wire::limits::{PROFILE_BUDGET_MAX, PROFILE_REPEATS_MAX};
-use crate::wire::own::{ProfileReply, ProfileRequest};
+use crate::wire::limits::{DECODE_REPEATS_MAX, PROFILE_BUDGET_MAX, PROFILE_REPEATS_MAX};
+use crate::wire::own::{DecodeReply, DecodeRequest, ProfileReply, ProfileRequest};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tonic::Status;
 
@@ -52,6 +54,46 @@ pub(super) async fn profile(
     let measured = measured.await.map_err(|_| status::stopping())?;
     let profile = measured.map_err(|error| status::of_error(&error))?;
     Ok(ProfileReply { profile })
+}
+
+/// How often a tensor is decoded if the client does not say.
+const DECODE_REPEATS: u32 = 5;
+
+/// What an executor takes to bring a tensor back from an encoding.
+pub(super) async fn decode(
+    executors: &Executors,
+    request: DecodeRequest,
+) -> Result<DecodeReply, Status> {
+    let name = request.encoding.escape_debug();
+    let encoding = Encoding::from_name(&request.encoding)
+        .ok_or_else(|| Status::invalid_argument(format!("unknown encoding `{name}`")))?;
+    let encoded = Encoded::read(encoding, request.tensor).map_err(|e| status::of_error(&e))?;
+    let repeats = match request.repeats {
+        0 => DECODE_REPEATS,
+        1..=DECODE_REPEATS_MAX => request.repeats,
+        _ => {
+            let message = format!("{} repeats, at most {DECODE_REPEATS_MAX}", request.repeats);
+            return Err(Status::invalid_argument(message));
+        }
+    };
+    let (answer, measured) = oneshot::channel();
+    executors.call(move |_| {
+        let mut decoder = Decoder::default();
+        let mut decode = || -> Result<Duration> {
+            let start = Instant::now();
+            decoder.decode(&encoded)?;
+            Ok(start.elapsed())
+        };
+        // The first time fills caches and does not count.
+        let times = decode().and_then(|_| (0..repeats).map(|_| decode()).collect());
+        // Nothing is lost if whoever asked has gone meanwhile.
+        let _ = answer.send(times);
+    });
+    let measured: Result<Vec<Duration>> = measured.await.map_err(|_| status::stopping())?;
+    let mut times = measured.map_err(|error| status::of_error(&error))?;
+    times.sort_unstable();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    Ok(DecodeReply { nanoseconds: u64::try_from(median.as_nanos()).unwrap_or(u64::MAX) })
 }
 
 fn options(request: &ProfileRequest) -> Result<ProfileOptions, Status> {

@@ -51,5 +51,8 @@ pub const PROFILE_REPEATS_MAX: u32 = 1000;
 /// How long a profile may take.
 pub const PROFILE_BUDGET_MAX: Duration = Duration::from_secs(600);
 
+/// How often a tensor is decoded for a measurement.
+pub const DECODE_REPEATS_MAX: u32 = 100;
+
 /// How many calls one connection may have open.
 pub const CONNECTION_CALLS_MAX: u32 = 128;

@@ -1,12 +1,16 @@
 //! Does a profile cover every layer of a model, whatever the engine and the way of measuring?
 
 use crate::engines::{OPTIONS, onnxruntime, zoo};
+use cutpoint::encoding::Encoding;
 use cutpoint::engine::Engine;
 use cutpoint::engine::rten::Rten;
 use cutpoint::error::ErrorKind;
 use cutpoint::onnx::LayeredModel;
-use cutpoint::profile::{Method, ModelProfile, ProfileOptions, profile_model};
+use cutpoint::profile::{
+    AccuracyBudget, Method, ModelProfile, ProfileOptions, profile_encodings, profile_model,
+};
 use cutpoint::zoo::Network;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const HOW: ProfileOptions =
@@ -57,6 +61,56 @@ fn onnxruntime_is_timed_by_its_own_clock() {
     for network in [Network::SqueezeNet, Network::ResNet18, Network::MobileNetV2] {
         check(&runtime, network, Method::Clock);
     }
+}
+
+#[test]
+fn encodings_are_admitted_by_what_they_do_to_the_outputs() {
+    let rten = Rten::new();
+    let model = zoo(Network::SqueezeNet).into_layers(&rten).unwrap();
+    let inputs: Vec<_> =
+        (0..2).map(|seed| model.model().synthetic_inputs(seed).into_iter().collect()).collect();
+    let measure = |budget: &str| {
+        let budget: AccuracyBudget = budget.parse().unwrap();
+        profile_encodings(&rten, OPTIONS, &model, &inputs, &budget).unwrap()
+    };
+    let names = |profile: &cutpoint::profile::EncodingProfile| -> BTreeSet<&'static str> {
+        profile.admitted.values().flatten().map(|cost| cost.encoding.name()).collect()
+    };
+    let exact = measure("exact");
+    assert!(exact.effects.is_empty());
+    assert_eq!(names(&exact), BTreeSet::from(["zstd"]), "rectified tensors compress");
+    assert_eq!(exact.inputs, 2);
+
+    let wide = measure("max_abs=1000000");
+    let all: BTreeSet<&str> = Encoding::ALL.map(Encoding::name).into();
+    assert_eq!(names(&wide), all);
+    // One effect for each lossy precision at every cut whose tensors it can hold; never none.
+    assert!(wide.effects.len() > 2 * wide.cuts, "{} at {} cuts", wide.effects.len(), wide.cuts);
+    assert!(wide.effects.iter().all(|e| e.effect.max_abs > 0.0 && e.effect.cosine > 0.9));
+    for costs in wide.admitted.values() {
+        for cost in costs.iter().filter(|cost| cost.encoding == Encoding::U8) {
+            assert!(cost.encode_ms > 0.0 && cost.decode_ms > 0.0);
+        }
+    }
+    for (name, raw) in &wide.raw_bytes {
+        let u8 = wide.costs[name].iter().find(|cost| cost.encoding == Encoding::U8).unwrap();
+        assert!(u8.bytes > raw / 4 && u8.bytes < raw / 4 + 64, "{name}: {} of {raw}", u8.bytes);
+    }
+    // A bound between what 16 bits and what 8 bits for a whole tensor do admits the one alone.
+    let worst = |encoding| {
+        let of = wide.effects.iter().filter(|e| e.encoding == encoding);
+        of.map(|e| e.effect.max_abs).fold(0.0, f64::max)
+    };
+    let least = |encoding| {
+        let of = wide.effects.iter().filter(|e| e.encoding == encoding);
+        of.map(|e| e.effect.max_abs).fold(f64::INFINITY, f64::min)
+    };
+    let (half, byte) = (worst(Encoding::F16), least(Encoding::U8));
+    assert!(half < byte, "{half} {byte}");
+    let between = measure(&format!("max_abs={}", (half * byte).sqrt()));
+    let found = names(&between);
+    assert!(found.is_superset(&BTreeSet::from(["zstd", "f16", "f16+zstd"])), "{found:?}");
+    assert!(found.is_disjoint(&BTreeSet::from(["u8", "u8+zstd"])), "{found:?}");
 }
 
 #[test]

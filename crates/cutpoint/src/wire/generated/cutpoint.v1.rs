@@ -60,6 +60,24 @@ pub struct ProfileReply {
     pub profile: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecodeRequest {
+    /// The name of the encoding.
+    #[prost(string, tag = "1")]
+    pub encoding: ::prost::alloc::string::String,
+    /// The tensor in it, as it travels in requests.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub tensor: ::prost::bytes::Bytes,
+    /// How often it is decoded; 0 lets the server choose.
+    #[prost(uint32, tag = "3")]
+    pub repeats: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecodeReply {
+    /// The median.
+    #[prost(uint64, tag = "1")]
+    pub nanoseconds: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProbeRequest {
     /// Counted, not read.
     #[prost(bytes = "bytes", tag = "1")]
@@ -182,6 +200,20 @@ pub mod cutpoint_client {
             req.extensions_mut().insert(GrpcMethod::new("cutpoint.v1.Cutpoint", "Profile"));
             self.inner.unary(req, path, codec).await
         }
+        /// Measures how long the server takes to bring a tensor back from an encoding.
+        pub async fn decode(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DecodeRequest>,
+        ) -> std::result::Result<tonic::Response<super::DecodeReply>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/cutpoint.v1.Cutpoint/Decode");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("cutpoint.v1.Cutpoint", "Decode"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Answers each message with one message, at once and in order.
         pub async fn probe(
             &mut self,
@@ -224,6 +256,11 @@ pub mod cutpoint_server {
             &self,
             request: tonic::Request<super::ProfileRequest>,
         ) -> std::result::Result<tonic::Response<super::ProfileReply>, tonic::Status>;
+        /// Measures how long the server takes to bring a tensor back from an encoding.
+        async fn decode(
+            &self,
+            request: tonic::Request<super::DecodeRequest>,
+        ) -> std::result::Result<tonic::Response<super::DecodeReply>, tonic::Status>;
         /// Server streaming response type for the Probe method.
         type ProbeStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::ProbeReply, tonic::Status>,
@@ -368,6 +405,43 @@ pub mod cutpoint_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ProfileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cutpoint.v1.Cutpoint/Decode" => {
+                    #[allow(non_camel_case_types)]
+                    struct DecodeSvc<T: Cutpoint>(pub Arc<T>);
+                    impl<T: Cutpoint> tonic::server::UnaryService<super::DecodeRequest> for DecodeSvc<T> {
+                        type Response = super::DecodeReply;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DecodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Cutpoint>::decode(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DecodeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

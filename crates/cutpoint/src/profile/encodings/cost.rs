@@ -1,0 +1,101 @@
+//! What encodings cost, tensor by tensor.
+
+use super::{Coder, EncodingCost, EncodingProfile, median};
+use crate::encoding::{Encoded, Encoding};
+use crate::tensor::Tensor;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// How often each tensor is encoded and decoded; the fastest counts, as the others were disturbed.
+const TURNS: usize = 3;
+
+/// The samples for the server have at most this many raw bytes, where there is such a tensor.
+const SAMPLE_BYTES: usize = 256 << 10;
+
+/// A tensor in an encoding, measured once for each input.
+#[derive(Default)]
+struct Measured {
+    bytes: Vec<f64>,
+    encode_ms: Vec<f64>,
+    decode_ms: Vec<f64>,
+}
+
+/// All that was measured.
+#[derive(Default)]
+pub(super) struct Samples {
+    by_tensor: BTreeMap<String, BTreeMap<Encoding, Measured>>,
+}
+
+impl Samples {
+    /// Measures a tensor; an encoding that cannot hold it is left out.
+    pub(super) fn take(
+        &mut self,
+        coder: &mut Coder,
+        name: &str,
+        encodings: &[Encoding],
+        value: &Tensor,
+    ) {
+        let measured = self.by_tensor.entry(name.to_owned()).or_default();
+        for &encoding in encodings {
+            if let Some((encoded, encode_ms, decode_ms)) = timed(coder, encoding, value) {
+                let entry = measured.entry(encoding).or_default();
+                entry.bytes.push(encoded.bytes().len() as f64);
+                entry.encode_ms.push(encode_ms);
+                entry.decode_ms.push(decode_ms);
+            }
+        }
+    }
+
+    /// The medians of what could be measured on every one of so many inputs.
+    pub(super) fn medians(self, inputs: usize) -> BTreeMap<String, Vec<EncodingCost>> {
+        let cost = |(encoding, m): (Encoding, Measured)| {
+            (m.bytes.len() == inputs).then(|| EncodingCost {
+                encoding,
+                bytes: median(&m.bytes).round() as u64,
+                encode_ms: median(&m.encode_ms),
+                decode_ms: median(&m.decode_ms),
+            })
+        };
+        let costs = |all: BTreeMap<Encoding, Measured>| all.into_iter().filter_map(cost).collect();
+        self.by_tensor.into_iter().map(|(name, all)| (name, costs(all))).collect()
+    }
+}
+
+/// A tensor in an encoding, and what it took there and back, in milliseconds; `None` if it cannot.
+fn timed(coder: &mut Coder, encoding: Encoding, value: &Tensor) -> Option<(Encoded, f64, f64)> {
+    let (mut encode_ms, mut decode_ms) = (f64::INFINITY, f64::INFINITY);
+    let mut last = None;
+    for _ in 0..TURNS {
+        let start = Instant::now();
+        let encoded = coder.encoder.encode(encoding, value).ok()?;
+        encode_ms = encode_ms.min(start.elapsed().as_secs_f64() * 1e3);
+        let start = Instant::now();
+        coder.decoder.decode(&encoded).ok()?;
+        decode_ms = decode_ms.min(start.elapsed().as_secs_f64() * 1e3);
+        last = Some(encoded);
+    }
+    last.map(|encoded| (encoded, encode_ms, decode_ms))
+}
+
+/// For each encoding that a plan may use, the largest tensor of a small size in it, and what this
+/// machine takes to decode it.
+pub(super) fn samples(
+    profile: &EncodingProfile,
+    values: &[BTreeMap<String, Tensor>],
+    coder: &mut Coder,
+) -> Vec<(Encoded, f64)> {
+    let Some(values) = values.first() else { return Vec::new() };
+    let sample = |encoding: Encoding| {
+        let is_admitted = |name: &&String| {
+            let costs = profile.admitted.get(*name);
+            costs.is_some_and(|costs| costs.iter().any(|cost| cost.encoding == encoding))
+        };
+        let all: Vec<&Tensor> =
+            values.keys().filter(is_admitted).filter_map(|name| values.get(name)).collect();
+        let size = |value: &&&Tensor| value.bytes().len();
+        let small = all.iter().filter(|v| size(v) <= SAMPLE_BYTES).max_by_key(size);
+        let chosen = small.or_else(|| all.iter().min_by_key(size))?;
+        timed(coder, encoding, chosen).map(|(encoded, _, decode_ms)| (encoded, decode_ms))
+    };
+    Encoding::ALL.into_iter().filter_map(sample).collect()
+}
