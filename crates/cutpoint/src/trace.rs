@@ -21,6 +21,10 @@ pub struct Execution {
     pub completions: Vec<Option<Time>>,
     /// When the last job was complete.
     pub makespan: Time,
+    /// How many bytes the tensors that were sent have as they are.
+    pub raw_bytes: u64,
+    /// How many bytes they had in the forms in which they were sent.
+    pub sent_bytes: u64,
     /// Jobs that the device finished in the server's stead, and why.
     pub fallbacks: Vec<crate::device::Fallback>,
     /// Jobs that failed, and why.

@@ -41,6 +41,13 @@ pub struct ExecuteOptions {
 pub(super) enum Event {
     /// A machine has done something.
     Operation(Operation),
+    /// A tensor has left: its bytes as it is, and in the form in which it was sent.
+    Sent {
+        /// As it is.
+        raw: usize,
+        /// As it was sent.
+        sent: usize,
+    },
     /// The device's planned part, or the server's part, of a job is done, with these outputs.
     Part(JobId, Vec<(String, Tensor)>, Time),
     /// A job cannot be computed.
@@ -195,6 +202,7 @@ fn send(
                 Taken::Closed => break,
             }
         };
+        let bytes = Event::Sent { raw: value.raw_bytes(), sent: value.bytes().len() };
         let part = (departure.parts > 1)
             .then_some(Part { index: departure.part as u32, count: departure.parts as u32 });
         let request = InferRequest {
@@ -207,6 +215,7 @@ fn send(
             Ok(sent) => {
                 let (start, end) = (shared.at(sent.start), shared.at(sent.end));
                 let work = Work::Transfer(departure.tensor);
+                let _ = events.send(bytes);
                 let _ = events.send(Event::Operation(Operation { job, work, start, end }));
                 if departure.part + 1 == departure.parts {
                     shared.tell(|session| session.handle_sent(job, end));
@@ -315,6 +324,10 @@ impl Collected {
                     Machine::Server => schedule.server.push(operation),
                     Machine::Downlink => schedule.downlink.push(operation),
                 }
+            }
+            Event::Sent { raw, sent } => {
+                self.execution.raw_bytes += raw as u64;
+                self.execution.sent_bytes += sent as u64;
             }
             Event::Part(job, outputs, time) => {
                 let j = job.index();

@@ -41,6 +41,10 @@ pub struct Summary {
     pub local_only_ms: Option<f64>,
     /// What running everything on the server would take.
     pub server_only_ms: Option<f64>,
+    /// What the tensors that were sent have as they are, in bytes.
+    pub raw_bytes: u64,
+    /// What they had in the forms in which they were sent.
+    pub sent_bytes: u64,
     /// The machines.
     pub machines: Vec<MachineUse>,
     /// Jobs that the device finished in the server's stead.
@@ -77,6 +81,8 @@ impl Summary {
             gap: plan.gap(),
             local_only_ms: local_only.map(Time::milliseconds),
             server_only_ms: server_only.map(Time::milliseconds),
+            raw_bytes: execution.raw_bytes,
+            sent_bytes: execution.sent_bytes,
             machines,
             fallbacks: execution.fallbacks.len(),
             failures: execution.failures.len(),
@@ -101,6 +107,10 @@ impl Summary {
             if let Some(makespan_ms) = makespan_ms {
                 line(name, format!("{makespan_ms:.1} ms would be predicted"));
             }
+        }
+        if self.sent_bytes != self.raw_bytes {
+            let [sent, raw] = [self.sent_bytes, self.raw_bytes].map(|b| b as f64 / 1e6);
+            line("sent", format!("{sent:.2} MB, {raw:.2} MB raw"));
         }
         for MachineUse { machine, planned, measured } in &self.machines {
             let value =

@@ -85,6 +85,7 @@ fn largest_difference(encoding: &str) -> f64 {
         assert!(ran.status.success(), "{}", stderr(&ran));
         assert!(!stderr(&ran).contains("sent raw"), "{}", stderr(&ran));
         assert!(!stderr(&ran).contains("fell back"), "{}", stderr(&ran));
+        assert!(stderr(&ran).contains(" MB raw"), "{}", stderr(&ran));
         let planned = encodes(&trace, 1);
         assert!(planned.len() >= JOBS, "{policy} at {granularity} granularity: {planned:?}");
         assert_eq!(encodes(&trace, 2), planned, "{policy} at {granularity} granularity");
