@@ -14,6 +14,10 @@ fn main() -> ExitCode {
     match cutpoint::cli::run(cutpoint::cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
+            if let Some(misuse) = error.downcast_ref::<clap::Error>() {
+                let _ = misuse.print();
+                return ExitCode::from(2);
+            }
             eprintln!("error: {error:#}");
             if let Some(advice) = error.downcast_ref().and_then(cutpoint::error::Error::advice) {
                 eprintln!("\nhint: {advice}");

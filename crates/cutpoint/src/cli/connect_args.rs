@@ -6,11 +6,14 @@ use cutpoint_plan::units::Bandwidth;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Instead of an address: no server.
+pub(crate) const NO_SERVER: &str = "local";
+
 /// Flattened into every subcommand that talks to a server.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ConnectArgs {
     /// The server, as HOST:PORT; `local` for none.
-    #[arg(long, value_name = "HOST:PORT", default_value = "local")]
+    #[arg(long, value_name = "HOST:PORT", default_value = NO_SERVER)]
     pub(crate) server: String,
 
     /// Holds the uplink to this bandwidth, in millions of bits per second; without root.
@@ -33,7 +36,7 @@ pub(crate) struct ConnectArgs {
 impl ConnectArgs {
     /// The connection; `None` for `local`.
     pub(crate) fn connect(&self) -> Result<Option<Client>> {
-        if self.server == "local" {
+        if self.server == NO_SERVER {
             return Ok(None);
         }
         let read = |path: &PathBuf| {

@@ -27,22 +27,23 @@ impl EncodingArgs {
         self.accuracy.is_some()
     }
 
-    /// What to measure on these frames; `None` for nothing.
+    /// What to measure on the frames of each model; `None` for nothing.
     pub(crate) fn options(
         &self,
         models: &[RunModel],
-        frames: &[Frame],
-        how: &FrameOptions,
+        frames: &[(&[Frame], &FrameOptions)],
     ) -> Result<Option<EncodingOptions>> {
         if self.raw {
             return Ok(None);
         }
-        let wanted = frames.len().min(INPUTS_MAX);
-        let chosen: Vec<&Frame> = (0..wanted).map(|i| &frames[i * frames.len() / wanted]).collect();
-        let of_model = |model: &RunModel| -> Result<Vec<Tensors>> {
-            chosen.iter().map(|frame| frame.load(model.model.model(), how)).collect()
+        let of_model = |(model, (frames, how)): (&RunModel, &(&[Frame], &FrameOptions))| {
+            let wanted = frames.len().min(INPUTS_MAX);
+            let chosen = (0..wanted).map(|i| &frames[i * frames.len() / wanted]);
+            chosen
+                .map(|frame| frame.load(model.model.model(), how))
+                .collect::<Result<Vec<Tensors>>>()
         };
-        let inputs = models.iter().map(of_model).collect::<Result<_>>()?;
+        let inputs = models.iter().zip(frames).map(of_model).collect::<Result<_>>()?;
         Ok(Some(EncodingOptions { inputs, budget: self.accuracy.unwrap_or_default() }))
     }
 }

@@ -11,6 +11,7 @@ mod explain;
 mod gantt;
 mod image_args;
 mod inspect;
+mod jobs_file;
 mod output;
 mod plan;
 mod plan_files;

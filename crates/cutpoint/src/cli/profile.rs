@@ -81,7 +81,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     // Without a server nobody sends anything, unless the user means to fill in the link.
     let is_asked = client.is_some() || !args.inputs.is_empty() || args.encoding.is_given();
     let encodings = match is_asked {
-        true => args.encoding.options(&models, &frames, &args.image.options())?,
+        true => {
+            let how = args.image.options();
+            let same = vec![(frames.as_slice(), &how); models.len()];
+            args.encoding.options(&models, &same)?
+        }
         false => None,
     };
     let runner = Runner { engine, options, speed, models, client };

@@ -1,17 +1,19 @@
 //! `cutpoint run`: measures, plans, executes, and says what came of it.
 
-use super::connect_args::ConnectArgs;
+use super::connect_args::{ConnectArgs, NO_SERVER};
 use super::device_args;
 use super::encoding_args::EncodingArgs;
 use super::engine_args::EngineArgs;
 use super::image_args::ImageArgs;
+use super::jobs_file::{Jobs, JobsEntry, is_jobs_file, read_jobs_file};
 use super::output::write_whole;
-use super::source_args::ModelArgs;
+use super::source_args::{ModelArgs, parse_shape};
 use crate::device::SpeedFraction;
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
-use crate::frames::{Frame, FrameOptions, json_line, parse_frames, write_npy};
+use crate::frames::{Frame, json_line, parse_frames, write_npy};
 use crate::profile::ProfileOptions;
-use crate::run::{Runner, Summary, parse_workload};
+use crate::run::{RunModel, Runner, Summary, parse_workload};
 use crate::tensor::Tensor;
 use crate::trace::chrome_trace;
 use cutpoint_plan::plan::{Granularity, Plan, Policy};
@@ -25,12 +27,16 @@ use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    model: ModelArgs,
+    /// The ONNX file; or a jobs file, ending in .toml, that names several models and their inputs.
+    model: PathBuf,
+
+    /// The shape of an input, instead of the one in the file. Needed where the file leaves a
+    /// dimension open, except the first one, which is then 1. Repeatable.
+    #[arg(long = "shape", value_name = "NAME=1x3x224x224", value_parser = parse_shape)]
+    shapes: Vec<(String, Vec<usize>)>,
 
     /// One job each: JPEG or PNG files, .npy files, glob patterns, `name=FILE,name=FILE` for a
-    /// model with several inputs, or synthetic:COUNT for made frames.
-    #[arg(required = true)]
+    /// model with several inputs, or synthetic:COUNT for made frames. None with a jobs file.
     inputs: Vec<String>,
 
     /// How to plan: local-only, server-only, partition-only, schedule-only, best-single, adjacent,
@@ -88,26 +94,35 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let frames = parse_frames(&args.inputs)?;
     let patience = Duration::try_from_secs_f64(args.patience_s)
         .map_err(|e| Error::new(ErrorKind::Usage, e.to_string()).at("--patience-s"))?;
+    let jobs = jobs(&args)?;
     let (engine, options) = args.engine.select()?;
-    let model = device_args::load(&args.model, &*engine)?;
-    let frame_options = args.image.options();
-    let inputs = load_frames(&frames, &model, &frame_options)?;
-    let client = args.connect.connect()?;
+    let (models, entries) = load_models(jobs.entries, &*engine)?;
+    let mut inputs = Vec::new();
+    for (model, entry) in models.iter().zip(&entries) {
+        entry.check_size(model.model.model())?;
+        let load = |frame: &Frame| frame.load(model.model.model(), &entry.options);
+        inputs.extend(entry.frames.iter().map(load).collect::<Result<Vec<_>, _>>()?);
+    }
+    let mut connect = args.connect.clone();
+    connect.server = jobs.server.unwrap_or(connect.server);
+    let client = connect.connect()?;
     let speed = args.device_fraction;
-    let runner = Runner { engine, options, speed, models: vec![model], client };
+    let runner = Runner { engine, options, speed, models, client };
+    let counts: Vec<usize> = entries.iter().map(|entry| entry.frames.len()).collect();
 
     let workload = match &args.workload {
-        Some(path) => given_workload(path, &runner, frames.len())?,
+        Some(path) => given_workload(path, &runner, &counts)?,
         None => {
+            let frames: Vec<_> =
+                entries.iter().map(|e| (e.frames.as_slice(), &e.options)).collect();
             let encodings = match runner.client {
-                Some(_) => args.encoding.options(&runner.models, &frames, &frame_options)?,
+                Some(_) => args.encoding.options(&runner.models, &frames)?,
                 None => None,
             };
             let how = ProfileOptions::default();
-            let measurement = runner.measure(&[frames.len()], &how, encodings.as_ref())?;
+            let measurement = runner.measure(&counts, &how, encodings.as_ref())?;
             super::profile::report(&runner, &measurement);
             if let Some(path) = &args.workload_output {
                 let text = serde_json::to_string_pretty(&measurement.workload_json)?;
@@ -133,7 +148,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder)?;
     }
-    let bar = progress_bar(frames.len());
+    let bar = progress_bar(inputs.len());
     let mut written = Ok(());
     let execution =
         runner.execute(&mut prepared, &workload, &inputs, patience, |job, outputs| {
@@ -161,23 +176,66 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if execution.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn load_frames(
-    frames: &[Frame],
-    model: &crate::run::RunModel,
-    options: &FrameOptions,
-) -> Result<Vec<crate::device::Tensors>, Error> {
-    frames.iter().map(|frame| frame.load(model.model.model(), options)).collect()
+/// What the arguments name: one model and its inputs, or a file of several.
+fn jobs(args: &Args) -> anyhow::Result<Jobs> {
+    let misuse = |kind, message: &str| Err(clap::Error::raw(kind, format!("{message}\n")).into());
+    if is_jobs_file(&args.model) {
+        if !args.inputs.is_empty() || !args.shapes.is_empty() {
+            let message = "a jobs file names its inputs and shapes; give none besides";
+            return misuse(clap::error::ErrorKind::ArgumentConflict, message);
+        }
+        let mut jobs = read_jobs_file(&args.model)?;
+        if args.connect.server != NO_SERVER {
+            jobs.server = None;
+        }
+        return Ok(jobs);
+    }
+    if args.inputs.is_empty() {
+        let message = "no inputs; name files, or synthetic:COUNT for made frames";
+        return misuse(clap::error::ErrorKind::MissingRequiredArgument, message);
+    }
+    let model = ModelArgs { model: args.model.clone(), shapes: args.shapes.clone() };
+    let entry = JobsEntry::new(model, parse_frames(&args.inputs)?, args.image.options());
+    Ok(Jobs { server: None, entries: vec![entry] })
 }
 
-/// The workload in a file, with as many jobs as there are inputs.
-fn given_workload(path: &Path, runner: &Runner, count: usize) -> anyhow::Result<Workload> {
+/// Loads each model once, under a name of its own; entries of the same model are joined if they
+/// also load their inputs alike.
+fn load_models(
+    entries: Vec<JobsEntry>,
+    engine: &dyn Engine,
+) -> Result<(Vec<RunModel>, Vec<JobsEntry>), Error> {
+    let mut joined: Vec<JobsEntry> = Vec::new();
+    for entry in entries {
+        match joined.iter_mut().find(|known| known.is_like(&entry)) {
+            Some(known) => known.frames.extend(entry.frames),
+            None => joined.push(entry),
+        }
+    }
+    let mut models: Vec<RunModel> = Vec::new();
+    for entry in &joined {
+        let mut model = device_args::load(&entry.model, engine)?;
+        let base = model.name.clone();
+        let is_taken = |name: &str| models.iter().any(|m| m.name == name);
+        let mut names = (2..).map(|n| format!("{base}-{n}"));
+        while is_taken(&model.name) {
+            model.name = names.next().expect("numbers do not end");
+        }
+        models.push(model);
+    }
+    Ok((models, joined))
+}
+
+/// The workload in a file, with as many jobs of each model as there are inputs.
+fn given_workload(path: &Path, runner: &Runner, counts: &[usize]) -> anyhow::Result<Workload> {
     let place = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::new(ErrorKind::File, format!("cannot be read: {e}")).at(&place))?;
     let mut json: serde_json::Value = serde_json::from_str(&text)
         .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()).at(&place))?;
-    let name = &runner.models[0].name;
-    json["jobs"] = serde_json::json!([{ "model": name, "count": count }]);
+    let jobs = runner.models.iter().zip(counts);
+    let jobs = jobs.map(|(m, count)| serde_json::json!({ "model": m.name, "count": count }));
+    json["jobs"] = jobs.collect();
     let workload = parse_workload(&json.to_string(), &place)?;
     runner.check_fits(&workload).map_err(|e| e.at(&place))?;
     Ok(workload)

@@ -167,10 +167,11 @@ impl Runner {
         let mut device_ms: Vec<Vec<f64>> = profiles.device.iter().map(stretch).collect();
         let first = self.describe(&profiles, &device_ms)?;
         let first = parse_workload(&first.to_string(), "the profiled workload")?;
-        for (m, RunModel { model, .. }) in self.models.iter().enumerate() {
-            let parts = match profiles.link {
-                Some(_) => paced::cuts_in_use(&first, ModelId::at(m)),
-                None => Vec::new(),
+        for (m, RunModel { name, model }) in self.models.iter().enumerate() {
+            let described = first.models.iter().position(|d| d.name == *name);
+            let parts = match (&profiles.link, described) {
+                (Some(_), Some(id)) => paced::cuts_in_use(&first, ModelId::at(id)),
+                _ => Vec::new(),
             };
             let times = paced::times_ms(&*self.engine, self.options, self.speed, model, &parts)?;
             paced::scale(&mut device_ms[m], &parts, &times);
@@ -219,10 +220,8 @@ impl Runner {
             let (found, expected) = (workload.models.len(), self.models.len());
             return refuse(format!("has {found} models, expected {expected}"));
         }
-        for (described, RunModel { name, model }) in workload.models.iter().zip(&self.models) {
-            if described.name != *name {
-                return refuse(format!("has a model {:?}, expected {name:?}", described.name));
-            }
+        for (described, model) in workload.models.iter().zip(self.models_of(workload)?) {
+            let RunModel { name, model } = model;
             let layers = &model.layers().layers;
             let differs = |(d, l): (&cutpoint_plan::workload::Layer, &crate::onnx::Layer)| {
                 d.name != l.name || d.writes.len() != l.writes.len()
@@ -234,6 +233,18 @@ impl Runner {
             }
         }
         Ok(())
+    }
+
+    /// The models at hand in the order of a workload's, which need not be ours.
+    fn models_of(&self, workload: &Workload) -> Result<Vec<&RunModel>> {
+        let find = |described: &cutpoint_plan::workload::Model| {
+            self.models.iter().find(|model| model.name == described.name).ok_or_else(|| {
+                let names: Vec<&str> = self.models.iter().map(|m| m.name.as_str()).collect();
+                let message = format!("has a model {:?}, expected {names:?}", described.name);
+                Error::new(ErrorKind::Workload, message)
+            })
+        };
+        workload.models.iter().map(find).collect()
     }
 
     /// Loads what a plan needs on both sides.
@@ -251,9 +262,10 @@ impl Runner {
             return Err(Error::new(ErrorKind::Usage, message)
                 .hint("plan from a workload without encodings"));
         }
-        let models: Vec<_> = self.models.iter().map(|m| m.model.clone()).collect();
+        let models = self.models_of(workload)?;
+        let layered: Vec<_> = models.iter().map(|m| m.model.clone()).collect();
         let engine = self.engine.clone();
-        let device = Device::load(engine, self.options, self.speed, &models, &program)?;
+        let device = Device::load(engine, self.options, self.speed, &layered, &program)?;
         let mut known: BTreeMap<(usize, &cutpoint_plan::cut::LayerSet), String> = BTreeMap::new();
         let mut server_models = vec![None; workload.jobs.len()];
         for (j, partition) in plan.partitions.iter().enumerate() {
@@ -265,7 +277,8 @@ impl Runner {
             let name = match known.entry(key) {
                 Entry::Occupied(found) => found.into_mut(),
                 Entry::Vacant(new) => {
-                    new.insert(self.load_suffix(m, workload, &partition.device_layers)?)
+                    let described = &workload.models[m];
+                    new.insert(self.load_suffix(models[m], described, &partition.device_layers)?)
                 }
             };
             server_models[j] = Some(name.clone());
@@ -304,13 +317,12 @@ impl Runner {
 
     fn load_suffix(
         &self,
-        model: usize,
-        workload: &Workload,
+        model: &RunModel,
+        described: &cutpoint_plan::workload::Model,
         device_layers: &cutpoint_plan::cut::LayerSet,
     ) -> Result<String> {
-        let RunModel { name, model: layered } = &self.models[model];
+        let RunModel { name, model: layered } = model;
         let shapes = layered.model().inputs();
-        let described = &workload.models[model];
         let names =
             device_layers.iter().map(|l| described.layers[l.index()].name.clone()).collect();
         let client = self.client.as_ref().ok_or_else(|| {

@@ -4,6 +4,7 @@
 
 mod encodings;
 mod engines;
+mod jobs;
 mod planning;
 mod profile;
 mod report;
