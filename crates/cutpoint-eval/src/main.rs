@@ -1,6 +1,8 @@
 //! The program `cutpoint-eval`: the evidence for Cutpoint, for its developers.
 
 mod encodings;
+mod gaps;
+mod oracle;
 mod plan_growth;
 mod plan_speed;
 mod split_cost;
@@ -27,6 +29,8 @@ enum Command {
     PlanSpeed(plan_speed::Args),
     /// Time the planning of more and more jobs.
     PlanGrowth(plan_growth::Args),
+    /// Plan random workloads and show how far from optimal the plans can be.
+    Gaps(gaps::Args),
     /// Run a device and a server in two network namespaces joined by a shaped link.
     Testbed(testbed::Args),
 }
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         Command::Encodings(args) => encodings::run(&args),
         Command::PlanSpeed(args) => plan_speed::run(&args),
         Command::PlanGrowth(args) => plan_growth::run(&args),
+        Command::Gaps(args) => gaps::run(&args),
         Command::Testbed(args) => testbed::run(args),
     };
     result.unwrap_or_else(|error| {

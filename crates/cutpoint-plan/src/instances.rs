@@ -2,7 +2,11 @@
 //!
 //! A theorem's hypotheses are in the name of the generator that can only make instances of that
 //! kind. Times and sizes are small whole numbers, so that ties happen; with [`unit_link`] a byte
-//! takes a nanosecond.
+//! takes a nanosecond. Generators that take a `unit` make times and sizes that many times as large,
+//! and not multiples of it: with a large unit ties hardly happen.
+
+#[cfg(test)]
+mod tests;
 
 use crate::units::{Bandwidth, Time};
 use crate::workload::{
@@ -98,8 +102,13 @@ pub fn line_of_cuts(name: &str, cuts: &[(u64, u64)]) -> Model {
 /// Cuts of a line under the paper's hypotheses: device time linear, uplink time convex and falling
 /// to zero.
 pub fn convex_cuts(rng: &mut impl Rng, layers: usize) -> Vec<(u64, u64)> {
-    let step = rng.random_range(1..10);
-    let mut falls: Vec<u64> = (0..layers).map(|_| rng.random_range(0..20)).collect();
+    convex_cuts_in(rng, layers, 1)
+}
+
+/// The same with all limits times `unit`.
+pub fn convex_cuts_in(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u64, u64)> {
+    let step = rng.random_range(unit..10 * unit);
+    let mut falls: Vec<u64> = (0..layers).map(|_| rng.random_range(0..20 * unit)).collect();
     falls.sort_unstable();
     let mut cuts: Vec<(u64, u64)> = Vec::new();
     let mut uplink = 0;
@@ -113,25 +122,35 @@ pub fn convex_cuts(rng: &mut impl Rng, layers: usize) -> Vec<(u64, u64)> {
 
 /// Cuts of a line with device time rising and uplink time falling, not convex in general.
 pub fn monotone_cuts(rng: &mut impl Rng, layers: usize) -> Vec<(u64, u64)> {
+    monotone_cuts_in(rng, layers, 1)
+}
+
+/// The same with all limits times `unit`.
+pub fn monotone_cuts_in(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u64, u64)> {
     let (mut device, mut cuts) = (0, Vec::new());
-    let mut uplinks: Vec<u64> = (0..layers).map(|_| rng.random_range(0..60)).collect();
+    let mut uplinks: Vec<u64> = (0..layers).map(|_| rng.random_range(0..60 * unit)).collect();
     uplinks.sort_unstable();
-    uplinks.push(rng.random_range(40..90));
-    uplinks.last_mut().into_iter().for_each(|u| *u = (*u).max(60));
+    uplinks.push(rng.random_range(40 * unit..90 * unit));
+    uplinks.last_mut().into_iter().for_each(|u| *u = (*u).max(60 * unit));
     for &uplink in uplinks.iter().rev() {
         cuts.push((device, uplink));
-        device += rng.random_range(0..20);
+        device += rng.random_range(0..20 * unit);
     }
     cuts
 }
 
 /// Cuts of a line with any sizes.
 pub fn arbitrary_cuts(rng: &mut impl Rng, layers: usize) -> Vec<(u64, u64)> {
+    arbitrary_cuts_in(rng, layers, 1)
+}
+
+/// The same with all limits times `unit`.
+pub fn arbitrary_cuts_in(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u64, u64)> {
     let mut device = 0;
-    let mut cuts = vec![(0, rng.random_range(1..40))];
+    let mut cuts = vec![(0, rng.random_range(unit..40 * unit))];
     for _ in 0..layers {
-        device += rng.random_range(0..12);
-        cuts.push((device, rng.random_range(0..40)));
+        device += rng.random_range(0..12 * unit);
+        cuts.push((device, rng.random_range(0..40 * unit)));
     }
     cuts
 }
@@ -165,6 +184,35 @@ pub fn series_parallel(rng: &mut impl Rng, layers: usize) -> Shape {
         shape.extend((0..width).map(|_| from.clone()));
         ends = (base..base + width).collect();
     }
+    shape
+}
+
+/// Series-parallel throughout: of two parts, either all sinks of one are read by all sources of the
+/// other, or the parts stand side by side; and so on inside each.
+pub fn nested_series_parallel(rng: &mut impl Rng, layers: usize) -> Shape {
+    /// Adds `layers` layers whose sources read from `from`; gives their sinks.
+    fn compose(
+        rng: &mut impl Rng,
+        shape: &mut Shape,
+        layers: usize,
+        from: Vec<usize>,
+    ) -> Vec<usize> {
+        if layers <= 1 {
+            shape.extend((0..layers).map(|_| from.clone()));
+            return if layers == 0 { from } else { vec![shape.len() - 1] };
+        }
+        let first = rng.random_range(1..layers);
+        if rng.random_bool(0.5) {
+            let sinks = compose(rng, shape, first, from);
+            compose(rng, shape, layers - first, sinks)
+        } else {
+            let mut sinks = compose(rng, shape, first, from.clone());
+            sinks.extend(compose(rng, shape, layers - first, from));
+            sinks
+        }
+    }
+    let mut shape = Shape::new();
+    compose(rng, &mut shape, layers, Vec::new());
     shape
 }
 
@@ -229,14 +277,50 @@ pub fn fill_like_cnn(rng: &mut impl Rng, name: &str, shape: &Shape, has_server: 
 /// A model of a shape with random times and sizes: device times below 12, sizes below 30, server
 /// times below `server_below` (0 for none).
 pub fn fill(rng: &mut impl Rng, name: &str, shape: &Shape, server_below: u64) -> Model {
+    fill_in(rng, name, shape, server_below, 1)
+}
+
+/// The same with all limits times `unit`.
+pub fn fill_in(
+    rng: &mut impl Rng,
+    name: &str,
+    shape: &Shape,
+    server_below: u64,
+    unit: u64,
+) -> Model {
     let layers = shape.len();
-    let device: Vec<u64> = (0..layers).map(|_| rng.random_range(0..12)).collect();
-    let server: Vec<u64> = (0..layers)
-        .map(|_| if server_below > 0 { rng.random_range(0..server_below) } else { 0 })
-        .collect();
-    let bytes: Vec<u64> = (0..layers).map(|_| rng.random_range(0..30)).collect();
-    let input = rng.random_range(1..40);
+    let device: Vec<u64> = (0..layers).map(|_| rng.random_range(0..12 * unit)).collect();
+    let server: Vec<u64> = (0..layers).map(|_| below(rng, server_below * unit)).collect();
+    let bytes: Vec<u64> = (0..layers).map(|_| rng.random_range(0..30 * unit)).collect();
+    let input = rng.random_range(unit..40 * unit);
     model(name, shape, input, &device, &server, &bytes)
+}
+
+/// A model with a large input (20 to 80 `unit`s), small tensors and short layers (both below 8), and
+/// long layers at its sinks (10 to 60): many jobs are best cut just before a sink, and where several
+/// tensors cross there, each can be sent while the device goes on.
+pub fn fill_hourglass(rng: &mut impl Rng, name: &str, shape: &Shape, unit: u64) -> Model {
+    let is_sink = |l: usize| shape.iter().all(|from| !from.contains(&l));
+    let device: Vec<u64> = (0..shape.len())
+        .map(|l| match is_sink(l) {
+            true => rng.random_range(10 * unit..60 * unit),
+            false => rng.random_range(0..8 * unit),
+        })
+        .collect();
+    let bytes: Vec<u64> = shape.iter().map(|_| rng.random_range(0..8 * unit)).collect();
+    let input = rng.random_range(20 * unit..80 * unit);
+    model(name, shape, input, &device, &vec![0; shape.len()], &bytes)
+}
+
+/// Gives every layer a server time below `most` nanoseconds, or none if that is 0.
+pub fn serve(rng: &mut impl Rng, model: &mut Model, most: u64) {
+    for layer in &mut model.layers {
+        layer.server = Time::from_nanoseconds(below(rng, most));
+    }
+}
+
+fn below(rng: &mut impl Rng, most: u64) -> u64 {
+    if most > 0 { rng.random_range(0..most) } else { 0 }
 }
 
 /// Gives about half of a model's tensors an encoding that is smaller and takes time at both ends.

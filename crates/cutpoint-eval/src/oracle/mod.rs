@@ -1,0 +1,198 @@
+//! The smallest makespan on two machines, by integer programming.
+//!
+//! F2 || C_max with a choice of modes. A mode of a job is a cut; it is replaced by its segments
+//! (at job granularity one, the whole job). All segments of all cuts of all jobs have one order, by
+//! Johnson's rule, and the segments of any choice of cuts run best in that order. So the program
+//! has no variables for the sequence, only for the cuts:
+//!
+//! ```text
+//! minimise C, where for each model   the counts of its cuts add up to its jobs,
+//!                   for each segment t   C >= sum of F before t + C of t + sum of G after t.
+//! ```
+//!
+//! | theory | here      | meaning                                              |
+//! |--------|-----------|------------------------------------------------------|
+//! | F      | `device`  | device time of a segment                             |
+//! | G      | `uplink`  | uplink time of a segment                             |
+//! | C      | `alone`   | makespan of a segment that has both machines to itself |
+//!
+//! Nothing here is shared with the planner but the types of the workload: cuts are all sets of
+//! layers that pass a test ([`cuts`]), segments come from all closed sets of a cut ([`humps`]), and
+//! the search is that of a solver for mixed-integer programs ([`program`]).
+//!
+//! Paper: Thm 5 (ILP), Thm 7, Thm 8.
+
+mod cuts;
+mod humps;
+mod program;
+
+#[cfg(test)]
+mod tests;
+
+use cutpoint_plan::plan::Granularity;
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::{ModelId, Workload};
+use std::fmt;
+
+/// A model with more layers has too many sets of layers to try them all.
+const LAYERS_MAX: usize = 16;
+
+/// A run of one job's work that no other job's should interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Segment {
+    device: u64,
+    uplink: u64,
+    alone: u64,
+    part: Part,
+}
+
+/// The two parts of Johnson's order. A segment with F = G may stand in either, but not in either of
+/// its own job: it stays in the part in which it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// F <= G: by increasing C - G.
+    First,
+    /// F >= G: by decreasing C - F.
+    Last,
+}
+
+impl Segment {
+    /// Where it stands in Johnson's order.
+    fn key(&self) -> (Part, i128) {
+        let key = match self.part {
+            Part::First => i128::from(self.alone - self.uplink),
+            Part::Last => -i128::from(self.alone - self.device),
+        };
+        (self.part, key)
+    }
+}
+
+/// How much work the oracle may take upon itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Nodes of the branch and bound.
+    pub nodes: u64,
+    /// A makespan that is known to be reached; nothing longer is looked at.
+    pub reached: Option<Time>,
+}
+
+/// What the oracle found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The smallest makespan of all plans.
+    Optimum(Time),
+    /// The limit came first.
+    Undecided,
+}
+
+/// Why the oracle cannot judge a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OracleError {
+    /// The workload has more than the two machines, or encodings.
+    NotTwoMachines(&'static str),
+    /// A model has more layers than can be tried.
+    TooManyLayers(usize),
+    /// A makespan was said to be reached that no plan reaches.
+    NotReached(Time),
+    /// The solver failed, or contradicts itself.
+    Solver(String),
+}
+
+impl fmt::Display for OracleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OracleError::NotTwoMachines(what) => {
+                write!(f, "the workload has {what}, but the oracle knows device and uplink only")
+            }
+            OracleError::TooManyLayers(layers) => {
+                write!(f, "a model has {layers} layers, and the oracle tries at most {LAYERS_MAX}")
+            }
+            OracleError::NotReached(time) => write!(f, "no plan has a makespan of {time} or less"),
+            OracleError::Solver(message) => write!(f, "the integer program failed: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for OracleError {}
+
+/// The smallest makespan of all plans for a workload without server times, delays, downlink or
+/// encodings.
+///
+/// # Errors
+///
+/// [`OracleError`] says what the workload has besides, or that the solver failed.
+pub(crate) fn optimum(
+    workload: &Workload,
+    granularity: Granularity,
+    limits: Limits,
+) -> Result<Answer, OracleError> {
+    check_two_machines(workload)?;
+    let classes: Vec<program::Class> = (0..workload.models.len())
+        .map(|m| (m, workload.jobs.iter().filter(|&&id| id == ModelId::at(m)).count()))
+        .filter(|&(_, jobs)| jobs > 0)
+        .map(|(m, jobs)| program::Class {
+            jobs,
+            modes: modes(workload, m, granularity, limits.reached),
+        })
+        .collect();
+    program::solve(&classes, limits)
+}
+
+/// The segments of each cut that is worth choosing.
+fn modes(
+    workload: &Workload,
+    model: usize,
+    granularity: Granularity,
+    reached: Option<Time>,
+) -> Vec<Vec<Segment>> {
+    let cuts = cuts::cuts(&workload.models[model], &workload.link);
+    let mut modes: Vec<Vec<Segment>> = match granularity {
+        Granularity::Job => undominated(&cuts),
+        Granularity::Layer => cuts.iter().map(humps::segments).collect(),
+    };
+    modes.sort();
+    modes.dedup();
+    if let Some(reached) = reached {
+        modes.retain(|mode| program::length(mode) <= reached.nanoseconds());
+    }
+    modes
+}
+
+/// Each cut as one segment, without those that another beats on both machines: exchanging a mode
+/// for one that is no longer on either machine makes no schedule longer.
+fn undominated(cuts: &[cuts::Cut]) -> Vec<Vec<Segment>> {
+    let mut times: Vec<(u64, u64)> = cuts.iter().map(|c| (c.device(), c.uplink())).collect();
+    times.sort_unstable();
+    let mut kept: Vec<(u64, u64)> = Vec::new();
+    for (device, uplink) in times {
+        if kept.last().is_none_or(|&(_, least)| uplink < least) {
+            kept.push((device, uplink));
+        }
+    }
+    let whole = |(device, uplink)| {
+        let part = if device <= uplink { Part::First } else { Part::Last };
+        vec![Segment { device, uplink, alone: device + uplink, part }]
+    };
+    kept.into_iter().map(whole).collect()
+}
+
+fn check_two_machines(workload: &Workload) -> Result<(), OracleError> {
+    if workload.link.downlink.is_some() {
+        return Err(OracleError::NotTwoMachines("a downlink"));
+    }
+    if workload.link.round_trip > Time::ZERO {
+        return Err(OracleError::NotTwoMachines("a round trip"));
+    }
+    for model in &workload.models {
+        if model.layers.iter().any(|l| l.server > Time::ZERO) {
+            return Err(OracleError::NotTwoMachines("server times"));
+        }
+        if model.tensors.iter().any(|t| !t.encodings.is_empty()) {
+            return Err(OracleError::NotTwoMachines("encodings"));
+        }
+        if model.layers.len() > LAYERS_MAX {
+            return Err(OracleError::TooManyLayers(model.layers.len()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The oracle against enumeration, and the planner against the oracle.
+
+use super::{Answer, Limits, OracleError, Segment, cuts, humps, optimum};
+use cutpoint_plan::instances::{
+    Shape, fill, general, in_tree, line, nested_series_parallel, out_tree, unit_link, wide,
+    workload,
+};
+use cutpoint_plan::plan::{Granularity, Policy};
+use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{Server, Workload};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const GRANULARITIES: [Granularity; 2] = [Granularity::Job, Granularity::Layer];
+
+const SERVER: Server = Server { executors: None };
+
+fn shape(rng: &mut ChaCha8Rng, layers: usize) -> Shape {
+    match rng.random_range(0..6) {
+        0 => line(layers),
+        1 => out_tree(rng, layers),
+        2 => in_tree(rng, layers),
+        3 => nested_series_parallel(rng, layers),
+        4 => general(rng, layers),
+        _ => wide(layers),
+    }
+}
+
+/// Models with the given numbers of jobs; times are small, so that ties happen.
+fn instance(seed: u64, layers: usize, counts: &[usize]) -> Workload {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let models = (0..counts.len()).map(|m| {
+        let shape = shape(&mut rng, layers);
+        fill(&mut rng, &format!("m{m}"), &shape, 0)
+    });
+    workload(models.collect(), counts, unit_link(), SERVER)
+}
+
+fn decided(workload: &Workload, granularity: Granularity) -> Time {
+    let limits = Limits { nodes: 100_000, reached: None };
+    match optimum(workload, granularity, limits) {
+        Ok(Answer::Optimum(time)) => time,
+        other => panic!("{other:?} for {workload:?}"),
+    }
+}
+
+/// One job's work in the order of its cut; what is sent of each step leaves at once if `granularity`
+/// is layer, else behind the last step.
+struct Job {
+    cut: cuts::Cut,
+    done: Vec<bool>,
+}
+
+/// The smallest makespan of all orders in which the device can do the steps of `jobs`; the uplink
+/// takes first what is ready first, so that the order on the device decides everything.
+fn best_order(jobs: &mut [Job], granularity: Granularity, device: u64, uplink: u64) -> u64 {
+    let mut best = u64::MAX;
+    for j in 0..jobs.len() {
+        for s in 0..jobs[j].cut.steps.len() {
+            let step = jobs[j].cut.steps[s].clone();
+            if jobs[j].done[s] || step.after.iter().any(|&a| !jobs[j].done[a]) {
+                continue;
+            }
+            jobs[j].done[s] = true;
+            let is_last = jobs[j].done.iter().all(|&d| d);
+            let sent = match granularity {
+                Granularity::Layer => step.uplink,
+                Granularity::Job if is_last => jobs[j].cut.uplink(),
+                Granularity::Job => 0,
+            };
+            let device = device + step.device;
+            let uplink = if sent > 0 { uplink.max(device) + sent } else { uplink };
+            best = best.min(best_order(jobs, granularity, device, uplink));
+            jobs[j].done[s] = false;
+        }
+    }
+    if jobs.iter().all(|job| job.done.iter().all(|&d| d)) { device.max(uplink) } else { best }
+}
+
+/// The smallest makespan of all choices of cuts and all orders: two jobs of three layers.
+fn best_of_everything(workload: &Workload, granularity: Granularity) -> u64 {
+    fn choose(chosen: &mut Vec<Job>, left: &[Vec<cuts::Cut>], granularity: Granularity) -> u64 {
+        let Some((first, rest)) = left.split_first() else {
+            return best_order(chosen, granularity, 0, 0);
+        };
+        let mut best = u64::MAX;
+        for cut in first {
+            chosen.push(Job { cut: cut.clone(), done: vec![false; cut.steps.len()] });
+            best = best.min(choose(chosen, rest, granularity));
+            chosen.pop();
+        }
+        best
+    }
+    let models = workload.jobs.iter().map(|id| &workload.models[id.index()]);
+    let cuts: Vec<_> = models.map(|model| cuts::cuts(model, &workload.link)).collect();
+    choose(&mut Vec::new(), &cuts, granularity)
+}
+
+fn check(workload: &Workload, granularity: Granularity, place: &str) {
+    let found = decided(workload, granularity).nanoseconds();
+    let best = best_of_everything(workload, granularity);
+    assert_eq!(found, best, "{place} {granularity}\n{workload:?}");
+}
+
+#[test]
+fn thm5_and_thm8_programs_equal_trying_everything_on_small_workloads() {
+    for seed in 0..30 {
+        for (layers, counts) in [(3, vec![1, 1]), (3, vec![2]), (5, vec![1]), (2, vec![1, 2])] {
+            let workload = instance(seed, layers, &counts);
+            for granularity in GRANULARITIES {
+                check(&workload, granularity, &format!("seed {seed} {layers} {counts:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn thm7_segments_of_a_cut_are_its_work_and_run_as_fast_as_any_order() {
+    for seed in 0..60 {
+        let workload = instance(seed, 5, &[1]);
+        for cut in cuts::cuts(&workload.models[0], &workload.link) {
+            let segments = humps::segments(&cut);
+            let sum = |of: fn(&Segment) -> u64| segments.iter().map(of).sum::<u64>();
+            assert_eq!(sum(|s| s.device), cut.device());
+            assert_eq!(sum(|s| s.uplink), cut.uplink());
+            let mut job = [Job { done: vec![false; cut.steps.len()], cut }];
+            let best = best_order(&mut job, Granularity::Layer, 0, 0);
+            assert_eq!(super::program::length(&segments), best, "seed {seed}: {segments:?}");
+        }
+    }
+}
+
+#[test]
+fn cuts_are_the_line_structures_layers_and_one() {
+    let workload = instance(1, 3, &[1]);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let model = fill(&mut rng, "line", &line(7), 0);
+    assert_eq!(cuts::cuts(&model, &workload.link).len(), 8);
+    // Six branches and a layer that joins them: every set of branches, and everything.
+    let model = fill(&mut rng, "wide", &wide(7), 0);
+    assert_eq!(cuts::cuts(&model, &workload.link).len(), (1 << 6) + 1);
+}
+
+#[test]
+fn exhaustive_plans_have_the_programs_makespan() {
+    let sizes = [(4, vec![3, 2]), (5, vec![1; 4]), (4, vec![9]), (6, vec![2, 1, 1])];
+    for (layers, counts) in sizes {
+        for seed in 0..6 {
+            let workload = instance(seed, layers, &counts);
+            for granularity in GRANULARITIES {
+                let options = PlanOptions::at(granularity);
+                let made = plan(&workload, Policy::Exhaustive, &options).expect("few jobs");
+                let found = decided(&workload, granularity);
+                let place = format!("seed {seed} {layers} {counts:?} {granularity}");
+                assert_eq!(made.makespan, found, "{place}\n{workload:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_makespan_that_is_reached_narrows_the_search_but_not_the_answer() {
+    for seed in 0..10 {
+        let workload = instance(seed, 4, &[2, 1]);
+        for granularity in GRANULARITIES {
+            let best = decided(&workload, granularity);
+            for over in [0, 1, 100] {
+                let reached = Some(best + Time::from_nanoseconds(over));
+                let limits = Limits { nodes: 100_000, reached };
+                assert_eq!(optimum(&workload, granularity, limits), Ok(Answer::Optimum(best)));
+            }
+            if best > Time::ZERO {
+                let below = best - Time::from_nanoseconds(1);
+                let limits = Limits { nodes: 100_000, reached: Some(below) };
+                let refused = optimum(&workload, granularity, limits);
+                assert_eq!(refused, Err(OracleError::NotReached(below)), "seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_search_without_nodes_is_undecided_or_right() {
+    let mut undecided = 0;
+    for seed in 0..10 {
+        let workload = instance(seed, 5, &[1; 4]);
+        let limits = Limits { nodes: 0, reached: None };
+        match optimum(&workload, Granularity::Layer, limits).expect("two machines") {
+            Answer::Undecided => undecided += 1,
+            Answer::Optimum(time) => assert_eq!(time, decided(&workload, Granularity::Layer)),
+        }
+    }
+    assert!(undecided > 0, "some of these need branching");
+}
+
+#[test]
+fn workloads_with_more_than_two_machines_are_refused() {
+    let limits = Limits { nodes: 1, reached: None };
+    let refused = |workload: &Workload| {
+        optimum(workload, Granularity::Job, limits).expect_err("not two machines")
+    };
+    let plain = instance(3, 3, &[1]);
+    let mut with_server = plain.clone();
+    with_server.models[0].layers[0].server = Time::from_nanoseconds(1);
+    assert_eq!(refused(&with_server), OracleError::NotTwoMachines("server times"));
+    let mut with_delay = plain.clone();
+    with_delay.link.round_trip = Time::from_nanoseconds(2);
+    assert_eq!(refused(&with_delay), OracleError::NotTwoMachines("a round trip"));
+    let mut with_downlink = plain;
+    with_downlink.link.downlink = Bandwidth::from_mbit_per_s(1.0);
+    assert_eq!(refused(&with_downlink), OracleError::NotTwoMachines("a downlink"));
+    let big = instance(3, 17, &[1]);
+    assert_eq!(refused(&big), OracleError::TooManyLayers(17));
+}
