@@ -7,7 +7,7 @@ use crate::plan::{Granularity, Plan, Policy};
 use crate::policy::{PlanError, PlanOptions, plan};
 use crate::testing::{Sample, arb_workload};
 use crate::units::{Bandwidth, TIME_MAX, Time};
-use crate::workload::{Link, Server, Workload};
+use crate::workload::{Link, Model, Server, Workload};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -141,6 +141,59 @@ fn joint_equals_all_uplink_orders_on_three_jobs() {
 #[test]
 fn joint_equals_all_uplink_orders_on_single_jobs() {
     check_against(best_of_uplink_orders, 300..315, 4, &[1]);
+}
+
+#[test]
+fn joint_is_optimal_as_claimed_where_many_times_are_equal() {
+    // Times so small that segments with equal device and uplink time are common, and jobs of which
+    // one is both the first and the last on the uplink.
+    for (counts, layers, seeds) in [(&[2][..], 4, 0..60), (&[1, 1], 3, 0..60), (&[3], 3, 0..20)] {
+        for seed in seeds {
+            let mut workload = instance(seed, Extras::TwoMachines, layers, counts);
+            for model in &mut workload.models {
+                let small = |t: Time| ns(t.nanoseconds() % 5);
+                model.layers.iter_mut().for_each(|l| l.device = small(l.device));
+                model.tensors.iter_mut().for_each(|t| t.bytes %= 6);
+            }
+            for granularity in GRANULARITIES {
+                let best = best_of_uplink_orders(&workload, granularity);
+                let joint = planned(&workload, Policy::Joint, granularity);
+                let place = format!("{counts:?} seed {seed} {granularity}\n{workload:?}");
+                assert!(joint.lower_bound <= best, "bound {}: {place}", joint.lower_bound);
+                assert_eq!(joint.makespan, best, "{place}");
+            }
+        }
+    }
+}
+
+/// Before the join a small tensor with equal stage times leaves, and the last layer reads it again.
+fn joined(name: &str, device: [u64; 4], bytes: [u64; 4]) -> Model {
+    let shape = vec![vec![], vec![], vec![0, 1], vec![0, 2]];
+    model(name, &shape, 8, &device, &[0; 4], &bytes)
+}
+
+#[test]
+fn thm7_a_segment_with_equal_stage_times_may_come_first() {
+    // Both keep all but the last layer. Device: b0 b1 b2 to 1, a0 to 2, a1 a2 to 4. Uplink from 1
+    // without a pause: b's two tensors to 3, a's first to 4, its second to 6.
+    let models =
+        vec![joined("a", [1, 1, 1, 8], [1, 8, 2, 0]), joined("b", [1, 0, 0, 8], [1, 8, 1, 0])];
+    let workload = workload(models, &[1, 1], unit_link(), Server { executors: None });
+    for policy in [Policy::Exhaustive, Policy::Joint] {
+        assert_eq!(planned(&workload, policy, Granularity::Layer).makespan, ns(6));
+    }
+}
+
+#[test]
+fn sec56_one_job_can_be_both_the_first_and_the_last_on_the_uplink() {
+    // A keeps layers 0 and 2, B keeps 0 to 3. Device: A's 2 to 1, all of B to 18, A's 0 to 28.
+    // Uplink: A's 18 bytes from 1 to 19, B's 10 to 29, A's 2 to 31.
+    let shape: Vec<Vec<usize>> = vec![vec![], vec![0], vec![], vec![1, 2], vec![3]];
+    let (device, bytes) = ([10, 1, 1, 5, 57], [2, 4, 18, 10, 6]);
+    let model = model("m", &shape, 22, &device, &[0; 5], &bytes);
+    let workload = workload(vec![model], &[2], unit_link(), Server { executors: None });
+    let joint = planned(&workload, Policy::Joint, Granularity::Layer);
+    assert_eq!((joint.makespan, joint.lower_bound), (ns(31), ns(31)));
 }
 
 #[test]

@@ -146,12 +146,12 @@ pub(crate) fn best(choices: &Choices) -> Option<Solution> {
     if choices.jobs >= 2 && !deep.cuts.is_empty() {
         let mut pairs = deep.pairs(choices, &mut search);
         pairs.sort_unstable();
-        for (bound, first, last) in pairs {
+        for (bound, ends) in pairs {
             if search.best.as_ref().is_some_and(|b| bound >= b.makespan) {
                 break;
             }
             let is_left = search.is_left();
-            let is_whole = is_left && search.between(&Ends::new(choices, &deep, first, last));
+            let is_whole = is_left && search.between(&Ends::new(choices, &deep, ends));
             if !is_whole && proved.is_none() {
                 proved = Some(bound);
             }
@@ -178,6 +178,22 @@ struct Depth {
     is_ordered: bool,
     /// Whether the device may still be at work when the last transfer starts.
     is_open: bool,
+}
+
+/// Positions in [`Depth::cuts`] of the cuts of the jobs that are first and last on the uplink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Pair {
+    first: usize,
+    last: usize,
+    /// Whether that is one job, whose transfers leave apart.
+    is_one_job: bool,
+}
+
+impl Pair {
+    /// How many jobs it is.
+    fn jobs(self) -> u64 {
+        if self.is_one_job { 1 } else { 2 }
+    }
 }
 
 impl Depth {
@@ -220,39 +236,44 @@ impl Depth {
         Depth { positions, cuts, is_ordered, is_open }
     }
 
-    /// With the given first and last cut: their device time and what follows it, and their uplink
-    /// time and what precedes and follows the uplink's work.
-    fn fixed(&self, first: usize, last: usize) -> (Time, Time) {
-        let (first, last) = (&self.cuts[first], &self.cuts[last]);
-        let device = first.stages.device + last.stages.device;
+    /// The device time of the jobs at the ends and what follows it, and their uplink time and what
+    /// precedes and follows the uplink's work.
+    fn fixed(&self, pair: Pair) -> (Time, Time) {
+        let (first, last) = (&self.cuts[pair.first], &self.cuts[pair.last]);
+        let (mut device, mut uplink) = (last.stages.device, last.stages.uplink);
+        if !pair.is_one_job {
+            device += first.stages.device;
+            uplink += first.stages.uplink;
+        }
         let after = if self.is_open { Time::ZERO } else { last.trail + last.tail };
-        let uplink = first.stages.uplink + last.stages.uplink;
         (device + after, first.lead + uplink + last.tail)
     }
 
     /// Pairs of first and last cut that may beat the best found so far, each with its bound.
-    fn pairs(&self, choices: &Choices, search: &mut Search<'_>) -> Vec<(Time, usize, usize)> {
+    fn pairs(&self, choices: &Choices, search: &mut Search<'_>) -> Vec<(Time, Pair)> {
         let deepest = self.cuts.len() - 1;
-        let widest = Ends::new(choices, self, 0, deepest);
+        let pair = |first: usize, last: usize, is_one_job: bool| Pair { first, last, is_one_job };
+        let widest = Ends::new(choices, self, pair(0, deepest, false));
         let edge = widest.edge();
-        let others = i128::from(choices.jobs - 2) * widest.weighted(edge.low, edge.weights);
+        let each = widest.weighted(edge.low, edge.weights);
         // What a pair costs at least: its own weighted times and the cheapest for all others.
-        let value = |first: usize, last: usize| {
-            let (device, uplink) = self.fixed(first, last);
-            edge.weights.of(device, uplink) + others
+        let value = |pair: Pair| {
+            let (device, uplink) = self.fixed(pair);
+            edge.weights.of(device, uplink) + i128::from(choices.jobs - pair.jobs()) * each
         };
         let from = |first: usize| if self.is_ordered { first } else { 0 };
-        let all = (0..=deepest).flat_map(|p| (from(p)..=deepest).map(move |q| (p, q)));
-        let mut priced: Vec<(i128, usize, usize)> =
-            all.map(|(first, last)| (value(first, last), first, last)).collect();
-        let Some(&(_, first, last)) = priced.iter().min() else { return Vec::new() };
-        search.between(&Ends::new(choices, self, first, last));
-        let limit =
-            search.best.as_ref().map_or(i128::MAX, |b| edge.weights.of(b.makespan, b.makespan));
-        priced.retain(|&(value, _, _)| value < limit);
-        let bounded = priced
-            .into_iter()
-            .map(|(_, first, last)| (Ends::new(choices, self, first, last).bound(), first, last));
+        let two = (0..=deepest).flat_map(|p| (from(p)..=deepest).map(move |q| pair(p, q, false)));
+        // One job can be first and last on the uplink only if it sends apart.
+        let alone = if self.is_ordered { 0..0 } else { 0..deepest + 1 };
+        let one = alone.map(|k| pair(k, k, true));
+        let mut priced: Vec<(i128, Pair)> = two.chain(one).map(|p| (value(p), p)).collect();
+        let Some(&(_, cheapest)) = priced.iter().min() else { return Vec::new() };
+        search.between(&Ends::new(choices, self, cheapest));
+        let best = search.best.as_ref();
+        let limit = best.map_or(i128::MAX, |b| edge.weights.of(b.makespan, b.makespan));
+        priced.retain(|&(value, _)| value < limit);
+        let bounded =
+            priced.into_iter().map(|(_, pair)| (Ends::new(choices, self, pair).bound(), pair));
         bounded.collect()
     }
 }

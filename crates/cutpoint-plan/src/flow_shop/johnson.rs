@@ -18,11 +18,15 @@ pub(crate) fn johnson_key(device: Time, uplink: Time) -> (bool, Time, Reverse<Ti
 }
 
 /// Where a composite job stands: Johnson's key of what remains when its own makespan is split
-/// into a lead on the device and a tail on the uplink.
+/// into a lead on the device and a tail on the uplink. Equal keys keep the order of a job's
+/// segments, so nothing else may tell them apart.
 ///
 /// Paper: Thm 7, Thm 8.
 pub(crate) fn segment_key(segment: &Segment) -> (bool, Time, Reverse<Time>) {
-    johnson_key(segment.alone - segment.uplink, segment.alone - segment.device)
+    match segment.is_front {
+        true => (false, segment.alone - segment.uplink, Reverse(Time::ZERO)),
+        false => (true, Time::ZERO, Reverse(segment.alone - segment.device)),
+    }
 }
 
 /// A block of jobs in sequence as the rest of the sequence sees it: device time, uplink time, and

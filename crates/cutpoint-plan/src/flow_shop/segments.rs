@@ -23,6 +23,9 @@ pub(crate) struct Segment {
     pub uplink: Time,
     /// Makespan if it stood alone.
     pub alone: Time,
+    /// Whether it is of the first group of Johnson's rule. Where device and uplink time are equal
+    /// the times do not tell: it goes with the segments of its job beside which it was found.
+    pub is_front: bool,
 }
 
 /// The segments of a mode, in their order.
@@ -33,13 +36,20 @@ pub(crate) fn segments(mode: &Mode) -> Vec<Segment> {
         0 => Vec::new(),
         1 => {
             let (device, uplink) = (mode.before(1), mode.parcels[0].uplink);
-            vec![Segment { parcels: vec![0], device, uplink, alone: device + uplink }]
+            let alone = device + uplink;
+            vec![Segment { parcels: vec![0], device, uplink, alone, is_front: device < uplink }]
         }
         _ => Decomposition::new(mode).run(),
     };
     let rest = mode.rest();
     if found.is_empty() || rest > Time::ZERO {
-        found.push(Segment { parcels: vec![], device: rest, uplink: Time::ZERO, alone: rest });
+        found.push(Segment {
+            parcels: vec![],
+            device: rest,
+            uplink: Time::ZERO,
+            alone: rest,
+            is_front: false,
+        });
     }
     found
 }
@@ -74,7 +84,7 @@ impl Decomposition {
         let full = (1 << self.parcels) - 1;
         let (mut front, mut from) = (Vec::new(), 0);
         while let Some((to, order)) = self.next_hump(from, full, Direction::Forward) {
-            front.push(self.segment(from, to, order));
+            front.push(Segment { is_front: true, ..self.segment(from, to, order) });
             from = to;
         }
         let (mut back, mut to) = (Vec::new(), full);
@@ -152,6 +162,7 @@ impl Decomposition {
             device: unsigned(self.device[to] - self.device[from]),
             uplink: unsigned(self.uplink[to] - self.uplink[from]),
             alone: unsigned(uplink),
+            is_front: false,
         }
     }
 }

@@ -1,14 +1,13 @@
 //! A first and a last cut, and the linear relaxation of what may be taken between them.
 
-use super::{Choices, Cut, Depth, Stages};
+use super::{Choices, Cut, Depth, Pair, Stages};
 use crate::units::Time;
 
 /// A first and a last cut, and what may be taken between them.
 pub(super) struct Ends<'c> {
     pub choices: &'c Choices,
     pub deep: &'c Depth,
-    pub first: usize,
-    pub last: usize,
+    pub pair: Pair,
     /// Positions in [`Depth::cuts`]; `None` for a job that sends nothing.
     pub between: Vec<(Option<usize>, Stages)>,
     /// How many jobs are between.
@@ -62,24 +61,20 @@ pub(super) struct Edge {
 }
 
 impl<'c> Ends<'c> {
-    pub(super) fn new(
-        choices: &'c Choices,
-        deep: &'c Depth,
-        first: usize,
-        last: usize,
-    ) -> Ends<'c> {
-        let range = if deep.is_ordered { first..=last } else { 0..=deep.cuts.len() - 1 };
+    pub(super) fn new(choices: &'c Choices, deep: &'c Depth, pair: Pair) -> Ends<'c> {
+        let range = if deep.is_ordered { pair.first..=pair.last } else { 0..=deep.cuts.len() - 1 };
         let cuts = range.map(|k| (Some(k), deep.cuts[k].stages));
         let local = choices.local.map(|device| (None, Stages { device, uplink: Time::ZERO }));
         let between = cuts.chain(local).collect();
-        Ends { choices, deep, first, last, between, jobs: choices.jobs - 2 }
+        Ends { choices, deep, pair, between, jobs: choices.jobs - pair.jobs() }
     }
 
     /// The sums of the ends and of `counts` of what is between.
     pub(super) fn sums(&self, counts: &[u64]) -> Sums {
         let mut sums = Sums::default();
-        for k in [self.first, self.last] {
-            sums.add(&self.deep.cuts[k], 1);
+        sums.add(&self.deep.cuts[self.pair.last], 1);
+        if !self.pair.is_one_job {
+            sums.add(&self.deep.cuts[self.pair.first], 1);
         }
         for (o, &count) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
             self.add(&mut sums, o, count);
@@ -98,7 +93,8 @@ impl<'c> Ends<'c> {
 
     /// The makespan of sums: both rows of Cor 1, and the device's own.
     pub(super) fn makespan(&self, sums: Sums) -> Time {
-        let (first, last) = (&self.deep.cuts[self.first], &self.deep.cuts[self.last]);
+        let Pair { first, last, .. } = self.pair;
+        let (first, last) = (&self.deep.cuts[first], &self.deep.cuts[last]);
         let by_uplink = first.lead + sums.uplink + last.tail;
         by_uplink.max(sums.sending + last.trail + last.tail).max(sums.device)
     }
@@ -106,7 +102,7 @@ impl<'c> Ends<'c> {
     /// The best weights for the relaxation: those of an edge of the lower hull, or all on one row.
     pub(super) fn edge(&self) -> Edge {
         let hull = lower_hull(&self.between);
-        let (device, uplink) = self.deep.fixed(self.first, self.last);
+        let (device, uplink) = self.deep.fixed(self.pair);
         let edge = |low: usize, high: usize, weights: Weights| {
             let each = self.weighted(low, weights);
             let value = weights.of(device, uplink) + i128::from(self.jobs) * each;

@@ -137,8 +137,10 @@ impl<'c> Search<'c> {
             for (count, (cut, _)) in counts.iter().zip(&ends.between) {
                 *cut.map_or(&mut local, |k| &mut all[positions[k]]) += count;
             }
-            all[positions[ends.first]] += 1;
-            all[positions[ends.last]] += 1;
+            all[positions[ends.pair.last]] += 1;
+            if !ends.pair.is_one_job {
+                all[positions[ends.pair.first]] += 1;
+            }
             (all, local)
         });
         counts[edge.low] = 0;
