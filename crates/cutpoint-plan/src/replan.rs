@@ -17,7 +17,7 @@ use crate::joint::problem::{Context, Problem};
 use crate::partition::{ModeSet, modes};
 use crate::plan::{Granularity, Objective, Plan, Policy, Upload};
 use crate::policy::best_mix;
-use crate::simulate::simulate;
+use crate::simulate::plan_of;
 use crate::units::{Bandwidth, Time};
 use crate::workload::Workload;
 
@@ -121,20 +121,9 @@ impl Replan<'_> {
         workload.link.uplink = self.uplink;
         let decision = self.outline().decision(&self.problem);
         let granularity = self.problem.granularity;
-        let simulated = simulate(&workload, granularity, &decision);
-        let lower_bound = self.lower_bound.min(simulated.makespan);
-        let plan = Plan {
-            policy: Policy::Joint,
-            granularity,
-            objective: Objective::Makespan,
-            period: None,
-            partitions: decision.partitions,
-            schedule: simulated.schedule,
-            completions: simulated.completions,
-            makespan: simulated.makespan,
-            lower_bound,
-            optimal: simulated.makespan == lower_bound,
-        };
+        let (policy, objective) = (Policy::Joint, Objective::Makespan);
+        let plan =
+            plan_of(&workload, policy, granularity, objective, decision, |_| self.lower_bound);
         (workload, plan)
     }
 }

@@ -4,7 +4,7 @@
 //! operation as soon as its machine is free and what it waits for is there. No schedule with the
 //! same orders has anything earlier.
 
-use crate::plan::{Granularity, Operation, Partition, Schedule, Work};
+use crate::plan::{Granularity, Objective, Operation, Partition, Plan, Policy, Schedule, Work};
 use crate::units::Time;
 use crate::workload::{JobId, TensorId, Workload};
 use std::cmp::Reverse;
@@ -57,6 +57,32 @@ pub fn simulate(workload: &Workload, granularity: Granularity, decision: &Decisi
     run.downlink();
     let makespan = run.completions.iter().copied().max().unwrap_or_default();
     Simulated { schedule: run.schedule, completions: run.completions, makespan }
+}
+
+/// Carries out `decision` and writes it down as a plan; `bound` gives a lower bound on the makespan
+/// of any plan, from the makespan of this one.
+pub(crate) fn plan_of(
+    workload: &Workload,
+    policy: Policy,
+    granularity: Granularity,
+    objective: Objective,
+    decision: Decision,
+    bound: impl FnOnce(Time) -> Time,
+) -> Plan {
+    let Simulated { schedule, completions, makespan } = simulate(workload, granularity, &decision);
+    let lower_bound = bound(makespan).min(makespan);
+    Plan {
+        policy,
+        granularity,
+        objective,
+        period: decision.period,
+        partitions: decision.partitions,
+        schedule,
+        completions,
+        makespan,
+        lower_bound,
+        optimal: makespan == lower_bound,
+    }
 }
 
 struct Run<'a> {

@@ -12,5 +12,6 @@ pub(crate) mod outline;
 pub(crate) mod problem;
 pub(crate) mod sequence;
 pub(crate) mod server;
-pub(crate) mod timeline;
+
 pub(crate) mod tree;
+pub(crate) mod turns;

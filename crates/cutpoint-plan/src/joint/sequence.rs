@@ -160,7 +160,7 @@ impl Search<'_> {
 }
 
 /// Moves one element to another position; those between close up.
-fn carry(sequence: &mut [Choice], from: usize, to: usize) {
+pub(crate) fn carry<T>(sequence: &mut [T], from: usize, to: usize) {
     if from < to {
         sequence[from..=to].rotate_left(1);
     } else {

@@ -13,10 +13,10 @@ use crate::bound::{LoadBound, weighted_loads};
 use crate::joint::local_search::{balanced, first_choice, promising};
 use crate::joint::mix::Counts;
 use crate::joint::outline::Member;
-use crate::joint::problem::{Class, Problem};
-use crate::joint::timeline::{Goal, Timeline, Turn, Value};
+use crate::joint::problem::{Class, Context, Problem};
+use crate::joint::turns::{Goal, Turn, TurnSearch, Value};
 use crate::plan::{Plan, Policy};
-use crate::simulate::{Decision, simulate};
+use crate::simulate::{Decision, plan_of};
 use crate::units::Time;
 
 /// Turns of sequences that a search may look at.
@@ -46,18 +46,18 @@ impl Planner<'_> {
         for &other in policies {
             let Some(found) = self.simple(other) else { continue };
             let problem = found.problem.as_ref().unwrap_or(&self.problem);
-            let timeline = Timeline::new(problem, goal);
-            offer(timeline.decision(&self.turns_of(&found, &timeline, other)));
+            let search = TurnSearch::new(problem, goal);
+            offer(search.decision(&self.turns_of(&found, &search, other)));
         }
         if policy == Policy::Joint {
-            let (timeline, turns) = self.improved(goal);
-            offer(timeline.decision(&turns));
+            let (search, turns) = self.improved(goal);
+            offer(search.decision(&turns));
         }
         best.map(|(_, plan)| plan)
     }
 
     /// The jobs of a plan in the order of the goal, in the plan's modes.
-    fn turns_of(&self, found: &Found<'_>, timeline: &Timeline<'_>, policy: Policy) -> Vec<Turn> {
+    fn turns_of(&self, found: &Found<'_>, search: &TurnSearch<'_>, policy: Policy) -> Vec<Turn> {
         let modes = (0u32..).zip(&found.outline.modes);
         let turns = modes.flat_map(|(class, modes)| {
             (0u32..).zip(modes).map(move |(position, &mode)| Turn {
@@ -68,35 +68,35 @@ impl Planner<'_> {
         let mut turns: Vec<Turn> = turns.collect();
         let keeps_order =
             matches!(policy, Policy::LocalOnly | Policy::ServerOnly | Policy::PartitionOnly);
-        if keeps_order || timeline.goal.period.is_some() {
-            turns.sort_by_key(|turn| timeline.job(turn));
+        if keeps_order || search.goal.period.is_some() {
+            turns.sort_by_key(|turn| search.job(turn));
         } else {
-            self.sort_by_work(&mut turns, timeline);
+            self.sort_by_work(&mut turns, search);
         }
         turns
     }
 
     /// Least work first, at the prices of the bound.
-    fn sort_by_work(&self, turns: &mut [Turn], timeline: &Timeline<'_>) {
+    fn sort_by_work(&self, turns: &mut [Turn], search: &TurnSearch<'_>) {
         let work = |turn: &Turn| {
-            weighted_loads(timeline.mode(turn), timeline.problem.executors, self.bound.prices)
+            weighted_loads(search.mode(turn), search.problem.executors, self.bound.prices)
         };
-        turns.sort_by_key(|turn| (work(turn), timeline.job(turn)));
+        turns.sort_by_key(|turn| (work(turn), search.job(turn)));
     }
 
     /// The best sequence that the search finds among all modes.
-    fn improved(&self, goal: Goal) -> (Timeline<'_>, Vec<Turn>) {
+    fn improved(&self, goal: Goal) -> (TurnSearch<'_>, Vec<Turn>) {
         let problem = &self.problem;
-        let mut timeline = Timeline::new(problem, goal);
+        let mut search = TurnSearch::new(problem, goal);
         let tried = promising(problem, self.bound.prices);
         let mut starts: Vec<(Value, Vec<Turn>)> = Vec::new();
         for counts in self.starting_counts(&tried) {
             let mut turns = spread(problem, &counts);
             match goal.period {
-                Some(_) => turns.sort_by_key(|turn| timeline.job(turn)),
-                None => self.sort_by_work(&mut turns, &timeline),
+                Some(_) => turns.sort_by_key(|turn| search.job(turn)),
+                None => self.sort_by_work(&mut turns, &search),
             }
-            starts.push((timeline.value(&turns), turns));
+            starts.push((search.value(&turns), turns));
         }
         starts.sort_by_key(|(value, _)| *value);
         starts.dedup_by_key(|(value, _)| *value);
@@ -111,12 +111,13 @@ impl Planner<'_> {
             }
             let share = TURNS / starts.len() as u64;
             for (value, turns) in &mut starts {
-                *value = timeline.improve(turns, &all, &mut share.clone());
+                let mut budget = share;
+                *value = search.improve(turns, &all, &mut budget);
             }
             starts.sort_by_key(|(value, _)| *value);
         }
         let (_, turns) = starts.swap_remove(0);
-        (timeline, turns)
+        (search, turns)
     }
 
     /// How many jobs take each mode, in different ways.
@@ -142,22 +143,9 @@ impl Planner<'_> {
     }
 
     fn write_decision(&self, goal: Goal, policy: Policy, decision: Decision) -> Plan {
-        let context = self.context;
-        let simulated = simulate(context.workload, context.granularity, &decision);
+        let Context { workload, granularity, .. } = *self.context;
         let bound = self.bound_with_arrivals(goal.period);
-        let lower_bound = bound.min(simulated.makespan);
-        Plan {
-            policy,
-            granularity: context.granularity,
-            objective: goal.objective,
-            period: goal.period,
-            partitions: decision.partitions,
-            schedule: simulated.schedule,
-            completions: simulated.completions,
-            makespan: simulated.makespan,
-            lower_bound,
-            optimal: simulated.makespan == lower_bound,
-        }
+        plan_of(workload, policy, granularity, goal.objective, decision, |_| bound)
     }
 
     /// No plan whose jobs arrive with this period has a smaller makespan: the jobs from any one on

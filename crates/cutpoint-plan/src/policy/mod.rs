@@ -12,10 +12,10 @@ use crate::joint::mix::{Counts, Line, Mix, Rule};
 use crate::joint::outline::Outline;
 use crate::joint::problem::{Context, Problem};
 use crate::joint::sequence;
-use crate::joint::timeline::Goal;
+use crate::joint::turns::Goal;
 use crate::partition::modes;
 use crate::plan::{Granularity, Objective, Plan, Policy};
-use crate::simulate::simulate;
+use crate::simulate::plan_of;
 use crate::units::Time;
 use crate::workload::Workload;
 use std::fmt;
@@ -176,17 +176,8 @@ fn or_by_whole_jobs(workload: &Workload, plan: Plan) -> Plan {
         return plan;
     }
     let decision = found.outline.decision(found.problem.as_ref().unwrap_or(&planner.problem));
-    let simulated = simulate(workload, Granularity::Layer, &decision);
-    let lower_bound = plan.lower_bound.min(simulated.makespan);
-    Plan {
-        partitions: decision.partitions,
-        schedule: simulated.schedule,
-        completions: simulated.completions,
-        makespan: simulated.makespan,
-        lower_bound,
-        optimal: simulated.makespan == lower_bound,
-        ..plan
-    }
+    let Plan { policy, objective, lower_bound, .. } = plan;
+    plan_of(workload, policy, Granularity::Layer, objective, decision, |_| lower_bound)
 }
 
 /// A plan in short, with the problem that its modes belong to if that is not the whole one.
@@ -294,22 +285,11 @@ impl<'c> Planner<'c> {
     fn write_out(&self, found: Found<'_>, policy: Policy) -> Plan {
         let Context { workload, granularity, .. } = *self.context;
         let decision = found.outline.decision(found.problem.as_ref().unwrap_or(&self.problem));
-        let simulated = simulate(workload, granularity, &decision);
-        let makespan = simulated.makespan;
-        let is_proved = found.is_proved && makespan == found.makespan;
-        let lower_bound = if is_proved { makespan } else { self.bound.time.min(makespan) };
-        Plan {
-            policy,
-            granularity,
-            objective: Objective::Makespan,
-            period: None,
-            partitions: decision.partitions,
-            schedule: simulated.schedule,
-            completions: simulated.completions,
-            makespan,
-            lower_bound,
-            optimal: makespan == lower_bound,
-        }
+        let objective = Objective::Makespan;
+        plan_of(workload, policy, granularity, objective, decision, |makespan| {
+            let is_proved = found.is_proved && makespan == found.makespan;
+            if is_proved { makespan } else { self.bound.time }
+        })
     }
 }
 

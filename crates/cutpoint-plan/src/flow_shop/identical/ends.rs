@@ -1,6 +1,7 @@
 //! A first and a last cut, and the linear relaxation of what may be taken between them.
 
-use super::{Choices, Cut, Depth, Pair, Stages};
+use super::depth::{Depth, Pair};
+use super::{Choices, Cut, Stages};
 use crate::units::Time;
 
 /// A first and a last cut, and what may be taken between them.

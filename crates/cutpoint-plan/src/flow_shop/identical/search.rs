@@ -1,7 +1,8 @@
 //! Counts between two ends: a search over what is off the best edge of the relaxation.
 
+use super::depth::Depth;
 use super::ends::{Edge, Ends};
-use super::{Choices, Depth, Solution};
+use super::{Choices, Solution};
 use crate::units::Time;
 
 pub(super) struct Search<'c> {

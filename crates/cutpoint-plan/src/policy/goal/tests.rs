@@ -3,10 +3,10 @@ use crate::bound::mean::sum_of_completions;
 use crate::check::check_plan;
 use crate::explain::Summary;
 use crate::instances::{arbitrary_cuts, line_of_cuts, unit_link, workload};
-use crate::joint::problem::Context;
 use crate::partition::modes;
 use crate::plan::{Granularity, Objective};
 use crate::policy::{PlanError, PlanOptions, plan};
+use crate::simulate::simulate;
 use crate::testing::{Sample, arb_workload};
 use crate::workload::{JobId, Server, Workload};
 use proptest::prelude::*;
@@ -103,11 +103,11 @@ proptest! {
         let context = Context::new(&workload, Granularity::Job);
         let problem = context.problem(|_, p| modes(p, context.executors)).expect("a mode");
         let bound = sum_of_completions(&problem, &crate::bound::lower_bound(&problem));
-        let mut timeline = Timeline::new(&problem, Goal { objective: Objective::MeanCompletion, period: None });
+        let mut search = TurnSearch::new(&problem, Goal { objective: Objective::MeanCompletion, period: None });
         let mut best = u128::MAX;
         choices(&problem, &mut |turns| {
             orders(&mut Vec::new(), &mut turns.clone(), &mut |order| {
-                best = best.min(timeline.value(order).0);
+                best = best.min(search.value(order).0);
             });
         });
         prop_assert!(bound <= best, "{bound} above {best}");
@@ -131,18 +131,18 @@ proptest! {
         let joint = plan(&workload, Policy::Joint, &options).expect("the link works");
         let context = Context::new(&workload, Granularity::Job);
         let problem = context.problem(|_, p| modes(p, context.executors)).expect("a mode");
-        let mut timeline = Timeline::new(&problem, Goal { objective: Objective::Makespan, period });
+        let mut search = TurnSearch::new(&problem, Goal { objective: Objective::Makespan, period });
         let mut best = u128::MAX;
         choices(&problem, &mut |turns| {
             orders(&mut Vec::new(), &mut turns.clone(), &mut |order| {
-                best = best.min(timeline.value(order).0);
+                best = best.min(search.value(order).0);
             });
         });
         prop_assert!(u128::from(joint.lower_bound.nanoseconds()) <= best);
     }
 
     #[test]
-    fn raw_transfers_of_whole_jobs_are_complete_when_the_timeline_says(
+    fn raw_transfers_of_whole_jobs_are_complete_when_the_search_says(
         Sample(workload) in arb_workload(),
         period_us in prop::option::of(0u64..40_000),
         seed: u64,
@@ -152,7 +152,7 @@ proptest! {
         let context = Context::new(&workload, granularity);
         let problem = context.problem(|_, p| modes(p, context.executors)).expect("a mode");
         let goal = Goal { objective: Objective::Makespan, period };
-        let mut timeline = Timeline::new(&problem, goal);
+        let mut search = TurnSearch::new(&problem, goal);
         let mut turns = Vec::new();
         for (class, c) in (0u32..).zip(&problem.classes) {
             for position in 0..c.jobs.len() as u32 {
@@ -162,9 +162,9 @@ proptest! {
                 turns.push(Turn { member: Member { class, position }, mode });
             }
         }
-        turns.sort_by_key(|turn| timeline.job(turn));
-        let value = timeline.value(&turns);
-        let simulated = simulate(&workload, granularity, &timeline.decision(&turns));
+        turns.sort_by_key(|turn| search.job(turn));
+        let value = search.value(&turns);
+        let simulated = simulate(&workload, granularity, &search.decision(&turns));
         prop_assert_eq!(value, goal.value(&simulated.completions));
     }
 }

@@ -8,6 +8,7 @@ use crate::cost::Mode;
 use crate::cut::LayerSet;
 use crate::joint::outline::{Member, prepare};
 use crate::joint::problem::Problem;
+use crate::joint::sequence::carry;
 use crate::plan::{Objective, Partition, Work};
 use crate::simulate::Decision;
 use crate::units::Time;
@@ -50,7 +51,7 @@ impl Goal {
 
 /// Evaluates sequences of one problem.
 #[derive(Debug)]
-pub(crate) struct Timeline<'p> {
+pub(crate) struct TurnSearch<'p> {
     pub problem: &'p Problem<'p>,
     pub goal: Goal,
     /// By turn: when it is complete.
@@ -59,9 +60,9 @@ pub(crate) struct Timeline<'p> {
     visits: Vec<(Time, usize)>,
 }
 
-impl<'p> Timeline<'p> {
-    pub(crate) fn new(problem: &'p Problem<'p>, goal: Goal) -> Timeline<'p> {
-        Timeline { problem, goal, completions: Vec::new(), visits: Vec::new() }
+impl<'p> TurnSearch<'p> {
+    pub(crate) fn new(problem: &'p Problem<'p>, goal: Goal) -> TurnSearch<'p> {
+        TurnSearch { problem, goal, completions: Vec::new(), visits: Vec::new() }
     }
 
     pub(crate) fn job(&self, turn: &Turn) -> JobId {
@@ -258,14 +259,5 @@ impl<'p> Timeline<'p> {
             carry(turns, from, to);
             turns[to].mode = mode;
         }
-    }
-}
-
-/// Moves one element to another position; those between close up.
-fn carry<T>(sequence: &mut [T], from: usize, to: usize) {
-    if from < to {
-        sequence[from..=to].rotate_left(1);
-    } else {
-        sequence[to..=from].rotate_right(1);
     }
 }
