@@ -17,14 +17,14 @@
 //! | C      | `alone`   | makespan of a segment that has both machines to itself |
 //!
 //! Nothing here is shared with the planner but the types of the workload: cuts are all sets of
-//! layers that pass a test ([`cuts`]), segments come from all closed sets of a cut ([`humps`]), and
+//! layers that pass a test ([`cuts`]), segments come from all closed sets of a cut ([`segments`]), and
 //! the search is that of a solver for mixed-integer programs ([`program`]).
 //!
 //! Paper: Thm 5 (ILP), Thm 7, Thm 8.
 
 mod cuts;
-mod humps;
 mod program;
+mod segments;
 
 #[cfg(test)]
 mod tests;
@@ -148,7 +148,7 @@ fn modes(
     let cuts = cuts::cuts(&workload.models[model], &workload.link);
     let mut modes: Vec<Vec<Segment>> = match granularity {
         Granularity::Job => undominated(&cuts),
-        Granularity::Layer => cuts.iter().map(humps::segments).collect(),
+        Granularity::Layer => cuts.iter().map(segments::segments).collect(),
     };
     modes.sort();
     modes.dedup();

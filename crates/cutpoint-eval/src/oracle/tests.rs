@@ -1,6 +1,6 @@
 //! The oracle against enumeration, and the planner against the oracle.
 
-use super::{Answer, Limits, OracleError, Segment, cuts, humps, optimum};
+use super::{Answer, Limits, OracleError, Segment, cuts, optimum, segments};
 use cutpoint_plan::instances::{
     Shape, fill, general, in_tree, line, nested_series_parallel, out_tree, unit_link, wide,
     workload,
@@ -120,7 +120,7 @@ fn thm7_segments_of_a_cut_are_its_work_and_run_as_fast_as_any_order() {
     for seed in 0..60 {
         let workload = instance(seed, 5, &[1]);
         for cut in cuts::cuts(&workload.models[0], &workload.link) {
-            let segments = humps::segments(&cut);
+            let segments = segments::segments(&cut);
             let sum = |of: fn(&Segment) -> u64| segments.iter().map(of).sum::<u64>();
             assert_eq!(sum(|s| s.device), cut.device());
             assert_eq!(sum(|s| s.uplink), cut.uplink());

@@ -83,14 +83,14 @@ impl Decomposition {
     fn run(&self) -> Vec<Segment> {
         let full = (1 << self.parcels) - 1;
         let (mut front, mut from) = (Vec::new(), 0);
-        while let Some((to, order)) = self.next_hump(from, full, Direction::Forward) {
+        while let Some((to, order)) = self.next_segment(from, full, Direction::Forward) {
             front.push(Segment { is_front: true, ..self.segment(from, to, order) });
             from = to;
         }
         let (mut back, mut to) = (Vec::new(), full);
         while to != from {
             let (start, mut order) = self
-                .next_hump(to, from, Direction::Backward)
+                .next_segment(to, from, Direction::Backward)
                 .expect("the least net is reached, so walking back to it never raises it");
             order.reverse();
             back.push(self.segment(start, to, order));
@@ -102,7 +102,7 @@ impl Decomposition {
 
     /// The next set to reach from `from` on the way to `limit`: no higher net than now, least peak,
     /// then least net, then largest. Backward, time is reversed: the net counted from the end.
-    fn next_hump(&self, from: usize, limit: usize, way: Direction) -> Option<(usize, Vec<u8>)> {
+    fn next_segment(&self, from: usize, limit: usize, way: Direction) -> Option<(usize, Vec<u8>)> {
         let between = from ^ limit;
         let mut peaks: Vec<Option<(i128, u8)>> = vec![None; 1 << self.parcels];
         let mut best: Option<(i128, i128, u32, usize)> = None;

@@ -17,7 +17,7 @@ pub(super) fn segments(cut: &Cut) -> Vec<Segment> {
     let all = (1usize << cut.steps.len()) - 1;
     let mut first = Vec::new();
     let mut from = 0;
-    while let Some((to, peak)) = graph.hump(from, all, Way::Onward) {
+    while let Some((to, peak)) = graph.next_segment(from, all, Way::Onward) {
         first.push(graph.segment(from, to, peak - graph.net[from], Part::First));
         from = to;
     }
@@ -25,7 +25,7 @@ pub(super) fn segments(cut: &Cut) -> Vec<Segment> {
     let mut to = all;
     while to != from {
         let (start, peak) = graph
-            .hump(to, from, Way::Back)
+            .next_segment(to, from, Way::Back)
             .expect("the least net is reached, so going back to it never raises it");
         last.push(graph.segment(start, to, peak - graph.net[start], Part::Last));
         to = start;
@@ -69,7 +69,7 @@ impl<'c> Graph<'c> {
     }
 
     /// The next set on the way from `from` to `limit`, and the peak on the way there.
-    fn hump(&self, from: usize, limit: usize, way: Way) -> Option<(usize, i64)> {
+    fn next_segment(&self, from: usize, limit: usize, way: Way) -> Option<(usize, i64)> {
         let between = from ^ limit;
         let mut peaks: Vec<Option<i64>> = vec![None; self.net.len()];
         let mut best = None;
