@@ -23,11 +23,13 @@ mod attribute;
 mod encodings;
 mod segments;
 mod statistics;
+mod unsplit;
 
 pub use encodings::{
     AccuracyBudget, CutEffect, Effect, EncodingCost, EncodingOptions, EncodingProfile,
     EncodingSummary, INPUTS_MAX, profile_encodings,
 };
+pub use unsplit::unsplit_outputs;
 
 use crate::engine::{Engine, EngineOptions, ProfileRuns, Session};
 use crate::error::{Error, ErrorKind, Result};

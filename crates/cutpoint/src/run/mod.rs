@@ -1,11 +1,9 @@
 //! The whole path: measure models, link and server; plan; prepare; execute.
 
-mod baseline;
 mod paced;
 mod summary;
 mod workload;
 
-pub use baseline::unsplit_outputs;
 pub use summary::{MachineUse, Summary};
 pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
 

@@ -14,6 +14,7 @@ mod cost;
 pub use accuracy::{AccuracyBudget, Effect};
 
 use super::statistics::median;
+use super::unsplit_outputs;
 use crate::device::Tensors;
 use crate::encoding::{Decoder, Encoder, Encoding};
 use crate::engine::{Engine, EngineOptions, Session};
@@ -138,9 +139,10 @@ pub fn profile_encodings(
         encodings.iter().copied().filter(|e| !e.is_exact() && !e.is_compressed()).collect();
     let mut effects = Vec::new();
     if !lossy.is_empty() {
-        let inputs: Vec<&Tensors> = chosen.iter().map(|&index| &inputs[index]).collect();
-        effects =
-            effects_of(engine, options, model, &cuts, &lossy, &inputs, &all_values, &mut coder)?;
+        let chosen: Vec<Tensors> = chosen.iter().map(|&index| inputs[index].clone()).collect();
+        let expected = unsplit_outputs(engine, options, model.model(), &chosen)?;
+        let trial = Trial { engine, options, model, values: &all_values, expected: &expected };
+        effects = trial.effects(&cuts, &lossy, &mut coder)?;
     }
     let raw_bytes = kept
         .iter()
@@ -297,54 +299,56 @@ impl Probe {
     }
 }
 
-/// What each lossy encoding does to the outputs at each cut.
-#[expect(clippy::too_many_arguments, reason = "what is measured, on what, and with what")]
-fn effects_of(
-    engine: &dyn Engine,
+/// What lossy encodings are tried on.
+struct Trial<'t> {
+    engine: &'t dyn Engine,
     options: EngineOptions,
-    model: &LayeredModel,
-    cuts: &[Boundary],
-    lossy: &[Encoding],
-    inputs: &[&Tensors],
-    values: &[BTreeMap<String, Tensor>],
-    coder: &mut Coder,
-) -> Result<Vec<CutEffect>> {
-    let expected = crate::run::unsplit_outputs(
-        engine,
-        options,
-        model.model(),
-        &inputs.iter().map(|&i| i.clone()).collect::<Vec<_>>(),
-    )?;
-    let count = model.layers().layers.len();
-    let mut effects = Vec::new();
-    for cut in cuts {
-        let suffix = model.segment(&(cut.device_layers..count).collect::<Vec<_>>())?;
-        let mut session = engine.load(&suffix.onnx, options)?;
-        for &encoding in lossy {
-            let mut worst: Option<Effect> = None;
-            let mut any = false;
-            for (values, expected) in values.iter().zip(&expected) {
-                let mut given = Vec::with_capacity(suffix.inputs.len());
-                for (name, value) in suffix.inputs.iter().filter_map(|n| Some((n, values.get(n)?)))
-                {
-                    let (crossed, could) = coder.crossed(encoding, value)?;
-                    any |= could;
-                    given.push((name.as_str(), crossed));
-                }
-                let given: Vec<(&str, &Tensor)> = given.iter().map(|(n, t)| (*n, t)).collect();
-                let found = session.run(&given)?;
-                let effect = Effect::between(&found, expected);
-                worst = Some(worst.map_or(effect, |worst| worst.and(effect)));
-            }
-            if let (Some(effect), true) = (worst, any) {
-                let device_layers = cut.device_layers;
-                effects.push(CutEffect { device_layers, encoding, effect });
-            }
-        }
-    }
-    Ok(effects)
+    model: &'t LayeredModel,
+    /// For each input, the tensors that cross at some cut.
+    values: &'t [BTreeMap<String, Tensor>],
+    /// For each input, the unsplit model's outputs.
+    expected: &'t [Vec<(String, Tensor)>],
 }
 
+impl Trial<'_> {
+    /// What each lossy encoding does to the outputs at each cut.
+    fn effects(
+        &self,
+        cuts: &[Boundary],
+        lossy: &[Encoding],
+        coder: &mut Coder,
+    ) -> Result<Vec<CutEffect>> {
+        let count = self.model.layers().layers.len();
+        let mut effects = Vec::new();
+        for cut in cuts {
+            let suffix = self.model.segment(&(cut.device_layers..count).collect::<Vec<_>>())?;
+            let mut session = self.engine.load(&suffix.onnx, self.options)?;
+            for &encoding in lossy {
+                let mut worst: Option<Effect> = None;
+                let mut any = false;
+                for (values, expected) in self.values.iter().zip(self.expected) {
+                    let mut given = Vec::with_capacity(suffix.inputs.len());
+                    for (name, value) in
+                        suffix.inputs.iter().filter_map(|n| Some((n, values.get(n)?)))
+                    {
+                        let (crossed, could) = coder.crossed(encoding, value)?;
+                        any |= could;
+                        given.push((name.as_str(), crossed));
+                    }
+                    let given: Vec<(&str, &Tensor)> = given.iter().map(|(n, t)| (*n, t)).collect();
+                    let found = session.run(&given)?;
+                    let effect = Effect::between(&found, expected);
+                    worst = Some(worst.map_or(effect, |worst| worst.and(effect)));
+                }
+                if let (Some(effect), true) = (worst, any) {
+                    let device_layers = cut.device_layers;
+                    effects.push(CutEffect { device_layers, encoding, effect });
+                }
+            }
+        }
+        Ok(effects)
+    }
+}
 /// `wanted` of `count` positions, evenly chosen, the first among them.
 fn evenly(count: usize, wanted: usize) -> Vec<usize> {
     let wanted = wanted.min(count);
