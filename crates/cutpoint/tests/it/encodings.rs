@@ -2,13 +2,12 @@
 //! operations in the trace, and no job lost with the server.
 
 use crate::run::{
-    Served, check_trace, cutpoint, difference, outputs, path, run, squeezenet, stderr,
+    Served, check_trace, cutpoint, difference, end_server_in_mid_run, outputs, path, run,
+    squeezenet, stderr,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Output, Stdio};
 
 const JOBS: usize = 4;
 
@@ -122,23 +121,9 @@ fn jobs_whose_tensors_were_encoded_are_finished_from_the_tensors_themselves() {
     // Slow, so that the run is still going when the server dies.
     let mut arguments = run_arguments(&model, jobs, &workload, &server, "2");
     arguments.extend(["--policy", "server-only"]);
-    let mut device = cutpoint(&arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let mut stdout = BufReader::new(device.stdout.take().expect("piped"));
-    let mut first = String::new();
-    stdout.read_line(&mut first).expect("the first job's outputs");
-    drop(server);
-    let mut rest = String::new();
-    stdout.read_to_string(&mut rest).expect("the other outputs");
-    let mut said = String::new();
-    device.stderr.take().expect("piped").read_to_string(&mut said).expect("the summary");
-    let status = device.wait().expect("it ends");
-    assert!(status.success() && said.contains("finished on the device"), "{said}");
-    let output =
-        Output { status, stdout: format!("{first}{rest}").into_bytes(), stderr: said.into_bytes() };
+    let output = end_server_in_mid_run(cutpoint(&arguments), server);
+    let said = stderr(&output);
+    assert!(output.status.success() && said.contains("finished on the device"), "{said}");
     let found = outputs(&output);
     // The last job cannot have reached the server.
     let last = found.len() - 1;

@@ -1,7 +1,7 @@
 //! The program from end to end: real processes, real sockets, small models.
 
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -177,6 +177,26 @@ pub(crate) fn check_trace(path: &Path) {
     }
 }
 
+/// What a run prints whose server is ended when the first job is complete.
+pub(crate) fn end_server_in_mid_run(mut device: Command, server: Served) -> Output {
+    let device = device.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut device = device.spawn().expect("the program starts");
+    let mut stdout = BufReader::new(device.stdout.take().expect("piped"));
+    let mut first = String::new();
+    stdout.read_line(&mut first).expect("the first job's outputs");
+    drop(server);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).expect("the other outputs");
+    let mut said = String::new();
+    let mut log = device.stderr.take().expect("piped");
+    log.read_to_string(&mut said).expect("the summary");
+    Output {
+        status: device.wait().expect("it ends"),
+        stdout: format!("{first}{rest}").into_bytes(),
+        stderr: said.into_bytes(),
+    }
+}
+
 #[test]
 fn jobs_end_with_the_right_outputs_when_the_server_is_gone() {
     let folder = tempfile::tempdir().unwrap();
@@ -185,7 +205,7 @@ fn jobs_end_with_the_right_outputs_when_the_server_is_gone() {
     let expected = outputs(&alone);
     let server = Served::start(&model);
     // A slow uplink, so that the run is still going when the server dies.
-    let mut device = cutpoint(&[
+    let device = cutpoint(&[
         "run",
         path(&model),
         "synthetic:6",
@@ -199,25 +219,8 @@ fn jobs_end_with_the_right_outputs_when_the_server_is_gone() {
         "server-only",
         "--uplink-limit-mbps",
         "8",
-    ])
-    .stdout(Stdio::piped())
-    .stderr(Stdio::piped())
-    .spawn()
-    .expect("the program starts");
-    let mut stdout = BufReader::new(device.stdout.take().expect("piped"));
-    let mut first = String::new();
-    stdout.read_line(&mut first).expect("the first job's outputs");
-    drop(server);
-    let mut rest = String::new();
-    std::io::Read::read_to_string(&mut stdout, &mut rest).expect("the other outputs");
-    let mut said = String::new();
-    let mut log = device.stderr.take().expect("piped");
-    std::io::Read::read_to_string(&mut log, &mut said).expect("the summary");
-    let output = Output {
-        status: device.wait().expect("it ends"),
-        stdout: format!("{first}{rest}").into_bytes(),
-        stderr: said.into_bytes(),
-    };
+    ]);
+    let output = end_server_in_mid_run(device, server);
     assert!(output.status.success(), "{}", stderr(&output));
     let found = difference(&outputs(&output), &expected);
     assert!(found <= 1e-5, "differs by {found}");
