@@ -29,6 +29,8 @@ pub struct Execution {
     pub fallbacks: Vec<crate::device::Fallback>,
     /// Jobs that failed, and why.
     pub failures: Vec<(JobId, String)>,
+    /// Whether the run was given up before every job had ended.
+    pub is_cancelled: bool,
 }
 
 impl Execution {

@@ -11,7 +11,7 @@ use crate::engine::EngineOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Client, ConnectOptions};
 use crate::profile::{ProfileOptions, unsplit_outputs};
-use crate::run::{RunModel, Runner};
+use crate::run::{RunModel, RunOptions, Runner};
 use crate::tensor::{Tensor, relative_difference};
 use crate::trace::{Execution, busy_share_of_span};
 use crate::zoo::Network;
@@ -24,7 +24,6 @@ use std::io::{BufRead, BufReader};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::Duration;
 
 /// The largest relative difference to the unsplit model at which outputs count as equal.
 const DIFFERENCE_MAX: f64 = 1e-5;
@@ -185,8 +184,8 @@ fn execute(
     let bar = progress_bar(inputs.len());
     bar.set_message(label);
     let mut found = Vec::with_capacity(inputs.len());
-    let patience = Duration::from_secs(30);
-    let execution = runner.execute(&mut prepared, workload, inputs, patience, |job, outputs| {
+    let how = RunOptions::default();
+    let execution = runner.execute(&mut prepared, workload, inputs, &how, |job, outputs| {
         bar.inc(1);
         found.push((job, outputs));
     })?;

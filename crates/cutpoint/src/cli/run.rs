@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::frames::{Frame, json_line, parse_frames, write_npy};
 use crate::profile::ProfileOptions;
-use crate::run::{RunModel, Runner, Summary, parse_workload};
+use crate::run::{RunModel, RunOptions, Runner, Summary, parse_workload};
 use crate::tensor::Tensor;
 use crate::trace::chrome_trace;
 use cutpoint_plan::plan::{Granularity, Plan, Policy};
@@ -96,6 +96,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let patience = Duration::try_from_secs_f64(args.patience_s)
         .map_err(|e| Error::new(ErrorKind::Usage, e.to_string()).at("--patience-s"))?;
+    let how = RunOptions { patience, ..RunOptions::default() };
     let jobs = jobs(&args)?;
     let (engine, options) = args.engine.select()?;
     let (models, entries) = load_models(jobs.entries, &*engine)?;
@@ -150,13 +151,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let bar = progress_bar(inputs.len());
     let mut written = Ok(());
-    let execution =
-        runner.execute(&mut prepared, &workload, &inputs, patience, |job, outputs| {
-            bar.inc(1);
-            if written.is_ok() {
-                written = write_outputs(args.output.as_deref(), job, &outputs);
-            }
-        })?;
+    let execution = runner.execute(&mut prepared, &workload, &inputs, &how, |job, outputs| {
+        bar.inc(1);
+        if written.is_ok() {
+            written = write_outputs(args.output.as_deref(), job, &outputs);
+        }
+    })?;
     bar.finish_and_clear();
     written?;
 

@@ -49,6 +49,9 @@ impl<'a> Compute<'a> {
             }
         }
         for step in &self.program.steps {
+            if self.shared.is_cancelled() {
+                break;
+            }
             if !self.failed[step.job.index()]
                 && let Err(error) = self.step(step)
             {

@@ -1,6 +1,7 @@
 //! Execution of a plan on the device: one thread for each machine of the flow shop (compute, send,
 //! receive), joined by a bounded outbox. The running program is the picture of the flow shop.
 
+use super::cancel::Cancel;
 use super::compute::Compute;
 use super::outbox::{Outbox, Taken};
 use super::prepare::Prepared;
@@ -22,19 +23,21 @@ use std::time::{Duration, Instant};
 /// The most bytes of tensors that wait for the uplink before the compute thread waits too.
 pub const OUTBOX_BYTES_MAX: usize = 512 << 20;
 
-/// How often the receiver looks whether it is still needed.
-const RECEIVE_TICK: Duration = Duration::from_millis(50);
+/// How often it is looked whether the receiver is still needed, and whether the run is cancelled.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, Tensor>;
 
 /// How to execute.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ExecuteOptions {
     /// A server that owes a reply and says nothing for so long is lost.
     pub patience: Duration,
     /// The round trip of the link, for the time at which the server's work is drawn.
     pub round_trip: Time,
+    /// Stops the run.
+    pub cancel: Cancel,
 }
 
 /// What happened, as the threads report it.
@@ -99,6 +102,11 @@ impl Shared<'_> {
         }
     }
 
+    /// Whether the run is given up.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.session().is_cancelled()
+    }
+
     fn session(&self) -> MutexGuard<'_, Session> {
         self.session.lock().expect("no thread panics while it holds this lock")
     }
@@ -108,7 +116,9 @@ impl Shared<'_> {
 /// on this thread with all the outputs of each job as it completes.
 ///
 /// A server that is lost costs time, not jobs: the device does the rest. A job whose own
-/// computation fails is reported in [`Execution::failures`], and the others go on.
+/// computation fails is reported in [`Execution::failures`], and the others go on. A run that is
+/// cancelled ends after the operation in progress; jobs that are not complete by then have no
+/// completion and no failure.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] if the inputs do not fit the jobs, or if jobs are offloaded and there is no
@@ -155,6 +165,9 @@ pub fn execute(
 
         let mut collected = Collected::new(&is_offloaded);
         loop {
+            if options.cancel.is_cancelled() {
+                shared.tell(Session::handle_cancelled);
+            }
             let deadline = shared.session().deadline();
             match next_event(shared, &reported, deadline) {
                 Ok(event) => collected.add(event, &mut on_outputs),
@@ -173,13 +186,9 @@ fn next_event(
     reported: &Receiver<Event>,
     deadline: Option<Time>,
 ) -> Result<Event, RecvTimeoutError> {
-    match deadline {
-        Some(deadline) => {
-            let wait = deadline.saturating_sub(shared.at(Instant::now()));
-            reported.recv_timeout(Duration::from_nanos(wait.nanoseconds()))
-        }
-        None => reported.recv().map_err(|_| RecvTimeoutError::Disconnected),
-    }
+    let until = |deadline: Time| deadline.saturating_sub(shared.at(Instant::now())).nanoseconds();
+    let wait = deadline.map_or(TICK, |deadline| TICK.min(Duration::from_nanos(until(deadline))));
+    reported.recv_timeout(wait)
 }
 
 /// The sender: tensors leave one at a time, in the plan's order.
@@ -191,6 +200,9 @@ fn send(
     events: &Sender<Event>,
 ) {
     for departure in &program.sends {
+        if shared.is_cancelled() {
+            break;
+        }
         let job = departure.job;
         let name = &shared.workload.model_of(job).tensors[departure.tensor.index()].name;
         let value = if departure.is_there {
@@ -222,6 +234,8 @@ fn send(
                     let _ = events.send(Event::Changed);
                 }
             }
+            // The receiver has closed the stream on purpose.
+            Err(_) if shared.is_cancelled() => break,
             Err(error) => {
                 log::warn!("{error:?}; the device finishes the jobs itself");
                 shared.tell(|session| session.handle_lost(&error.to_string()));
@@ -240,7 +254,7 @@ fn receive(
     events: &Sender<Event>,
 ) {
     while shared.tell(|session| session.needs_server()) {
-        let cause = match receiver.recv_timeout(RECEIVE_TICK) {
+        let cause = match receiver.recv_timeout(TICK) {
             Ok(Waited::Nothing) => continue,
             Ok(Waited::Reply(reply)) => {
                 accept(shared, reply, round_trip, events);
@@ -353,6 +367,7 @@ impl Collected {
         for operations in [&mut schedule.device, &mut schedule.uplink, &mut schedule.server] {
             operations.sort_by_key(|o| (o.start, o.end));
         }
+        self.execution.is_cancelled = session.is_cancelled();
         self.execution.fallbacks = session.fallbacks().to_vec();
         self.execution
     }

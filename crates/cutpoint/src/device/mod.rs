@@ -1,6 +1,7 @@
 //! The device's side of a run: it computes prefixes while the uplink carries the tensors of earlier
 //! jobs and the server computes their suffixes.
 
+mod cancel;
 mod compute;
 mod execute;
 mod outbox;
@@ -9,6 +10,7 @@ mod program;
 mod session;
 mod throttle;
 
+pub use cancel::Cancel;
 pub use execute::{ExecuteOptions, OUTBOX_BYTES_MAX, Tensors, execute};
 pub use prepare::{Device, Prepared};
 pub use program::{JobProgram, Program, SegmentLayers, Send, Step, StepWork};

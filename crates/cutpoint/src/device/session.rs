@@ -35,6 +35,7 @@ pub struct Session {
     owed_count: usize,
     to_finish: VecDeque<JobId>,
     lost: Option<String>,
+    is_cancelled: bool,
     patience: Time,
     heard: Time,
     fallbacks: Vec<Fallback>,
@@ -62,6 +63,7 @@ impl Session {
             owed_count: 0,
             to_finish: VecDeque::new(),
             lost: None,
+            is_cancelled: false,
             patience,
             heard: Time::ZERO,
             fallbacks: Vec::new(),
@@ -72,7 +74,7 @@ impl Session {
     pub fn handle_device_done(&mut self, job: JobId) -> bool {
         let j = job.index();
         self.device_done[j] = true;
-        if self.server_part[j] == ServerPart::OnDevice {
+        if self.server_part[j] == ServerPart::OnDevice && !self.is_cancelled {
             self.to_finish.push_back(job);
         }
         self.end_if_complete(job)
@@ -94,7 +96,8 @@ impl Session {
     pub fn handle_reply(&mut self, job: JobId, now: Time) -> bool {
         self.heard = self.heard.max(now);
         let is_wanted =
-            matches!(self.server_part[job.index()], ServerPart::Unsent | ServerPart::Owed);
+            matches!(self.server_part[job.index()], ServerPart::Unsent | ServerPart::Owed)
+                && !self.is_cancelled;
         if is_wanted {
             self.set(job, ServerPart::Done);
             self.end_if_complete(job);
@@ -131,6 +134,12 @@ impl Session {
         self.end_if_complete(job);
     }
 
+    /// The run is given up: jobs that have not ended never will.
+    pub fn handle_cancelled(&mut self) {
+        self.is_cancelled |= self.ended_count < self.ended.len();
+        self.to_finish.clear();
+    }
+
     /// The next job whose server's part the device must do, its planned part being done.
     pub fn poll_fallback(&mut self) -> Option<JobId> {
         self.to_finish.pop_front()
@@ -145,7 +154,8 @@ impl Session {
 
     /// When the server will have been silent for too long, if it owes anything.
     pub fn deadline(&self) -> Option<Time> {
-        (self.lost.is_none() && self.owed_count > 0).then(|| self.heard + self.patience)
+        (self.lost.is_none() && !self.is_cancelled && self.owed_count > 0)
+            .then(|| self.heard + self.patience)
     }
 
     /// Whether a job has ended, complete or failed.
@@ -153,14 +163,19 @@ impl Session {
         self.ended[job.index()]
     }
 
-    /// Whether every job has ended.
+    /// Whether nothing is left to do: every job has ended, or the run is given up.
     pub fn is_finished(&self) -> bool {
-        self.ended_count == self.ended.len()
+        self.is_cancelled || self.ended_count == self.ended.len()
+    }
+
+    /// Whether the run was given up before every job had ended.
+    pub fn is_cancelled(&self) -> bool {
+        self.is_cancelled
     }
 
     /// Whether the server still has, or will have, a part in some job.
     pub fn needs_server(&self) -> bool {
-        self.unsent_count + self.owed_count > 0
+        !self.is_cancelled && self.unsent_count + self.owed_count > 0
     }
 
     /// Why the server is lost, if it is.
@@ -175,6 +190,9 @@ impl Session {
 
     fn fall_back(&mut self, job: JobId, cause: &str) {
         let j = job.index();
+        if self.is_cancelled {
+            return;
+        }
         if matches!(self.server_part[j], ServerPart::Unsent | ServerPart::Owed) {
             self.set(job, ServerPart::OnDevice);
             self.fallbacks.push(Fallback { job, cause: cause.to_owned() });
@@ -271,6 +289,23 @@ mod tests {
         assert!(session.handle_device_done(JobId(1)));
         session.handle_finished_on_device(JobId(0));
         assert!(session.is_finished());
+    }
+
+    #[test]
+    fn a_run_that_is_given_up_owes_nothing_and_keeps_what_is_done() {
+        let mut session = Session::new(&[true, true, false], PATIENCE);
+        session.handle_device_done(JobId(0));
+        session.handle_sent(JobId(0), at(1));
+        assert!(session.handle_reply(JobId(0), at(2)));
+        session.handle_device_done(JobId(1));
+        session.handle_sent(JobId(1), at(3));
+        session.handle_refused(JobId(1), "bad tensor", at(4));
+        session.handle_cancelled();
+        assert!(session.is_finished() && !session.needs_server());
+        assert_eq!((session.deadline(), session.poll_fallback()), (None, None));
+        assert!(!session.handle_reply(JobId(1), at(5)));
+        let ended = [0, 1, 2].map(|j| session.has_ended(JobId(j)));
+        assert_eq!(ended, [true, false, false]);
     }
 
     #[test]

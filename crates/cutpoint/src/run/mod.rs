@@ -7,7 +7,9 @@ mod workload;
 pub use summary::{MachineUse, Summary};
 pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
 
-use crate::device::{Device, ExecuteOptions, Prepared, Program, SpeedFraction, Tensors, execute};
+use crate::device::{
+    Cancel, Device, ExecuteOptions, Prepared, Program, SpeedFraction, Tensors, execute,
+};
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Client, HeldModel, LinkMeasurement, MeasureOptions, Suffix};
@@ -48,6 +50,22 @@ pub struct Runner {
     pub models: Vec<RunModel>,
     /// The server.
     pub client: Option<Client>,
+}
+
+/// How a plan is executed.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// A server that owes a reply and says nothing for so long is given up.
+    pub patience: Duration,
+    /// Stops the run.
+    pub cancel: Cancel,
+}
+
+impl Default for RunOptions {
+    /// Half a minute of patience.
+    fn default() -> RunOptions {
+        RunOptions { patience: Duration::from_secs(30), cancel: Cancel::new() }
+    }
 }
 
 /// What was measured before planning.
@@ -293,7 +311,7 @@ impl Runner {
         prepared: &mut Prepared,
         workload: &Workload,
         inputs: &[Tensors],
-        patience: Duration,
+        how: &RunOptions,
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {
         let needs_server = prepared.server_models.iter().any(Option::is_some);
@@ -301,7 +319,11 @@ impl Runner {
             Some(client) if needs_server => Some(client.open_stream()?),
             _ => None,
         };
-        let options = ExecuteOptions { patience, round_trip: workload.link.round_trip };
+        let options = ExecuteOptions {
+            patience: how.patience,
+            round_trip: workload.link.round_trip,
+            cancel: how.cancel.clone(),
+        };
         execute(prepared, workload, inputs, connection, options, on_outputs)
     }
 
