@@ -47,8 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 30)]
     jobs: usize,
 
-    /// How often the device is measured anew, and each policy planned and run; the table has the
-    /// medians.
+    /// How often each policy is rehearsed, planned and run; the table has the medians.
     #[arg(long, value_name = "COUNT", default_value = "3")]
     repeats: NonZeroUsize,
 
@@ -129,7 +128,7 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     };
     print_setting(&args, &runner, &server);
 
-    let mut measurement = runner.measure(&[args.jobs], &ProfileOptions::default(), None)?;
+    let measurement = runner.measure(&[args.jobs], &ProfileOptions::default(), None)?;
     super::profile::report(&runner, &measurement);
     let whole = runner.models[0].model.model();
     let inputs: Vec<Tensors> = (0..args.jobs as u64)
@@ -140,11 +139,14 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let plan_options = PlanOptions::at(args.granularity);
     let mut rows: Vec<Row> = POLICIES.into_iter().map(Row::new).collect();
     for turn in 1..=args.repeats.get() {
-        if turn > 1 {
-            measurement = runner.measure_again(measurement)?;
-        }
-        let workload = &measurement.workload;
         for (policy, row) in POLICIES.into_iter().zip(&mut rows) {
+            let workload = &runner.rehearse(
+                &measurement,
+                policy,
+                &plan_options,
+                &inputs,
+                &RunOptions::default(),
+            )?;
             let plan = plan(workload, policy, &plan_options)?;
             let label = format!("{policy} ({turn} of {})", args.repeats);
             let (execution, worst) = execute(&runner, workload, &plan, &inputs, &expected, label)?;

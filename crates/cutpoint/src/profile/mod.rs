@@ -36,7 +36,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::{LayerGraph, LayeredModel};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
-use statistics::{median, spread};
+pub(crate) use statistics::median;
+use statistics::spread;
 use std::time::{Duration, Instant};
 
 /// The name of the JSON form of [`ModelProfile`].

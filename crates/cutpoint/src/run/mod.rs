@@ -1,6 +1,7 @@
 //! The whole path: measure models, link and server; plan; prepare; execute.
 
 mod paced;
+mod rehearsal;
 mod summary;
 mod workload;
 
@@ -164,15 +165,6 @@ impl Runner {
             profiles.push(profile);
         }
         Ok(profiles)
-    }
-
-    /// Measures anew what changes soonest, how fast the device is in the rhythm of a run.
-    ///
-    /// # Errors
-    /// Those of the engine.
-    pub fn measure_again(&self, before: Measurement) -> Result<Measurement> {
-        let Measurement { device, server, encodings, link, executors, jobs, .. } = before;
-        self.pace(Profiles { device, server, encodings, link, executors, jobs })
     }
 
     /// Brings the device's layers to what its parts take in the rhythm of a run.

@@ -52,16 +52,23 @@ pub(super) fn cuts_in_use(workload: &Workload, model: ModelId) -> Vec<Vec<usize>
         }
     }
     used.sort_by_key(|&(_, jobs)| std::cmp::Reverse(jobs));
+    let chain = nested(used.into_iter().map(|(set, _)| set));
+    chain.iter().map(|set| set.iter().map(|layer| layer.index()).collect()).collect()
+}
+
+/// As many of the sets as can be had of which each is within the next, the first ones preferred,
+/// the smallest first.
+pub(super) fn nested(sets: impl Iterator<Item = LayerSet>) -> Vec<LayerSet> {
     let mut chain: Vec<LayerSet> = Vec::new();
     let is_within = |a: &LayerSet, b: &LayerSet| a.iter().all(|layer| b.contains(layer));
-    for (set, _) in used {
+    for set in sets {
         let is_nested = chain.iter().all(|k| is_within(k, &set) || is_within(&set, k));
         if is_nested && chain.len() < CUTS_MAX {
             chain.push(set);
         }
     }
     chain.sort_by_key(LayerSet::count);
-    chain.iter().map(|set| set.iter().map(|layer| layer.index()).collect()).collect()
+    chain
 }
 
 /// A session and its inputs by name.
