@@ -1,8 +1,11 @@
 //! Plans compared with exhaustive search and with each other, on random instances.
 
+use crate::bound::{lower_bound, whole};
 use crate::check::check_plan;
 use crate::instances::*;
+use crate::joint::problem::Context;
 use crate::oracle::{best_of_everything, best_of_uplink_orders};
+use crate::partition::modes;
 use crate::plan::{Granularity, Plan, Policy};
 use crate::policy::{PlanError, PlanOptions, plan};
 use crate::testing::{Sample, arb_workload};
@@ -194,6 +197,30 @@ fn sec56_one_job_can_be_both_the_first_and_the_last_on_the_uplink() {
     let workload = workload(vec![model], &[2], unit_link(), Server { executors: None });
     let joint = planned(&workload, Policy::Joint, Granularity::Layer);
     assert_eq!((joint.makespan, joint.lower_bound), (ns(31), ns(31)));
+}
+
+#[test]
+fn sec56_no_plan_is_shorter_than_the_bound_of_whole_jobs() {
+    let unknown = ns(1 << 40);
+    for (extras, seed) in EXTRAS.into_iter().flat_map(|e| (400..410).map(move |seed| (e, seed))) {
+        let workload = instance(seed, extras, 3, &[2, 1]);
+        for granularity in GRANULARITIES {
+            let best = planned(&workload, Policy::Exhaustive, granularity).makespan;
+            let context = Context::new(&workload, granularity);
+            let problem = context.problem(|_, pricer| modes(pricer, context.executors));
+            let problem = problem.expect("the link works");
+            let loads = lower_bound(&problem);
+            for (known, width) in [(unknown, 1), (unknown, 3), (unknown, 1000), (best, 1000)] {
+                let found = whole::within(&problem, &loads, known, width);
+                let place = format!("{extras:?} seed {seed} {granularity} {width}\n{workload:?}");
+                assert!(found.bound <= best, "{} above {best}: {place}", found.bound);
+                for mix in &found.mixes {
+                    let jobs: Vec<u64> = mix.iter().map(|counts| counts.iter().sum()).collect();
+                    assert_eq!(jobs, [2, 1], "{place}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

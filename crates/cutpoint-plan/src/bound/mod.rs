@@ -11,6 +11,7 @@
 
 mod ends;
 pub(crate) mod mean;
+pub(crate) mod whole;
 
 use crate::bound::ends::bound_by_ends;
 use crate::cost::Mode;

@@ -3,6 +3,7 @@
 mod goal;
 mod simple;
 
+use crate::bound::whole::{WholeJobs, whole_jobs};
 use crate::bound::{LoadBound, add_cheapest_cuts, lower_bound};
 use crate::flow_shop::identical::Solution;
 use crate::joint::exact;
@@ -40,6 +41,13 @@ const CLOSE_MANY: u64 = 1_000;
 
 /// A mix that exceeds the bound by less than one part in this is the only one to start from.
 const NEAR: u64 = 20;
+
+/// A plan that exceeds the bound by less than one part in this is near enough to need no sharper
+/// bound.
+const NEAR_ENOUGH: u64 = 500;
+
+/// So many mixes whose loads leave room for a shorter plan are tried.
+const STARTS_MAX: usize = 4;
 
 /// A sequence of more jobs than this is not searched.
 const SEQUENCE_JOBS_MAX: usize = 200;
@@ -186,12 +194,20 @@ struct Found<'c> {
     outline: Outline,
     problem: Option<Problem<'c>>,
     is_proved: bool,
+    /// A bound on every plan, if one was looked for on behalf of this plan.
+    lower_bound: Time,
 }
 
 impl<'c> Found<'c> {
     fn of(problem: Problem<'c>, outline: Outline) -> Found<'c> {
         let makespan = outline.makespan(&problem);
-        Found { makespan, outline, problem: Some(problem), is_proved: false }
+        Found {
+            makespan,
+            outline,
+            problem: Some(problem),
+            is_proved: false,
+            lower_bound: Time::ZERO,
+        }
     }
 }
 
@@ -225,7 +241,8 @@ impl<'c> Planner<'c> {
         let (counts, rule) = best_mix(problem, &self.bound, counts);
         let outline = Line::new(problem, rule).outline(&counts);
         let makespan = outline.makespan(problem);
-        let mut best = Found { makespan, outline, problem: None, is_proved: false };
+        let mut best =
+            Found { makespan, outline, problem: None, is_proved: false, lower_bound: Time::ZERO };
         for policy in Policy::ALL {
             if matches!(policy, Policy::Joint | Policy::Exhaustive) || self.is_reached(&best) {
                 break;
@@ -246,11 +263,21 @@ impl<'c> Planner<'c> {
             let nodes = nodes_for(nodes, problem.jobs() as u64);
             let exact = exact::search(problem, best.makespan, self.bound.time, nodes);
             if let Some((makespan, outline)) = exact.better {
-                best = Found { makespan, outline, problem: None, is_proved: false };
+                best = Found {
+                    makespan,
+                    outline,
+                    problem: None,
+                    is_proved: false,
+                    lower_bound: Time::ZERO,
+                };
             }
             best.is_proved = exact.is_proved;
         }
         best.is_proved |= self.is_reached(&best);
+        let is_near = best.makespan <= self.bound.time + share(self.bound.time, NEAR_ENOUGH);
+        if !best.is_proved && !is_near && !problem.is_two_machine() {
+            self.try_whole_jobs(&mut best);
+        }
         best
     }
 
@@ -281,6 +308,30 @@ impl<'c> Planner<'c> {
         }
     }
 
+    /// A sharper bound, and the mixes that it leaves room for.
+    fn try_whole_jobs(&self, best: &mut Found<'c>) {
+        let problem = &self.problem;
+        let WholeJobs { bound, mixes } = whole_jobs(problem, &self.bound, best.makespan);
+        let mut starts: Vec<(Time, Outline)> = Vec::new();
+        for rule in rules(problem) {
+            let line = Line::new(problem, rule);
+            let outlines = mixes.iter().map(|counts| line.outline(counts));
+            starts.extend(outlines.map(|o| (o.makespan(problem), o)));
+        }
+        starts.sort_by_key(|&(makespan, _)| makespan);
+        starts.dedup_by_key(|&mut (makespan, _)| makespan);
+        let tried = promising(problem, self.bound.prices);
+        for (makespan, outline) in starts.into_iter().take(STARTS_MAX) {
+            let better = sequence::improve(problem, &tried, &outline, makespan, STEPS);
+            let (makespan, outline) = better.unwrap_or((makespan, outline));
+            if makespan < best.makespan {
+                (best.makespan, best.outline, best.problem) = (makespan, outline, None);
+            }
+        }
+        best.lower_bound = bound;
+        best.is_proved = best.makespan <= bound;
+    }
+
     /// The plan in full.
     fn write_out(&self, found: Found<'_>, policy: Policy) -> Plan {
         let Context { workload, granularity, .. } = *self.context;
@@ -288,7 +339,7 @@ impl<'c> Planner<'c> {
         let objective = Objective::Makespan;
         plan_of(workload, policy, granularity, objective, decision, |makespan| {
             let is_proved = found.is_proved && makespan == found.makespan;
-            if is_proved { makespan } else { self.bound.time }
+            if is_proved { makespan } else { self.bound.time.max(found.lower_bound) }
         })
     }
 }
@@ -300,7 +351,12 @@ fn close_to(bound: Time, jobs: usize) -> Time {
         return bound;
     }
     let close = if jobs > SEQUENCE_JOBS_MAX / 4 { CLOSE_MANY } else { CLOSE };
-    bound + Time::from_nanoseconds(bound.nanoseconds() / close)
+    bound + share(bound, close)
+}
+
+/// One of this many parts of a time.
+fn share(time: Time, parts: u64) -> Time {
+    Time::from_nanoseconds(time.nanoseconds() / parts)
 }
 
 /// Nodes of an exact search for this many jobs: with more jobs it takes longer, and less is to be
@@ -336,7 +392,7 @@ pub(crate) fn best_mix(
     }
     let tried = promising(problem, bound.prices);
     let mut starts: Vec<Counts> = known.cloned().into_iter().collect();
-    let near = bound.time + Time::from_nanoseconds(bound.time.nanoseconds() / NEAR);
+    let near = bound.time + share(bound.time, NEAR);
     let is_near = best.as_ref().is_some_and(|(b, _, _)| *b <= near);
     if !is_near {
         starts.extend([balanced(problem), first_choice(problem, &tried)]);

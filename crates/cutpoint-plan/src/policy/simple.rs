@@ -85,7 +85,13 @@ impl<'c> Planner<'c> {
         }
         let (_, counts, rule) = best.expect("there is at least one rule");
         let outline = Line::new(problem, rule).outline(&counts);
-        Found { makespan: outline.makespan(problem), outline, problem: None, is_proved: false }
+        Found {
+            makespan: outline.makespan(problem),
+            outline,
+            problem: None,
+            is_proved: false,
+            lower_bound: Time::ZERO,
+        }
     }
 }
 
