@@ -6,6 +6,7 @@ use cutpoint::encoding::{Decoder, Encoder, Encoding};
 use cutpoint::engine::rten::Rten;
 use cutpoint::engine::{Engine, EngineOptions};
 use cutpoint::frames::{FrameOptions, ImageLayout, ImageOptions, parse_frames};
+use cutpoint::input;
 use cutpoint::onnx::{LayeredModel, Model, ReadOptions};
 use cutpoint::tensor::{ElementType, Tensor};
 use cutpoint::zoo::Network;
@@ -177,7 +178,7 @@ fn tensors(model: &LayeredModel, engine: &dyn Engine, args: &Args) -> anyhow::Re
     let how = FrameOptions { image: ImageOptions { layout: args.image_layout, mean, std } };
     let mut tensors = Vec::new();
     for frame in parse_frames(&args.inputs)? {
-        let inputs = frame.load(model.model(), &how)?;
+        let inputs = input::tensors(&frame.load(model.model(), &how)?)?;
         let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
         let made = session.run(&inputs)?;
         let is_measured = |(name, tensor): &(String, Tensor)| {

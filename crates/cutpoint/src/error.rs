@@ -91,6 +91,15 @@ impl Error {
         self
     }
 
+    /// The same error, for one more who asks; what is beneath it is put into words.
+    #[must_use]
+    pub fn again(&self) -> Error {
+        let Inner { kind, message, place, hint, source } = &*self.inner;
+        let source = source.as_ref().map(|source| source.to_string().into());
+        let (message, place, hint) = (message.clone(), place.clone(), hint.clone());
+        Error { inner: Box::new(Inner { kind: *kind, message, place, hint, source }) }
+    }
+
     /// The kind, for programs.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind

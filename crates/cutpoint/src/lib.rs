@@ -7,6 +7,7 @@ pub mod encoding;
 pub mod engine;
 pub mod error;
 pub mod frames;
+pub mod input;
 pub mod link;
 pub mod onnx;
 pub mod profile;

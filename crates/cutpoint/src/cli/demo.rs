@@ -6,9 +6,10 @@ use super::engine_args::EngineArgs;
 use super::output::write_whole;
 use super::run::progress_bar;
 use super::source_args::ModelArgs;
-use crate::device::{SpeedFraction, Tensors};
+use crate::device::SpeedFraction;
 use crate::engine::EngineOptions;
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::Inputs;
 use crate::link::{Client, ConnectOptions};
 use crate::profile::{ProfileOptions, unsplit_outputs};
 use crate::run::{RunModel, RunOptions, Runner};
@@ -131,8 +132,8 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let measurement = runner.measure(&[args.jobs], &ProfileOptions::default(), None)?;
     super::profile::report(&runner, &measurement);
     let whole = runner.models[0].model.model();
-    let inputs: Vec<Tensors> = (0..args.jobs as u64)
-        .map(|seed| whole.synthetic_inputs(seed).into_iter().collect())
+    let inputs: Vec<Inputs> = (0..args.jobs as u64)
+        .map(|seed| whole.synthetic_inputs(seed).into_iter().map(|(n, t)| (n, t.into())).collect())
         .collect();
     let expected = expected(&runner, &runner.models[0], options, &inputs)?;
 
@@ -168,7 +169,7 @@ fn expected(
     runner: &Runner,
     model: &RunModel,
     options: EngineOptions,
-    inputs: &[Tensors],
+    inputs: &[Inputs],
 ) -> Result<Vec<Vec<(String, Tensor)>>> {
     unsplit_outputs(&*runner.engine, options, model.model.model(), inputs)
 }
@@ -178,7 +179,7 @@ fn execute(
     runner: &Runner,
     workload: &Workload,
     plan: &Plan,
-    inputs: &[Tensors],
+    inputs: &[Inputs],
     expected: &[Vec<(String, Tensor)>],
     label: String,
 ) -> Result<(Execution, f64)> {

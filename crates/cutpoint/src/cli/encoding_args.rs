@@ -1,8 +1,7 @@
 //! The arguments that say which encodings a plan may use, and what is said about those measured.
 
-use crate::device::Tensors;
-use crate::error::Result;
 use crate::frames::{Frame, FrameOptions};
+use crate::input::{Inputs, tensors};
 use crate::profile::{
     AccuracyBudget, Effect, EncodingOptions, EncodingProfile, EncodingSummary, INPUTS_MAX,
 };
@@ -32,19 +31,23 @@ impl EncodingArgs {
         &self,
         models: &[RunModel],
         frames: &[(&[Frame], &FrameOptions)],
-    ) -> Result<Option<EncodingOptions>> {
+    ) -> Option<EncodingOptions> {
         if self.raw {
-            return Ok(None);
+            return None;
         }
         let of_model = |(model, (frames, how)): (&RunModel, &(&[Frame], &FrameOptions))| {
             let wanted = frames.len().min(INPUTS_MAX);
             let chosen = (0..wanted).map(|i| &frames[i * frames.len() / wanted]);
-            chosen
-                .map(|frame| frame.load(model.model.model(), how))
-                .collect::<Result<Vec<Tensors>>>()
+            // What cannot be read fails its own job later, or does no harm.
+            let usable = chosen.filter_map(|frame| {
+                let inputs = frame.load(model.model.model(), how);
+                let inputs = inputs.and_then(|inputs| tensors(&inputs).map(|_| inputs));
+                inputs.map_err(|error| log::warn!("not measured on: {error:?}")).ok()
+            });
+            usable.collect::<Vec<Inputs>>()
         };
-        let inputs = models.iter().zip(frames).map(of_model).collect::<Result<_>>()?;
-        Ok(Some(EncodingOptions { inputs, budget: self.accuracy.unwrap_or_default() }))
+        let inputs = models.iter().zip(frames).map(of_model).collect();
+        Some(EncodingOptions { inputs, budget: self.accuracy.unwrap_or_default() })
     }
 }
 

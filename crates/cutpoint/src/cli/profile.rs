@@ -84,7 +84,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         true => {
             let how = args.image.options();
             let same = vec![(frames.as_slice(), &how); models.len()];
-            args.encoding.options(&models, &same)?
+            args.encoding.options(&models, &same)
         }
         false => None,
     };

@@ -103,8 +103,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut inputs = Vec::new();
     for (model, entry) in models.iter().zip(&entries) {
         entry.check_size(model.model.model())?;
-        let load = |frame: &Frame| frame.load(model.model.model(), &entry.options);
-        inputs.extend(entry.frames.iter().map(load).collect::<Result<Vec<_>, _>>()?);
+        let load = |f: &Frame| f.load_or_fail_later(model.model.model(), &entry.options);
+        inputs.extend(entry.frames.iter().map(load));
     }
     let mut connect = args.connect.clone();
     connect.server = jobs.server.unwrap_or(connect.server);
@@ -119,7 +119,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             let frames: Vec<_> =
                 entries.iter().map(|e| (e.frames.as_slice(), &e.options)).collect();
             let encodings = match runner.client {
-                Some(_) => args.encoding.options(&runner.models, &frames)?,
+                Some(_) => args.encoding.options(&runner.models, &frames),
                 None => None,
             };
             let how = ProfileOptions::default();

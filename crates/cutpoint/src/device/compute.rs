@@ -7,6 +7,7 @@ use super::program::{Program, Step, StepWork};
 use super::throttle::Stint;
 use crate::encoding::{Encoder, Encoding, Form};
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::Input;
 use crate::tensor::Tensor;
 use cutpoint_plan::plan::{self, Operation};
 use cutpoint_plan::workload::{JobId, LayerId, TensorId};
@@ -96,9 +97,13 @@ impl<'a> Compute<'a> {
     fn tensor(&self, job: JobId, tensor: TensorId) -> Result<&Tensor> {
         let name = &self.shared.workload.model_of(job).tensors[tensor.index()].name;
         let (store, inputs) = (&self.stores[job.index()], &self.shared.inputs[job.index()]);
-        store.get(name).or_else(|| inputs.get(name)).ok_or_else(|| {
-            Error::new(ErrorKind::Input, "it is needed, and nothing made it").at(name)
-        })
+        match (store.get(name), inputs.get(name)) {
+            (Some(made), _) => Ok(made),
+            (None, Some(input)) => input.tensor(),
+            (None, None) => {
+                Err(Error::new(ErrorKind::Input, "it is needed, and nothing made it").at(name))
+            }
+        }
     }
 
     /// Brings a tensor into an encoding; one that the encoding cannot hold is sent raw. The tensor
@@ -151,9 +156,10 @@ impl<'a> Compute<'a> {
         let stint = Stint::begin();
         for &segment in segments {
             let (store, inputs) = (&self.stores[job.index()], &self.shared.inputs[job.index()]);
-            let written = self
-                .device
-                .run(model, segment, |name| store.get(name).or_else(|| inputs.get(name)))?;
+            let written = self.device.run(model, segment, |name| match store.get(name) {
+                Some(made) => Ok(Some(made)),
+                None => inputs.get(name).map(Input::tensor).transpose(),
+            })?;
             self.stores[job.index()].extend(written);
         }
         self.device.speed.rest_after(stint);
@@ -180,12 +186,9 @@ impl<'a> Compute<'a> {
     }
 
     fn fail(&mut self, job: JobId, error: Error) {
-        log::error!("job {}: {error:?}", job.0);
         self.failed[job.index()] = true;
         self.stores[job.index()].clear();
-        self.shared.outbox.abandon(job);
         self.encoded.retain(|(of, _), _| *of != job);
-        let _ = self.events.send(Event::Failed(job, error));
-        self.shared.tell(|session| session.handle_failed(job));
+        self.shared.fail(job, error, &self.events);
     }
 }

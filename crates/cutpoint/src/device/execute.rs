@@ -9,13 +9,14 @@ use super::program::Program;
 use super::session::Session;
 use crate::encoding::Encoder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::Inputs;
 use crate::link::{InferRequest, Part, StreamReceiver, StreamReply, StreamSender, Waited};
 use crate::tensor::Tensor;
 use crate::trace::Execution;
 use cutpoint_plan::plan::{Machine, Operation, Schedule, Work};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -25,9 +26,6 @@ pub const OUTBOX_BYTES_MAX: usize = 512 << 20;
 
 /// How often it is looked whether the receiver is still needed, and whether the run is cancelled.
 const TICK: Duration = Duration::from_millis(50);
-
-/// Tensors by name.
-pub type Tensors = BTreeMap<String, Tensor>;
 
 /// How to execute.
 #[derive(Clone, Debug)]
@@ -62,7 +60,7 @@ pub(super) enum Event {
 /// What the threads share.
 pub(super) struct Shared<'a> {
     pub(super) workload: &'a Workload,
-    pub(super) inputs: &'a [Tensors],
+    pub(super) inputs: &'a [Inputs],
     pub(super) outbox: Outbox,
     session: Mutex<Session>,
     changed: Condvar,
@@ -107,6 +105,14 @@ impl Shared<'_> {
         self.session().is_cancelled()
     }
 
+    /// Gives up a job for a reason of its own.
+    pub(super) fn fail(&self, job: JobId, error: Error, events: &Sender<Event>) {
+        log::error!("job {}: {error:?}", job.0);
+        self.outbox.abandon(job);
+        let _ = events.send(Event::Failed(job, error));
+        self.tell(|session| session.handle_failed(job));
+    }
+
     fn session(&self) -> MutexGuard<'_, Session> {
         self.session.lock().expect("no thread panics while it holds this lock")
     }
@@ -126,7 +132,7 @@ impl Shared<'_> {
 pub fn execute(
     prepared: &mut Prepared,
     workload: &Workload,
-    inputs: &[Tensors],
+    inputs: &[Inputs],
     connection: Option<(StreamSender, StreamReceiver)>,
     options: ExecuteOptions,
     mut on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
@@ -199,14 +205,25 @@ fn send(
     mut sender: StreamSender,
     events: &Sender<Event>,
 ) {
+    let mut failed = BTreeSet::new();
     for departure in &program.sends {
         if shared.is_cancelled() {
             break;
         }
         let job = departure.job;
+        if failed.contains(&job) {
+            continue;
+        }
         let name = &shared.workload.model_of(job).tensors[departure.tensor.index()].name;
         let value = if departure.is_there {
-            shared.inputs[job.index()][name].clone().into()
+            match shared.inputs[job.index()][name].tensor() {
+                Ok(tensor) => tensor.clone().into(),
+                Err(error) => {
+                    failed.insert(job);
+                    shared.fail(job, error, events);
+                    continue;
+                }
+            }
         } else {
             match shared.outbox.take(job, departure.tensor) {
                 Taken::Tensor(value) => value,
@@ -356,7 +373,10 @@ impl Collected {
             }
             Event::Failed(job, error) => {
                 self.outputs[job.index()].clear();
-                self.execution.failures.push((job, format!("{error:?}")));
+                // A job that is under way on two machines may fail on both.
+                if self.execution.failures.iter().all(|(known, _)| *known != job) {
+                    self.execution.failures.push((job, format!("{error:?}")));
+                }
             }
             Event::Changed => {}
         }

@@ -11,7 +11,7 @@ mod session;
 mod throttle;
 
 pub use cancel::Cancel;
-pub use execute::{ExecuteOptions, OUTBOX_BYTES_MAX, Tensors, execute};
+pub use execute::{ExecuteOptions, OUTBOX_BYTES_MAX, execute};
 pub use prepare::{Device, Prepared};
 pub use program::{JobProgram, Program, SegmentLayers, Send, Step, StepWork};
 pub use session::{Fallback, Session};

@@ -85,19 +85,18 @@ impl Device {
     /// Runs one segment of a model on the tensors that `find` finds; returns what it writes.
     ///
     /// # Errors
-    /// If the segment cannot be loaded or run.
+    /// If the segment cannot be loaded or run; those of `find`.
     pub fn run<'t>(
         &mut self,
         model: ModelId,
         segment: usize,
-        find: impl Fn(&str) -> Option<&'t Tensor>,
+        find: impl Fn(&str) -> Result<Option<&'t Tensor>>,
     ) -> Result<Vec<(String, Tensor)>> {
         let loaded = self.session(model, segment)?;
-        let inputs: Vec<(&str, &Tensor)> = loaded
-            .inputs
-            .iter()
-            .filter_map(|name| find(name).map(|value| (name.as_str(), value)))
-            .collect();
+        let mut inputs: Vec<(&str, &Tensor)> = Vec::with_capacity(loaded.inputs.len());
+        for name in &loaded.inputs {
+            inputs.extend(find(name)?.map(|value| (name.as_str(), value)));
+        }
         loaded.session.run(&inputs)
     }
 

@@ -2,25 +2,11 @@
 
 use super::FILE_BYTES_MAX;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tensor::{ElementType, Tensor};
-use image::imageops::FilterType;
-use image::{ImageReader, Limits};
+use crate::input::{ImageLayout, Picture, Preparation};
+use crate::tensor::ElementType;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::Read;
 use std::path::Path;
-
-/// The most pixels an image may have on a side.
-const SIDE_MAX: u32 = 32_768;
-
-/// The order of the axes of an image tensor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum ImageLayout {
-    /// `[1, channels, height, width]`.
-    #[default]
-    Nchw,
-    /// `[1, height, width, channels]`.
-    Nhwc,
-}
 
 /// How a picture becomes a tensor: each channel, red, green and blue, first scaled to 0..1, then
 /// `(value - mean) / std`.
@@ -34,88 +20,31 @@ pub struct ImageOptions {
     pub std: [f32; 3],
 }
 
-/// Reads a picture as an input of `shape`.
+/// Reads a picture as an input of `shape`. It is not decoded yet.
 ///
 /// # Errors
 /// [`ErrorKind::File`] if the file cannot be read; [`ErrorKind::Input`] if it is no picture, is
-/// damaged or too large, or if the input is none that a picture fits.
+/// truncated or too large, or if the input is none that a picture fits.
 pub(super) fn read_image(
     path: &Path,
     shape: &[usize],
     element_type: ElementType,
     options: &ImageOptions,
-) -> Result<Tensor> {
-    let refuse = |message: String| Error::new(ErrorKind::Input, message).at(path.display());
-    let (layout, channels, height, width) = axes(shape, options.layout)
-        .filter(|_| matches!(element_type, ElementType::F32 | ElementType::U8))
-        .ok_or_else(|| {
-            let message = format!(
-                "an input of shape {shape:?} and type {} takes no picture",
-                element_type.protocol_name()
-            );
-            refuse(message).hint("give a .npy file of this shape and type instead")
-        })?;
-    let file = File::open(path).map_err(|e| {
-        Error::new(ErrorKind::File, format!("cannot be opened: {e}")).at(path.display())
-    })?;
-    let mut reader = ImageReader::new(BufReader::new(file))
-        .with_guessed_format()
-        .map_err(|e| refuse(format!("cannot be read: {e}")))?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(SIDE_MAX);
-    limits.max_image_height = Some(SIDE_MAX);
-    limits.max_alloc = Some(FILE_BYTES_MAX);
-    reader.limits(limits);
-    let picture = reader.decode().map_err(|e| refuse(format!("not a usable JPEG or PNG: {e}")))?;
-    let side = |s: usize| u32::try_from(s).ok().filter(|&s| s > 0 && s <= SIDE_MAX);
-    let (Some(w), Some(h)) = (side(width), side(height)) else {
-        return Err(refuse(format!("{width} x {height} is no size for a picture")));
-    };
-    let picture = picture.resize_exact(w, h, FilterType::Triangle);
-    let pixels: Vec<u8> =
-        if channels == 1 { picture.to_luma8().into_raw() } else { picture.to_rgb8().into_raw() };
-    tensor(&pixels, channels, layout, shape, element_type, options)
-}
-
-/// Lays `[height, width, channels]` pixels out as asked.
-fn tensor(
-    pixels: &[u8],
-    channels: usize,
-    layout: ImageLayout,
-    shape: &[usize],
-    element_type: ElementType,
-    options: &ImageOptions,
-) -> Result<Tensor> {
-    let area = pixels.len() / channels;
-    let source = |position: usize| match layout {
-        ImageLayout::Nhwc => (position, position % channels),
-        ImageLayout::Nchw => ((position % area) * channels + position / area, position / area),
-    };
-    if element_type == ElementType::U8 {
-        let bytes: Vec<u8> = (0..pixels.len()).map(|p| pixels[source(p).0]).collect();
-        return Tensor::new(ElementType::U8, shape.to_vec(), bytes.into());
+) -> Result<Picture> {
+    let place = path.display();
+    let ImageOptions { layout, mean, std } = options;
+    let preparation = Preparation::new(element_type, shape, *layout, *mean, *std);
+    let preparation = preparation.map_err(|error| error.at(&place))?;
+    let failed =
+        |e: std::io::Error| Error::new(ErrorKind::File, format!("cannot be read: {e}")).at(&place);
+    let mut file = Vec::new();
+    let opened = File::open(path).map_err(failed)?;
+    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut file).map_err(failed)?;
+    if file.len() as u64 > FILE_BYTES_MAX {
+        let message = format!("more than {FILE_BYTES_MAX} bytes, too large for a picture");
+        return Err(Error::new(ErrorKind::Input, message).at(&place));
     }
-    let values: Vec<f32> = (0..pixels.len())
-        .map(|p| {
-            let (from, channel) = source(p);
-            (f32::from(pixels[from]) / 255.0 - options.mean[channel]) / options.std[channel]
-        })
-        .collect();
-    Tensor::from_f32(shape.to_vec(), &values)
-}
-
-/// Layout, channels, height and width of an input that a picture fits.
-fn axes(
-    shape: &[usize],
-    layout: Option<ImageLayout>,
-) -> Option<(ImageLayout, usize, usize, usize)> {
-    let &[1, a, b, c] = shape else { return None };
-    let is_channels = |n: usize| n == 1 || n == 3;
-    match layout {
-        Some(ImageLayout::Nchw) | None if is_channels(a) => Some((ImageLayout::Nchw, a, b, c)),
-        Some(ImageLayout::Nhwc) | None if is_channels(c) => Some((ImageLayout::Nhwc, c, a, b)),
-        _ => None,
-    }
+    Picture::new(file.into(), preparation, place.to_string())
 }
 
 #[cfg(test)]
@@ -137,10 +66,10 @@ mod tests {
         picture.save(&path).unwrap();
         let nchw = read_image(&path, &[1, 3, 1, 2], ElementType::F32, &options()).unwrap();
         // Red 1 0, green 0 1, blue (1 - 0.5) / 0.5 = 1 and (0 - 0.5) / 0.5 = -1.
-        assert_eq!(nchw.to_f32().unwrap(), [1.0, 0.0, 0.0, 1.0, 1.0, -1.0]);
+        assert_eq!(nchw.tensor().unwrap().to_f32().unwrap(), [1.0, 0.0, 0.0, 1.0, 1.0, -1.0]);
         let last = ImageOptions { layout: Some(ImageLayout::Nhwc), ..options() };
         let nhwc = read_image(&path, &[1, 1, 2, 3], ElementType::U8, &last).unwrap();
-        assert_eq!(nhwc.bytes().as_ref(), [255, 0, 255, 0, 255, 0]);
+        assert_eq!(nhwc.tensor().unwrap().bytes().as_ref(), [255, 0, 255, 0, 255, 0]);
     }
 
     #[test]
@@ -150,6 +79,7 @@ mod tests {
         std::fs::write(&path, b"\xff\xd8\xff\xe0 not really").unwrap();
         let error = read_image(&path, &[1, 3, 4, 4], ElementType::F32, &options()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Input);
+        assert!(error.to_string().contains("p.jpg"), "{error}");
         let error = read_image(&path, &[1, 100], ElementType::F32, &options()).unwrap_err();
         assert!(error.to_string().contains("takes no picture"));
     }

@@ -6,7 +6,8 @@ mod npy;
 mod outputs;
 mod source;
 
-pub use image::{ImageLayout, ImageOptions};
+pub use crate::input::ImageLayout;
+pub use image::ImageOptions;
 pub use npy::{read_npy, write_npy};
 pub use outputs::json_line;
 pub use source::{Frame, FrameOptions, parse_frames};

@@ -2,12 +2,13 @@
 
 use super::image::{ImageOptions, read_image};
 use super::npy::read_npy;
-use crate::device::Tensors;
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::{Input, Inputs};
 use crate::onnx::{Model, TensorSpec};
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How files become tensors.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,14 +63,28 @@ pub fn parse_frames(arguments: &[String]) -> Result<Vec<Frame>> {
 }
 
 impl Frame {
-    /// Loads the frame as inputs of a model.
+    /// As [`Frame::load`], but a frame that cannot be loaded gives inputs that say why: its job
+    /// fails, and no other does.
+    pub fn load_or_fail_later(&self, model: &Model, options: &FrameOptions) -> Inputs {
+        self.load(model, options).unwrap_or_else(|error| {
+            let error = Arc::new(error);
+            let unusable =
+                |(name, _): &(String, TensorSpec)| (name.clone(), Input::Unusable(error.clone()));
+            model.inputs().iter().map(unusable).collect()
+        })
+    }
+
+    /// Loads the frame as inputs of a model. Pictures are not decoded yet.
     ///
     /// # Errors
     /// [`ErrorKind::File`] and [`ErrorKind::Input`], naming the file and what was expected.
-    pub fn load(&self, model: &Model, options: &FrameOptions) -> Result<Tensors> {
+    pub fn load(&self, model: &Model, options: &FrameOptions) -> Result<Inputs> {
         let specs = model.inputs();
         match self {
-            Frame::Synthetic(seed) => Ok(model.synthetic_inputs(*seed).into_iter().collect()),
+            Frame::Synthetic(seed) => {
+                let made = model.synthetic_inputs(*seed).into_iter();
+                Ok(made.map(|(name, tensor)| (name, tensor.into())).collect())
+            }
             Frame::File(path) => match specs {
                 [(name, spec)] => {
                     Ok([(name.clone(), load_file(path, name, spec, options)?)].into())
@@ -102,9 +117,10 @@ impl Frame {
     }
 }
 
-fn load_file(path: &Path, name: &str, spec: &TensorSpec, options: &FrameOptions) -> Result<Tensor> {
+fn load_file(path: &Path, name: &str, spec: &TensorSpec, options: &FrameOptions) -> Result<Input> {
     if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("npy")) {
-        return read_image(path, &spec.shape, spec.element_type, &options.image);
+        let picture = read_image(path, &spec.shape, spec.element_type, &options.image)?;
+        return Ok(Input::Picture(Arc::new(picture)));
     }
     let tensor = read_npy(path)?;
     let is_frame_of_batch = spec.shape.first() == Some(&1) && spec.shape[1..] == *tensor.shape();
@@ -120,5 +136,5 @@ fn load_file(path: &Path, name: &str, spec: &TensorSpec, options: &FrameOptions)
         );
         return Err(Error::new(ErrorKind::Input, message).at(path.display()));
     }
-    Tensor::new(spec.element_type, spec.shape.clone(), tensor.bytes().clone())
+    Tensor::new(spec.element_type, spec.shape.clone(), tensor.bytes().clone()).map(Input::Tensor)
 }

@@ -8,11 +8,10 @@ mod workload;
 pub use summary::{MachineUse, Summary};
 pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
 
-use crate::device::{
-    Cancel, Device, ExecuteOptions, Prepared, Program, SpeedFraction, Tensors, execute,
-};
+use crate::device::{Cancel, Device, ExecuteOptions, Prepared, Program, SpeedFraction, execute};
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::Inputs;
 use crate::link::{Client, HeldModel, LinkMeasurement, MeasureOptions, Suffix};
 use crate::onnx::LayeredModel;
 use crate::profile::{
@@ -302,7 +301,7 @@ impl Runner {
         &self,
         prepared: &mut Prepared,
         workload: &Workload,
-        inputs: &[Tensors],
+        inputs: &[Inputs],
         how: &RunOptions,
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {

@@ -7,8 +7,8 @@
 
 use super::paced::{nested, scale};
 use super::{Measurement, RunOptions, Runner};
-use crate::device::Tensors;
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::Inputs;
 use crate::profile::median;
 use crate::trace::Execution;
 use cutpoint_plan::cut::LayerSet;
@@ -36,13 +36,13 @@ impl Runner {
         measurement: &Measurement,
         policy: Policy,
         options: &PlanOptions,
-        inputs: &[Tensors],
+        inputs: &[Inputs],
         how: &RunOptions,
     ) -> Result<Workload> {
         let chosen = evenly_chosen(measurement.workload.jobs.len(), REHEARSED_JOBS_MAX);
         let mut few = measurement.workload.clone();
         few.jobs = chosen.iter().map(|&j| measurement.workload.jobs[j]).collect();
-        let inputs: Vec<Tensors> = chosen.iter().map(|&j| inputs[j].clone()).collect();
+        let inputs: Vec<Inputs> = chosen.iter().map(|&j| inputs[j].clone()).collect();
         let plan = plan(&few, policy, options)
             .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))?;
         let mut prepared = self.prepare(&few, &plan)?;

@@ -5,6 +5,7 @@ use cutpoint::encoding::Encoding;
 use cutpoint::engine::Engine;
 use cutpoint::engine::rten::Rten;
 use cutpoint::error::ErrorKind;
+use cutpoint::input::Inputs;
 use cutpoint::onnx::LayeredModel;
 use cutpoint::profile::{
     AccuracyBudget, Method, ModelProfile, ProfileOptions, profile_encodings, profile_model,
@@ -67,8 +68,11 @@ fn onnxruntime_is_timed_by_its_own_clock() {
 fn encodings_are_admitted_by_what_they_do_to_the_outputs() {
     let rten = Rten::new();
     let model = zoo(Network::SqueezeNet).into_layers(&rten).unwrap();
-    let inputs: Vec<_> =
-        (0..2).map(|seed| model.model().synthetic_inputs(seed).into_iter().collect()).collect();
+    let made = |seed| -> Inputs {
+        let made = model.model().synthetic_inputs(seed).into_iter();
+        made.map(|(name, tensor)| (name, tensor.into())).collect()
+    };
+    let inputs: Vec<_> = (0..2).map(made).collect();
     let measure = |budget: &str| {
         let budget: AccuracyBudget = budget.parse().unwrap();
         profile_encodings(&rten, OPTIONS, &model, &inputs, &budget).unwrap()

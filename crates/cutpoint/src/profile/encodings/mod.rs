@@ -15,10 +15,10 @@ pub use accuracy::{AccuracyBudget, Effect};
 
 use super::statistics::median;
 use super::unsplit_outputs;
-use crate::device::Tensors;
 use crate::encoding::{Decoder, Encoder, Encoding};
 use crate::engine::{Engine, EngineOptions, Session};
 use crate::error::Result;
+use crate::input::{Inputs, tensors};
 use crate::onnx::{Boundary, LayeredModel};
 use crate::tensor::Tensor;
 use cost::Samples;
@@ -41,7 +41,7 @@ const SAVING_MIN: f64 = 0.05;
 #[derive(Clone, Debug, Default)]
 pub struct EncodingOptions {
     /// For each model, inputs like those of the jobs.
-    pub inputs: Vec<Vec<Tensors>>,
+    pub inputs: Vec<Vec<Inputs>>,
     /// How far outputs may move.
     pub budget: AccuracyBudget,
 }
@@ -100,7 +100,7 @@ pub fn profile_encodings(
     engine: &dyn Engine,
     options: EngineOptions,
     model: &LayeredModel,
-    inputs: &[Tensors],
+    inputs: &[Inputs],
     budget: &AccuracyBudget,
 ) -> Result<EncodingProfile> {
     let is_wanted = |e: &Encoding| e.is_exact() || !budget.is_exact();
@@ -139,7 +139,7 @@ pub fn profile_encodings(
         encodings.iter().copied().filter(|e| !e.is_exact() && !e.is_compressed()).collect();
     let mut effects = Vec::new();
     if !lossy.is_empty() {
-        let chosen: Vec<Tensors> = chosen.iter().map(|&index| inputs[index].clone()).collect();
+        let chosen: Vec<Inputs> = chosen.iter().map(|&index| inputs[index].clone()).collect();
         let expected = unsplit_outputs(engine, options, model.model(), &chosen)?;
         let trial = Trial { engine, options, model, values: &all_values, expected: &expected };
         effects = trial.effects(&cuts, &lossy, &mut coder)?;
@@ -292,10 +292,11 @@ impl Probe {
     }
 
     /// The tensors for an input, itself included.
-    fn values(&mut self, inputs: &Tensors) -> Result<BTreeMap<String, Tensor>> {
+    fn values(&mut self, inputs: &Inputs) -> Result<BTreeMap<String, Tensor>> {
+        let inputs = tensors(inputs)?;
         let given: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
         let made = self.session.run(&given)?;
-        Ok(made.into_iter().chain(inputs.iter().map(|(n, t)| (n.clone(), t.clone()))).collect())
+        Ok(made.into_iter().chain(inputs).collect())
     }
 }
 

@@ -1,0 +1,248 @@
+//! From a JPEG or PNG file to pixels in the model's size, and from pixels to the tensor that the
+//! model reads. Both sides of a link make the same bits from the same file.
+
+use super::jpeg;
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::{ElementType, Tensor};
+use crate::wire::limits::TENSOR_BYTES_MAX;
+use image::imageops::FilterType;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The most pixels a picture may have on a side.
+pub const SIDE_MAX: u32 = 32_768;
+
+/// The most bytes that a picture from the network may have when it is decoded, as a multiple of the
+/// pixels that the model takes, at one byte for each channel.
+pub const PICTURE_FACTOR_MAX: u64 = 256;
+
+/// A picture from the network may always have so many bytes when it is decoded.
+pub const PICTURE_BYTES_FREE: u64 = 16 << 20;
+
+/// The order of the axes of an image tensor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ImageLayout {
+    /// `[1, channels, height, width]`.
+    #[default]
+    Nchw,
+    /// `[1, height, width, channels]`.
+    Nhwc,
+}
+
+/// What a picture becomes: resized to the shape of an input and laid out as it; if the input is of
+/// floating point numbers, each channel is first scaled to 0..1, then `(value - mean) / std`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preparation {
+    element_type: ElementType,
+    shape: Vec<usize>,
+    layout: ImageLayout,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+impl Preparation {
+    /// For an input of this type and shape; `layout` may be left open where the shape tells it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if a picture does not fit the input, or if `mean` and `std` do not make
+    /// finite numbers.
+    pub fn new(
+        element_type: ElementType,
+        shape: &[usize],
+        layout: Option<ImageLayout>,
+        mean: [f32; 3],
+        std: [f32; 3],
+    ) -> Result<Preparation> {
+        let layout = layout_of(shape, layout)
+            .filter(|_| matches!(element_type, ElementType::F32 | ElementType::U8))
+            .ok_or_else(|| {
+                let name = element_type.protocol_name();
+                bad(format!("an input of shape {shape:?} and type {name} takes no picture"))
+                    .hint("give a .npy file of this shape and type instead")
+            })?;
+        if !mean.iter().all(|v| v.is_finite()) || !std.iter().all(|&v| v.is_finite() && v > 0.0) {
+            return Err(bad(format!("means {mean:?} and deviations {std:?} are not usable")));
+        }
+        let preparation = Preparation { element_type, shape: shape.to_vec(), layout, mean, std };
+        let (height, width) = (preparation.height(), preparation.width());
+        let is_side = |side: usize| (1..=SIDE_MAX as usize).contains(&side);
+        if !is_side(height) || !is_side(width) || preparation.pixel_bytes() > TENSOR_BYTES_MAX / 4 {
+            return Err(bad(format!("{width} x {height} is no size for a picture")));
+        }
+        Ok(preparation)
+    }
+
+    /// The element type of the tensor.
+    pub fn element_type(&self) -> ElementType {
+        self.element_type
+    }
+
+    /// The shape of the tensor.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The order of the tensor's axes.
+    pub fn layout(&self) -> ImageLayout {
+        self.layout
+    }
+
+    /// Subtracted, by channel.
+    pub fn mean(&self) -> [f32; 3] {
+        self.mean
+    }
+
+    /// Divided by, by channel.
+    pub fn std(&self) -> [f32; 3] {
+        self.std
+    }
+
+    /// 1 or 3.
+    pub fn channels(&self) -> usize {
+        self.axis(1, 3)
+    }
+
+    fn height(&self) -> usize {
+        self.axis(2, 1)
+    }
+
+    fn width(&self) -> usize {
+        self.axis(3, 2)
+    }
+
+    fn axis(&self, nchw: usize, nhwc: usize) -> usize {
+        self.shape[if self.layout == ImageLayout::Nchw { nchw } else { nhwc }]
+    }
+
+    /// How many bytes the pixels have in the model's size.
+    pub fn pixel_bytes(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The most bytes that a picture from the network may have when it is decoded.
+    pub fn decoded_bytes_max(&self) -> u64 {
+        let most = (self.pixel_bytes() as u64).saturating_mul(PICTURE_FACTOR_MAX);
+        most.max(PICTURE_BYTES_FREE).min(TENSOR_BYTES_MAX as u64)
+    }
+
+    /// Finds out what can be known of a file without decoding it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if it is no JPEG or PNG, is truncated, or its pixels would have more
+    /// than `decoded_bytes_max` bytes, before or in the midst of being resized.
+    pub fn check_file(&self, file: &[u8], decoded_bytes_max: u64) -> Result<()> {
+        self.decoder(file, decoded_bytes_max).map(drop)
+    }
+
+    fn decoder<'f>(
+        &self,
+        file: &'f [u8],
+        decoded_bytes_max: u64,
+    ) -> Result<impl ImageDecoder + 'f> {
+        let reader = ImageReader::new(Cursor::new(file));
+        let mut reader = reader.with_guessed_format().map_err(|e| unusable(&e))?;
+        match reader.format() {
+            Some(ImageFormat::Jpeg) if !jpeg::is_complete(file) => {
+                return Err(bad("the JPEG file is truncated"));
+            }
+            Some(ImageFormat::Jpeg | ImageFormat::Png) => {}
+            _ => return Err(bad("neither a JPEG nor a PNG file")),
+        }
+        let mut limits = Limits::default();
+        limits.max_image_width = Some(SIDE_MAX);
+        limits.max_image_height = Some(SIDE_MAX);
+        limits.max_alloc = Some(decoded_bytes_max);
+        reader.limits(limits);
+        let decoder = reader.into_decoder().map_err(|e| unusable(&e))?;
+        // In between there are the model's rows in the picture's width, four numbers a pixel.
+        let (width, height) = decoder.dimensions();
+        let resized = u64::from(width) * self.height() as u64 * 16;
+        let needed = decoder.total_bytes().max(resized);
+        if width > SIDE_MAX || height > SIDE_MAX || needed > decoded_bytes_max {
+            return Err(bad(format!(
+                "a picture of {width} x {height} is too large here: {needed} bytes, \
+                 at most {decoded_bytes_max}"
+            )));
+        }
+        Ok(decoder)
+    }
+
+    /// The pixels of a file in the model's size, `[height, width, channels]`.
+    ///
+    /// # Errors
+    /// As [`Preparation::check_file`], and if the file is damaged.
+    pub fn decode(&self, file: &[u8], decoded_bytes_max: u64) -> Result<Vec<u8>> {
+        // What decodes is not ours, and what it decodes may come from anyone.
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
+            let decoder = self.decoder(file, decoded_bytes_max)?;
+            let picture = DynamicImage::from_decoder(decoder).map_err(|e| unusable(&e))?;
+            // Both are at most `SIDE_MAX`.
+            let (width, height) = (self.width() as u32, self.height() as u32);
+            let picture = picture.resize_exact(width, height, FilterType::Triangle);
+            Ok(match self.channels() {
+                1 => picture.into_luma8().into_raw(),
+                _ => picture.into_rgb8().into_raw(),
+            })
+        }));
+        decoded.unwrap_or_else(|_| Err(bad("the decoder gave up on this file")))
+    }
+
+    /// The tensor of pixels in the model's size.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if there are too few or too many of them.
+    pub fn tensor(&self, pixels: &[u8]) -> Result<Tensor> {
+        let expected = self.pixel_bytes();
+        if pixels.len() != expected {
+            return Err(bad(format!("{} bytes of pixels, expected {expected}", pixels.len())));
+        }
+        let channels = self.channels();
+        if self.element_type == ElementType::U8 {
+            let bytes = self.laid_out(pixels, |_, pixel| pixel);
+            return Tensor::new(ElementType::U8, self.shape.clone(), bytes.into());
+        }
+        let value = |channel: usize, pixel: u8| {
+            (f32::from(pixel) / 255.0 - self.mean[channel]) / self.std[channel]
+        };
+        let row = |channel| std::array::from_fn(|pixel| value(channel, pixel as u8));
+        let values: Vec<[f32; 256]> = (0..channels).map(row).collect();
+        let values = self.laid_out(pixels, |channel, pixel| values[channel][usize::from(pixel)]);
+        Tensor::from_f32(self.shape.clone(), &values)
+    }
+
+    /// What each pixel becomes, in the order of the tensor.
+    fn laid_out<T>(&self, pixels: &[u8], value: impl Fn(usize, u8) -> T) -> Vec<T> {
+        let channels = self.channels();
+        let mut values = Vec::with_capacity(pixels.len());
+        match self.layout {
+            ImageLayout::Nchw => (0..channels).for_each(|channel| {
+                let plane = pixels.iter().skip(channel).step_by(channels);
+                values.extend(plane.map(|&pixel| value(channel, pixel)));
+            }),
+            ImageLayout::Nhwc => pixels.chunks_exact(channels).for_each(|pixel| {
+                values.extend(pixel.iter().enumerate().map(|(channel, &p)| value(channel, p)));
+            }),
+        }
+        values
+    }
+}
+
+/// The layout of an input that a picture fits.
+fn layout_of(shape: &[usize], layout: Option<ImageLayout>) -> Option<ImageLayout> {
+    let &[1, a, _, c] = shape else { return None };
+    let is_channels = |n: usize| n == 1 || n == 3;
+    match layout {
+        Some(ImageLayout::Nchw) | None if is_channels(a) => Some(ImageLayout::Nchw),
+        Some(ImageLayout::Nhwc) | None if is_channels(c) => Some(ImageLayout::Nhwc),
+        _ => None,
+    }
+}
+
+fn bad(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Input, message)
+}
+
+fn unusable(error: &dyn std::fmt::Display) -> Error {
+    bad(format!("not a usable JPEG or PNG: {error}"))
+}
