@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which network: alexnet, vgg16, googlenet, resnet18, squeezenet or mobilenet-v2.
+    /// Which network: alexnet, vgg16, googlenet, resnet18, squeezenet, mobilenet-v2, four-camera,
+    /// multi-head or fpn-detector.
     #[arg(required_unless_present = "list")]
     network: Option<Network>,
     /// The file to write; - for standard output.

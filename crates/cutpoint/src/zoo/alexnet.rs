@@ -11,7 +11,7 @@ pub(super) fn build(b: &mut Builder, data: &Value) -> Value {
     x = b.conv("conv4", &x, Conv::new(256, 3).pad(1), Then::Relu);
     x = b.conv("conv5", &x, Conv::new(256, 3).pad(1), Then::Relu);
     x = b.max_pool("pool5", &x, [3, 2], [0; 4]);
-    x = b.flatten(&x, 6 * 6);
+    x = b.flatten("flatten", &x, 6 * 6);
     x = b.dense("fc6", &x, 4096, Then::Relu);
     x = b.dense("fc7", &x, 4096, Then::Relu);
     b.classifier("fc8", &x)

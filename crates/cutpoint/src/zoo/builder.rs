@@ -77,17 +77,20 @@ impl Builder {
         Builder { graph, random: ChaCha8Rng::seed_from_u64(seed), seed }
     }
 
-    pub(super) fn input(&mut self, channels: usize, size: usize) -> Value {
-        self.graph.input.push(declared("data", &[1, channels, size, size]));
-        Value { name: "data".to_owned(), channels }
+    /// A square image.
+    pub(super) fn input(&mut self, name: &str, channels: usize, size: usize) -> Value {
+        self.graph.input.push(declared(name, &[1, channels, size, size]));
+        Value { name: name.to_owned(), channels }
     }
 
-    /// The file. `logits` is what the last node writes.
-    pub(super) fn finish(mut self, logits: &Value) -> Vec<u8> {
-        if let Some(last) = self.graph.node.last_mut() {
-            last.output = vec!["logits".to_owned()];
+    /// The file. Each output is `[1, channels]` and read by no node.
+    pub(super) fn finish(mut self, outputs: &[(&str, Value)]) -> Vec<u8> {
+        for (name, value) in outputs {
+            let mut written = self.graph.node.iter_mut().flat_map(|node| &mut node.output);
+            let found = written.find(|output| **output == value.name);
+            *found.expect("a node writes every value that is no input") = (*name).to_owned();
+            self.graph.output.push(declared(name, &[1, value.channels]));
         }
-        self.graph.output.push(declared("logits", &[1, logits.channels]));
         let opset =
             OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET_VERSION) };
         let model = ModelProto {
@@ -181,15 +184,30 @@ impl Builder {
         Value { name: output, ..*input }
     }
 
-    /// The mean over each channel, as `[1, channels]`.
-    pub(super) fn global_average(&mut self, input: &Value) -> Value {
-        let name = self.node("average", "GlobalAveragePool", &[&input.name], vec![]);
-        self.flatten(&Value { name, ..*input }, 1)
+    /// The mean over each channel, as `[1, channels, 1, 1]`.
+    pub(super) fn global_average(&mut self, name: &str, input: &Value) -> Value {
+        let name = self.node(name, "GlobalAveragePool", &[&input.name], vec![]);
+        Value { name, ..*input }
+    }
+
+    /// Twice the width and height, each element four times.
+    pub(super) fn double(&mut self, name: &str, input: &Value) -> Value {
+        let scales = "double.scales";
+        if !self.graph.initializer.iter().any(|tensor| tensor.name() == scales) {
+            self.store(scales, &[4], vec![1.0, 1.0, 2.0, 2.0]);
+        }
+        let attributes = vec![
+            text("coordinate_transformation_mode", "asymmetric"),
+            text("mode", "nearest"),
+            text("nearest_mode", "floor"),
+        ];
+        let name = self.node(name, "Resize", &[&input.name, "", scales], attributes);
+        Value { name, ..*input }
     }
 
     /// `[1, channels * area]` from a tensor of so many elements in each channel.
-    pub(super) fn flatten(&mut self, input: &Value, area: usize) -> Value {
-        let name = self.node("flatten", "Flatten", &[&input.name], vec![int("axis", 1)]);
+    pub(super) fn flatten(&mut self, name: &str, input: &Value, area: usize) -> Value {
+        let name = self.node(name, "Flatten", &[&input.name], vec![int("axis", 1)]);
         Value { name, channels: input.channels * area }
     }
 
@@ -277,6 +295,15 @@ fn int(name: &str, value: usize) -> AttributeProto {
         name: Some(name.to_owned()),
         r#type: Some(AttributeType::Int.into()),
         i: Some(value as i64),
+        ..AttributeProto::default()
+    }
+}
+
+fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::String.into()),
+        s: Some(value.as_bytes().to_vec()),
         ..AttributeProto::default()
     }
 }

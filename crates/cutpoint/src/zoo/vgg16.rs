@@ -14,7 +14,7 @@ pub(super) fn build(b: &mut Builder, data: &Value) -> Value {
         }
         x = b.max_pool(&format!("pool{block}"), &x, [2, 2], [0; 4]);
     }
-    x = b.flatten(&x, 7 * 7);
+    x = b.flatten("flatten", &x, 7 * 7);
     x = b.dense("fc6", &x, 4096, Then::Relu);
     x = b.dense("fc7", &x, 4096, Then::Relu);
     b.classifier("fc8", &x)

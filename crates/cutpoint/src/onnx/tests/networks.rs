@@ -6,7 +6,13 @@ use crate::onnx::{LayeredModel, Model, ReadOptions};
 use crate::zoo::Network;
 
 fn network(network: Network, size: usize) -> LayeredModel {
-    let shapes = [("data".to_owned(), vec![1, 3, size, size])].into();
+    layered(network, [("data".to_owned(), vec![1, 3, size, size])].into())
+}
+
+fn layered(
+    network: Network,
+    shapes: std::collections::BTreeMap<String, Vec<usize>>,
+) -> LayeredModel {
     let bytes = network.to_onnx(1).into();
     let model = Model::from_bytes(bytes, network.name(), &ReadOptions { shapes }).unwrap();
     model.into_layers(&Rten::new()).unwrap()
@@ -58,4 +64,27 @@ fn a_cut_of_vgg16() {
     let layered = network(Network::Vgg16, 224);
     assert_eq!(layered.layers().layers.len(), 21);
     assert_eq!(check_boundaries(&layered, |layers| layers == 10), 1);
+}
+
+#[test]
+fn every_cut_of_four_camera() {
+    let small = |camera: &str| (camera.to_owned(), vec![1, 3, 64, 64]);
+    let layered =
+        layered(Network::FourCamera, ["front", "left", "right", "rear"].map(small).into());
+    assert_eq!(layered.layers().layers.len(), 39);
+    assert_eq!(check_boundaries(&layered, |_| true), 38);
+}
+
+#[test]
+fn every_cut_of_multi_head() {
+    let layered = network(Network::MultiHead, 64);
+    assert_eq!(layered.layers().layers.len(), 34);
+    assert_eq!(check_boundaries(&layered, |_| true), 33);
+}
+
+#[test]
+fn cuts_of_fpn_detector() {
+    let layered = network(Network::FpnDetector, 256);
+    assert_eq!(layered.layers().layers.len(), 45);
+    assert_eq!(check_boundaries(&layered, |layers| layers % 6 == 5), 7);
 }
