@@ -202,7 +202,7 @@ fn median(times: &mut [Duration]) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-struct Prober<'a> {
+pub(super) struct Prober<'a> {
     peer: &'a Peer,
     payload: Bytes,
     calls: Calls,
@@ -217,7 +217,7 @@ enum Calls {
 }
 
 impl<'a> Prober<'a> {
-    async fn new(peer: &'a Peer, channel: Channel) -> Result<Prober<'a>> {
+    pub(super) async fn new(peer: &'a Peer, channel: Channel) -> Result<Prober<'a>> {
         let (requests, queue) = mpsc::channel(1);
         let mut own =
             CutpointClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
@@ -233,6 +233,16 @@ impl<'a> Prober<'a> {
             Err(status) => return Err(peer.failed(&status, None)),
         };
         Ok(Prober { peer, payload: Bytes::from(vec![0x5A; PROBE_BYTES.end]), calls })
+    }
+
+    /// Whether the server is Cutpoint's own.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.calls, Calls::Own { .. })
+    }
+
+    /// Sends `bytes` to the server; returns how long the answer took.
+    pub(super) async fn up(&mut self, bytes: usize) -> Result<Duration> {
+        self.probe(Direction::Up, bytes).await
     }
 
     /// Sends `bytes` in this direction; returns how long the answer took.

@@ -10,6 +10,7 @@ mod measure;
 mod pacer;
 mod socket;
 mod stream;
+mod warm_up;
 
 pub use measure::{LinkMeasurement, MeasureOptions};
 pub use stream::{Sent, StreamReceiver, StreamReply, StreamSender, Waited};

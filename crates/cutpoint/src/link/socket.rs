@@ -154,6 +154,12 @@ impl Meter {
         receiver
     }
 
+    /// What has left until now was announced by nobody; the next message begins here.
+    pub(super) fn begin_here(&self) {
+        let mut log = lock(&self.log);
+        log.announced = log.frames.message_bytes;
+    }
+
     /// Drops all answers that are awaited now or later.
     pub(super) fn abandon(&self) {
         let mut log = lock(&self.log);

@@ -2,6 +2,7 @@
 //! any order.
 
 use super::socket::Meter;
+use super::warm_up::warm_up;
 use super::{Core, InferReply, InferRequest, infer_message, infer_reply};
 use crate::error::{Error, Result};
 use crate::wire::inference::{
@@ -96,7 +97,7 @@ pub struct StreamReceiver {
 }
 
 impl super::Client {
-    /// Opens a stream on a connection of its own. Whether the server offers streams turns out
+    /// Opens a stream on a connection of its own, and warms the connection up. Whether the server offers streams turns out
     /// with the first request: some servers answer the call only with their first reply.
     ///
     /// # Errors
@@ -104,7 +105,15 @@ impl super::Client {
     /// connection cannot be set up.
     pub fn open_stream(&self) -> Result<(StreamSender, StreamReceiver)> {
         let core = self.core.clone();
-        let (channel, meter) = core.runtime().block_on(core.peer.open())?;
+        let (channel, meter) = core.runtime().block_on(async {
+            let (channel, meter) = core.peer.open().await?;
+            if !warm_up(&core.peer, channel.clone()).await {
+                // What is left of a probe may still be on its way there.
+                return core.peer.open().await;
+            }
+            meter.begin_here();
+            Ok((channel, meter))
+        })?;
         let (requests, queue) = mpsc::channel(1);
         let (reply_sender, replies) = mpsc::unbounded_channel();
         let state = Arc::new(State::default());

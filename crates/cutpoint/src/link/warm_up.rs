@@ -1,0 +1,58 @@
+//! A connection that has found out how much the path can hold.
+//!
+//! A new TCP connection begins with a small window and doubles it with each round trip; on a link
+//! with a long round trip its first tensors take about twice as long as bytes over bandwidth. So
+//! a stream's connection carries probes of doubling size before the first job, until they do not get
+//! faster any more.
+
+use super::connect::Peer;
+use super::measure::Prober;
+use crate::error::Error;
+use std::time::{Duration, Instant};
+use tonic::transport::Channel;
+
+/// The first probe, and the largest.
+const BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=1 << 20;
+
+/// A probe this much faster than the one before means that the window still grows.
+const FASTER: f64 = 1.2;
+
+/// After this the connection is used as it is.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// Warms a connection up if the server at its other end is Cutpoint's own; returns whether the
+/// connection is at rest again. That it is not is no error: who connects next learns why.
+pub(super) async fn warm_up(peer: &Peer, channel: Channel) -> bool {
+    let begin = Instant::now();
+    let probes = async {
+        let mut prober = Prober::new(peer, channel).await?;
+        if !prober.is_own() {
+            return Ok(());
+        }
+        let round_trip = prober.up(0).await?;
+        let (mut bytes, mut before) = (*BYTES.start(), 0.0);
+        loop {
+            let time = prober.up(bytes).await?.saturating_sub(round_trip);
+            let rate = bytes as f64 / time.as_secs_f64().max(1e-9);
+            if rate < FASTER * before || 2 * bytes > *BYTES.end() {
+                return Ok(());
+            }
+            (bytes, before) = (2 * bytes, rate);
+        }
+    };
+    match tokio::time::timeout(LIMIT, probes).await {
+        Ok(Ok(())) => {
+            log::debug!("the connection is warm after {:?}", begin.elapsed());
+            true
+        }
+        Ok(Err(error)) => {
+            let error: Error = error;
+            log::debug!("the connection stays cold: {error}");
+            false
+        }
+        Err(_) => {
+            log::debug!("the connection is not warm after {LIMIT:?}");
+            false
+        }
+    }
+}
