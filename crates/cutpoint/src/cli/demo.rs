@@ -29,6 +29,9 @@ use std::process::{Child, Command, ExitCode, Stdio};
 /// The largest relative difference to the unsplit model at which outputs count as equal.
 const DIFFERENCE_MAX: f64 = 1e-5;
 
+/// How many jobs a rehearsal has at most.
+const REHEARSED_JOBS: usize = 10;
+
 /// The policies of the table, in its order.
 const POLICIES: [Policy; 5] = [
     Policy::LocalOnly,
@@ -141,13 +144,9 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let mut rows: Vec<Row> = POLICIES.into_iter().map(Row::new).collect();
     for turn in 1..=args.repeats.get() {
         for (policy, row) in POLICIES.into_iter().zip(&mut rows) {
-            let workload = &runner.rehearse(
-                &measurement,
-                policy,
-                &plan_options,
-                &inputs,
-                &RunOptions::default(),
-            )?;
+            let measured = &measurement.workload;
+            let workload =
+                &runner.rehearse(measured, REHEARSED_JOBS, policy, &plan_options, &inputs)?;
             let plan = plan(workload, policy, &plan_options)?;
             let label = format!("{policy} ({turn} of {})", args.repeats);
             let (execution, worst) = execute(&runner, workload, &plan, &inputs, &expected, label)?;

@@ -8,9 +8,15 @@ use super::image_args::ImageArgs;
 use super::output::write_whole;
 use super::source_args::{ModelArgs, parse_shape};
 use crate::device::SpeedFraction;
+use crate::error::Error;
 use crate::frames::{Frame, parse_frames};
+use crate::input::Inputs;
 use crate::profile::{ModelProfile, ProfileOptions};
 use crate::run::{Measurement, Runner};
+use cutpoint_plan::format::write_workload;
+use cutpoint_plan::plan::{Granularity, Policy};
+use cutpoint_plan::policy::PlanOptions;
+use cutpoint_plan::workload::{ModelId, Workload};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,6 +45,11 @@ pub(crate) struct Args {
     /// The device's speed as a fraction of this machine's.
     #[arg(long, value_name = "FRACTION", default_value = "1", value_parser = device_args::parse_speed)]
     device_fraction: SpeedFraction,
+
+    /// Execute so many jobs of each model on both sides together, and scale the layers' times to what
+    /// they took. Needs a server.
+    #[arg(long, value_name = "COUNT", requires = "server", default_value_t = 0)]
+    rehearse: usize,
 
     /// Measure encodings on these instead of synthetic frames: JPEG or PNG files, .npy files, glob
     /// patterns. Repeatable; they must fit every model.
@@ -91,9 +102,32 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runner = Runner { engine, options, speed, models, client };
     let measurement = runner.measure(&jobs, &ProfileOptions::default(), encodings.as_ref())?;
     report(&runner, &measurement);
-    let text = serde_json::to_string_pretty(&measurement.workload_json)?;
-    write_whole(&args.output, format!("{text}\n").as_bytes())?;
+    let mut text = serde_json::to_vec_pretty(&measurement.workload_json)?;
+    text.push(b'\n');
+    if args.rehearse > 0 && runner.client.is_some() {
+        text.clear();
+        write_workload(&rehearsed(&runner, &measurement.workload, args.rehearse)?, &mut text)?;
+    }
+    write_whole(&args.output, &text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The workload with the times of a rehearsal of so many jobs of each model.
+fn rehearsed(runner: &Runner, workload: &Workload, count: usize) -> Result<Workload, Error> {
+    let of_each = |m: usize| std::iter::repeat_n(ModelId::at(m), count);
+    let jobs: Vec<ModelId> = (0..workload.models.len()).flat_map(of_each).collect();
+    let input = |(seed, of): (usize, &ModelId)| -> Inputs {
+        let name = &workload.models[of.index()].name;
+        let model = runner.models.iter().find(|model| model.name == *name);
+        let model = model.expect("the workload was measured on these models").model.model();
+        model.synthetic_inputs(seed as u64).into_iter().map(|(n, t)| (n, t.into())).collect()
+    };
+    let inputs: Vec<Inputs> = jobs.iter().enumerate().map(input).collect();
+    let few = Workload { jobs, ..workload.clone() };
+    let options = PlanOptions::at(Granularity::Layer);
+    let most = few.jobs.len();
+    let rehearsed = runner.rehearse(&few, most, Policy::Joint, &options, &inputs)?;
+    Ok(Workload { jobs: workload.jobs.clone(), ..rehearsed })
 }
 
 /// Says on standard error what was measured, and what not to trust.

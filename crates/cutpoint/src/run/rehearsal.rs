@@ -6,7 +6,7 @@
 //! few jobs are executed under the policy at hand, and layers are scaled to what they took.
 
 use super::paced::{nested, scale};
-use super::{Measurement, RunOptions, Runner};
+use super::{RunOptions, Runner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::Inputs;
 use crate::profile::median;
@@ -17,40 +17,35 @@ use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, LayerId, Model, ModelId, Workload};
 
-/// The most jobs that are rehearsed.
-const REHEARSED_JOBS_MAX: usize = 10;
-
 /// Times on the server are scaled by at most this factor up or down.
 const SERVER_SCALE_MAX: f64 = 4.0;
 
 impl Runner {
-    /// Executes a few of the jobs under a policy, and returns the measured workload with the layers
-    /// scaled to what they took.
+    /// Executes some of a workload's jobs under a policy, evenly chosen and at most `most`; returns
+    /// the workload with the layers scaled to what they took.
     ///
-    /// `inputs` has one set of inputs for each job of the measurement.
+    /// `inputs` has one set of inputs for each job of the workload.
     ///
     /// # Errors
     /// Those of planning, preparing and executing.
     pub fn rehearse(
         &self,
-        measurement: &Measurement,
+        workload: &Workload,
+        most: usize,
         policy: Policy,
         options: &PlanOptions,
         inputs: &[Inputs],
-        how: &RunOptions,
     ) -> Result<Workload> {
-        let chosen = evenly_chosen(measurement.workload.jobs.len(), REHEARSED_JOBS_MAX);
-        let mut few = measurement.workload.clone();
-        few.jobs = chosen.iter().map(|&j| measurement.workload.jobs[j]).collect();
+        let chosen = evenly_chosen(workload.jobs.len(), most);
+        let jobs = chosen.iter().map(|&j| workload.jobs[j]).collect();
+        let few = Workload { jobs, ..workload.clone() };
         let inputs: Vec<Inputs> = chosen.iter().map(|&j| inputs[j].clone()).collect();
         let plan = plan(&few, policy, options)
             .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))?;
         let mut prepared = self.prepare(&few, &plan)?;
-        let execution = self.execute(&mut prepared, &few, &inputs, how, |_, _| ())?;
-        Ok(Workload {
-            jobs: measurement.workload.jobs.clone(),
-            ..as_executed(few, &plan, &execution)
-        })
+        let how = RunOptions::default();
+        let execution = self.execute(&mut prepared, &few, &inputs, &how, |_, _| ())?;
+        Ok(Workload { jobs: workload.jobs.clone(), ..as_executed(few, &plan, &execution) })
     }
 }
 

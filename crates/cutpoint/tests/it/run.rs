@@ -112,10 +112,15 @@ fn every_policy_gives_the_outputs_of_the_unsplit_model_and_a_trace() {
         "50",
         "--device-fraction",
         "0.5",
+        "--rehearse",
+        "4",
         "-o",
         path(&workload),
     ]);
     assert!(measured.status.success(), "{}", stderr(&measured));
+    let written: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&workload).unwrap()).unwrap();
+    assert_eq!(written["jobs"], serde_json::json!([{ "model": "squeezenet", "count": 1 }]));
     for (policy, granularity) in [
         ("local-only", "layer"),
         ("server-only", "layer"),
