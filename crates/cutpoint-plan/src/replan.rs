@@ -16,13 +16,16 @@ use crate::joint::outline::Outline;
 use crate::joint::problem::{Context, Problem};
 use crate::partition::{ModeSet, modes};
 use crate::plan::{Granularity, Objective, Plan, Policy, Upload};
-use crate::policy::best_mix;
+use crate::policy::best_mix_within;
 use crate::simulate::plan_of;
 use crate::units::{Bandwidth, Time};
 use crate::workload::Workload;
 
 /// Leaves of the search for counts that are visited at a change of bandwidth.
 const LEAVES: u64 = 200;
+
+/// Evaluations of a mix at a change of bandwidth: in general, and near the bound.
+const EVALUATIONS: (u64, u64) = (4_000, 100);
 
 /// A workload whose cuts are listed.
 #[derive(Debug)]
@@ -54,12 +57,13 @@ impl<'w> Replanner<'w> {
         let link = self.context.workload.link;
         // A fixed cost for each message could make fewer messages better than fewer bytes.
         let keeps_order = link.message_overhead == Time::ZERO && link.uplink.mbit_per_s() > 0.0;
-        let problem = self.context.problem(|class, pricer| {
+        let mut problem = self.context.problem(|class, pricer| {
             let ModeSet { modes, is_complete } = &self.cuts[class];
             let again = |m: &Mode| pricer.priced_again(m);
             let modes = modes.iter().filter_map(again).collect();
             ModeSet { modes, is_complete: *is_complete && keeps_order }
         })?;
+        problem.leave_out_longer_segments();
         let known = identical(&problem, LEAVES);
         let mut bound = match &known {
             Some(_) => quick_bound(&problem),
@@ -68,7 +72,8 @@ impl<'w> Replanner<'w> {
         if let Some((solution, _)) = known.as_ref().filter(|_| problem.is_complete) {
             bound.time = bound.time.max(solution.lower_bound);
         }
-        let (counts, rule) = best_mix(&problem, &bound, known.as_ref().map(|(_, c)| c));
+        let (counts, rule) =
+            best_mix_within(&problem, &bound, known.as_ref().map(|(_, c)| c), EVALUATIONS);
         Some(Replan { uplink, lower_bound: bound.time, counts, rule, problem })
     }
 }

@@ -48,18 +48,21 @@ pub(crate) struct Cut {
     pub trail: Time,
     /// What passes between the end of the last transfer and completion.
     pub tail: Time,
+    /// Where its first and its last segment are in an order of the segments of all cuts that is
+    /// best for any counts, if there is one.
+    pub places: Option<(usize, usize)>,
 }
 
 impl Cut {
     /// A cut whose transfers wait for all its device work.
     pub(crate) fn in_sequence(stages: Stages, tail: Time) -> Cut {
         let Stages { device, uplink } = stages;
-        Cut { stages, sending: device, lead: device, trail: uplink, tail }
+        Cut { stages, sending: device, lead: device, trail: uplink, tail, places: None }
     }
 
     /// Whether every transfer waits for all device work.
     fn is_in_sequence(&self) -> bool {
-        *self == Cut::in_sequence(self.stages, self.tail)
+        Cut { places: None, ..*self } == Cut::in_sequence(self.stages, self.tail)
     }
 
     /// No job with this cut is complete sooner.
@@ -145,7 +148,7 @@ pub(crate) fn best(choices: &Choices) -> Option<Solution> {
     let mut search = Search::new(choices, &deep);
     search.without_middle();
     let mut proved = None;
-    if choices.jobs >= 2 && !deep.cuts.is_empty() {
+    if choices.jobs >= 2 && !deep.ends.is_empty() {
         let mut pairs = deep.pairs(choices, &mut search);
         pairs.sort_unstable();
         for (bound, ends) in pairs {

@@ -2,8 +2,10 @@
 
 use crate::cost::Mode;
 use crate::flow_shop::identical::{Choices, Cut, Solution, Stages, best};
+use crate::flow_shop::johnson::segment_key;
+use crate::flow_shop::segments::Segment;
 use crate::joint::mix::Counts;
-use crate::joint::problem::Problem;
+use crate::joint::problem::{Class, Problem};
 use crate::units::Time;
 
 /// Leaves of the search for counts that a plan from scratch may visit.
@@ -25,12 +27,12 @@ pub(crate) fn identical(problem: &Problem<'_>, leaves: u64) -> Option<(Solution,
         return None;
     }
     let local = class.local();
-    let choices = Choices {
-        cuts: sending.iter().map(|&m| cut(&class.modes[m], problem.half)).collect(),
-        local: local.map(|l| class.modes[l].device),
-        jobs: class.count(),
-        leaves,
-    };
+    let mut cuts: Vec<Cut> = sending.iter().map(|&m| cut(&class.modes[m], problem.half)).collect();
+    if problem.is_two_machine() && sending.iter().any(|&m| class.modes[m].parcels.len() > 1) {
+        place(class, &sending, &mut cuts);
+    }
+    let choices =
+        Choices { cuts, local: local.map(|l| class.modes[l].device), jobs: class.count(), leaves };
     let solution = best(&choices)?;
     let mut counts = vec![0; class.modes.len()];
     for (&mode, &count) in sending.iter().zip(&solution.counts) {
@@ -40,6 +42,25 @@ pub(crate) fn identical(problem: &Problem<'_>, leaves: u64) -> Option<(Solution,
         counts[local] += solution.local;
     }
     Some((solution, vec![counts]))
+}
+
+/// Gives cuts their places in Johnson's order of all segments, and the leads and trails of their
+/// first and last segments in it.
+fn place(class: &Class<'_>, sending: &[usize], cuts: &mut [Cut]) {
+    let mut slots: Vec<(usize, &Segment)> = Vec::new();
+    for (k, &m) in sending.iter().enumerate() {
+        let segments = class.modes[m].segments.iter().filter(|s| !s.parcels.is_empty());
+        slots.extend(segments.map(|s| (k, s)));
+    }
+    slots.sort_by_key(|&(k, segment)| (segment_key(segment), k));
+    for (place, (k, segment)) in slots.into_iter().enumerate() {
+        let cut = &mut cuts[k];
+        if cut.places.is_none() {
+            cut.lead = segment.alone - segment.uplink;
+        }
+        cut.trail = segment.alone - segment.device;
+        cut.places = Some((cut.places.map_or(place, |(first, _)| first), place));
+    }
 }
 
 /// What matters of a mode that sends something.
@@ -53,5 +74,6 @@ fn cut(mode: &Mode, half: Time) -> Cut {
         lead,
         trail,
         tail: half + mode.server + mode.download.unwrap_or_default() + half,
+        places: None,
     }
 }

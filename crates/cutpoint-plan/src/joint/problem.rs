@@ -104,6 +104,30 @@ pub(crate) struct Problem<'c> {
 }
 
 impl Problem<'_> {
+    /// Leaves out modes that another one of their class replaces on two machines without making
+    /// the makespan longer: both are one segment, and neither device nor uplink time nor the time
+    /// of the segment alone is longer.
+    ///
+    /// Other goals than the makespan may need what is left out. O(modes x kept).
+    pub(crate) fn leave_out_longer_segments(&mut self) {
+        if !self.is_two_machine() {
+            return;
+        }
+        for class in &mut self.classes {
+            let mut kept: Vec<[Time; 4]> = Vec::new();
+            class.modes.retain(|mode| {
+                let mut sending = mode.segments.iter().filter(|s| !s.parcels.is_empty());
+                let (Some(one), None) = (sending.next(), sending.next()) else { return true };
+                let times = [mode.device, one.device, one.uplink, one.alone];
+                let is_beaten = kept.iter().any(|k| k.iter().zip(times).all(|(&k, t)| k <= t));
+                if !is_beaten {
+                    kept.push(times);
+                }
+                !is_beaten
+            });
+        }
+    }
+
     pub(crate) fn jobs(&self) -> usize {
         self.classes.iter().map(|c| c.jobs.len()).sum()
     }

@@ -142,9 +142,10 @@ impl std::error::Error for PlanError {}
 /// [`PlanError`] says which of the two it is.
 pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Result<Plan, PlanError> {
     let context = Context::new(workload, options.granularity);
-    let planner = Planner::new(&context).ok_or(PlanError::Unreachable(policy))?;
     let PlanOptions { objective, period, .. } = *options;
-    if objective != Objective::Makespan || period.is_some() {
+    let is_makespan = objective == Objective::Makespan && period.is_none();
+    let planner = Planner::new(&context, is_makespan).ok_or(PlanError::Unreachable(policy))?;
+    if !is_makespan {
         if policy == Policy::Exhaustive {
             return Err(PlanError::MakespanOnly);
         }
@@ -178,7 +179,7 @@ pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Resul
 /// layer granularity.
 fn or_by_whole_jobs(workload: &Workload, plan: Plan) -> Plan {
     let context = Context::new(workload, Granularity::Job);
-    let Some(planner) = Planner::new(&context) else { return plan };
+    let Some(planner) = Planner::new(&context, true) else { return plan };
     let found = planner.joint(NODES_JOINT);
     if found.makespan >= plan.makespan {
         return plan;
@@ -220,11 +221,15 @@ struct Planner<'c> {
 }
 
 impl<'c> Planner<'c> {
-    /// `None` if some job cannot be done at all.
-    fn new(context: &'c Context<'c>) -> Option<Planner<'c>> {
+    /// `None` if some job cannot be done at all. `is_makespan` says that nothing else than the
+    /// makespan of jobs that are all there is asked for.
+    fn new(context: &'c Context<'c>, is_makespan: bool) -> Option<Planner<'c>> {
         let mut problem = context.problem(|_, pricer| modes(pricer, context.executors))?;
         if !problem.is_complete {
             add_cheapest_cuts(&mut problem);
+        }
+        if is_makespan {
+            problem.leave_out_longer_segments();
         }
         let mut bound = lower_bound(&problem);
         let identical = identical(&problem, LEAVES);
@@ -380,6 +385,17 @@ pub(crate) fn best_mix(
     bound: &LoadBound,
     known: Option<&Counts>,
 ) -> (Counts, Rule) {
+    let each = EVALUATIONS_EACH * problem.classes.len() as u64;
+    best_mix_within(problem, bound, known, (EVALUATIONS + each, EVALUATIONS_NEAR + each))
+}
+
+/// The same with so many evaluations for each start: in general, and if `known` is near the bound.
+pub(crate) fn best_mix_within(
+    problem: &Problem<'_>,
+    bound: &LoadBound,
+    known: Option<&Counts>,
+    (evaluations, evaluations_near): (u64, u64),
+) -> (Counts, Rule) {
     let enough = close_to(bound.time, problem.jobs());
     let mut best: Option<(Time, Counts, Rule)> = None;
     if let Some(counts) = known {
@@ -397,8 +413,7 @@ pub(crate) fn best_mix(
     if !is_near {
         starts.extend([balanced(problem), first_choice(problem, &tried)]);
     }
-    let evaluations = if is_near { EVALUATIONS_NEAR } else { EVALUATIONS };
-    let budget = evaluations + EVALUATIONS_EACH * problem.classes.len() as u64;
+    let budget = if is_near { evaluations_near } else { evaluations };
     for rule in rules(problem) {
         let line = Line::new(problem, rule);
         for start in &starts {

@@ -1,26 +1,37 @@
 //! Cuts by depth, and which of them can be first and last.
 
-use super::ends::Ends;
+use super::ends::{Edge, Ends};
 use super::search::Search;
 use super::{Choices, Cut};
 use crate::units::Time;
 
-/// The Pareto cuts that send something, by depth: no other has less of both device and uplink
-/// time.
+/// A cut that a job may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    /// Its position in [`Choices::cuts`].
+    pub position: usize,
+    /// What it is taken to cost.
+    pub cut: Cut,
+    /// Places of its first and of its last transfer in the best order of all cuts; all alike where
+    /// there is none.
+    first: usize,
+    last: usize,
+}
+
+/// The cuts worth taking, by depth.
 #[derive(Clone, Debug)]
 pub(super) struct Depth {
-    /// Their positions in [`Choices::cuts`].
-    pub positions: Vec<usize>,
-    /// What they are taken to cost: in all else than device and uplink time, as little as any cut
-    /// that they stand for.
-    pub cuts: Vec<Cut>,
-    /// Whether some best order is that of depth, so that all cuts lie between first and last.
-    pub is_ordered: bool,
+    /// What jobs may take between the first and the last one on the uplink.
+    pub between: Vec<Taken>,
+    /// What these two may take.
+    pub ends: Vec<Taken>,
+    /// Whether one job can be both.
+    is_apart: bool,
     /// Whether the device may still be at work when the last transfer starts.
     pub is_open: bool,
 }
 
-/// Positions in [`Depth::cuts`] of the cuts of the jobs that are first and last on the uplink.
+/// Positions in [`Depth::ends`] of the cuts of the jobs that are first and last on the uplink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pair {
     pub first: usize,
@@ -38,82 +49,169 @@ impl Pair {
 
 impl Depth {
     pub(super) fn new(choices: &Choices) -> Depth {
-        let mut all: Vec<usize> = (0..choices.cuts.len()).collect();
-        all.sort_by_key(|&k| {
-            let Cut { stages, tail, .. } = choices.cuts[k];
-            (stages.device, stages.uplink, tail)
-        });
-        let mut positions: Vec<usize> = Vec::new();
-        let mut cuts: Vec<Cut> = Vec::new();
-        for k in all {
-            let cut = choices.cuts[k];
-            match cuts.last_mut() {
-                Some(last) if cut.stages.uplink >= last.stages.uplink => {
-                    last.sending = last.sending.min(cut.sending);
-                    last.lead = last.lead.min(cut.lead);
-                    last.trail = last.trail.min(cut.trail);
-                    last.tail = last.tail.min(cut.tail);
-                }
-                _ if choices.local.is_some_and(|local| cut.stages.device >= local) => {}
-                _ => {
-                    positions.push(k);
-                    cuts.push(cut);
-                }
-            }
-        }
-        let is_ordered = choices.cuts.iter().all(Cut::is_in_sequence);
-        if is_ordered {
-            // Merging took leads and trails from deeper cuts; in sequence they never count.
-            for cut in &mut cuts {
-                *cut = Cut::in_sequence(cut.stages, cut.tail);
-            }
-            // With tails that fall with depth, the order of depth is best (section 5.6).
-            for i in 1..cuts.len() {
-                cuts[i].tail = cuts[i].tail.min(cuts[i - 1].tail);
-            }
-        }
-        let is_open = choices.local.is_some() || cuts.iter().any(|c| c.sending < c.stages.device);
-        Depth { positions, cuts, is_ordered, is_open }
+        let is_in_sequence = choices.cuts.iter().all(Cut::is_in_sequence);
+        let is_placed = choices.cuts.iter().all(|c| c.places.is_some());
+        let (between, ends) = if is_in_sequence {
+            let cuts = in_sequence(choices);
+            (cuts.clone(), cuts)
+        } else if is_placed {
+            let cuts = in_place(choices);
+            (cuts.clone(), cuts)
+        } else {
+            (least(choices), anywhere(choices))
+        };
+        let is_open =
+            choices.local.is_some() || between.iter().any(|t| t.cut.sending < t.cut.stages.device);
+        Depth { between, ends, is_apart: !is_in_sequence, is_open }
+    }
+
+    /// Whether all transfers of a cut can come between those of the ends.
+    pub(super) fn is_between(&self, taken: &Taken, pair: Pair) -> bool {
+        self.ends[pair.first].first <= taken.first && taken.last <= self.ends[pair.last].last
+    }
+
+    fn is_pair(&self, first: usize, last: usize) -> bool {
+        let (first, last) = (&self.ends[first], &self.ends[last]);
+        first.first <= last.first && first.last <= last.last
     }
 
     /// The device time of the jobs at the ends and what follows it, and their uplink time and what
     /// precedes and follows the uplink's work.
     pub(super) fn fixed(&self, pair: Pair) -> (Time, Time) {
-        let (first, last) = (&self.cuts[pair.first], &self.cuts[pair.last]);
-        let (mut device, mut uplink) = (last.stages.device, last.stages.uplink);
-        if !pair.is_one_job {
-            device += first.stages.device;
-            uplink += first.stages.uplink;
+        let (device, uplink) = self.at_end(pair.last);
+        if pair.is_one_job {
+            return (device, uplink + self.ends[pair.first].cut.lead);
         }
-        let after = if self.is_open { Time::ZERO } else { last.trail + last.tail };
-        (device + after, first.lead + uplink + last.tail)
+        let (first_device, first_uplink) = self.at_start(pair.first);
+        (first_device + device, first_uplink + uplink)
+    }
+
+    /// What the first job on the uplink adds to both rows.
+    fn at_start(&self, first: usize) -> (Time, Time) {
+        let Cut { stages, lead, .. } = self.ends[first].cut;
+        (stages.device, lead + stages.uplink)
+    }
+
+    /// What the last job on the uplink adds to both rows.
+    fn at_end(&self, last: usize) -> (Time, Time) {
+        let Cut { stages, trail, tail, .. } = self.ends[last].cut;
+        let after = if self.is_open { Time::ZERO } else { trail + tail };
+        (stages.device + after, stages.uplink + tail)
     }
 
     /// Pairs of first and last cut that may beat the best found so far, each with its bound.
     pub(super) fn pairs(&self, choices: &Choices, search: &mut Search<'_>) -> Vec<(Time, Pair)> {
-        let deepest = self.cuts.len() - 1;
-        let pair = |first: usize, last: usize, is_one_job: bool| Pair { first, last, is_one_job };
-        let widest = Ends::new(choices, self, pair(0, deepest, false));
-        let edge = widest.edge();
-        let each = widest.weighted(edge.low, edge.weights);
-        // What a pair costs at least: its own weighted times and the cheapest for all others.
-        let value = |pair: Pair| {
-            let (device, uplink) = self.fixed(pair);
-            edge.weights.of(device, uplink) + i128::from(choices.jobs - pair.jobs()) * each
-        };
-        let from = |first: usize| if self.is_ordered { first } else { 0 };
-        let two = (0..=deepest).flat_map(|p| (from(p)..=deepest).map(move |q| pair(p, q, false)));
-        // One job can be first and last on the uplink only if it sends apart.
-        let alone = if self.is_ordered { 0..0 } else { 0..deepest + 1 };
-        let one = alone.map(|k| pair(k, k, true));
-        let mut priced: Vec<(i128, Pair)> = two.chain(one).map(|p| (value(p), p)).collect();
-        let Some(&(_, cheapest)) = priced.iter().min() else { return Vec::new() };
+        let edge = Ends::widest(choices, self).edge();
+        let priced = Priced::new(self, choices, &edge);
+        let Some(cheapest) = priced.cheapest(self) else { return Vec::new() };
         search.between(&Ends::new(choices, self, cheapest));
         let best = search.best.as_ref();
         let limit = best.map_or(i128::MAX, |b| edge.weights.of(b.makespan, b.makespan));
-        priced.retain(|&(value, _)| value < limit);
-        let bounded =
-            priced.into_iter().map(|(_, pair)| (Ends::new(choices, self, pair).bound(), pair));
-        bounded.collect()
+        let pairs = priced.below(self, limit).into_iter();
+        pairs.map(|pair| (Ends::new(choices, self, pair).bound(), pair)).collect()
+    }
+}
+
+/// The Pareto cuts, none of whose transfers start before all device work is done: no other cut has
+/// less of both device and uplink time. Their order is that of depth, also with tails that fall
+/// with depth (section 5.6); each gets the least tail of all that are no deeper.
+fn in_sequence(choices: &Choices) -> Vec<Taken> {
+    let mut cuts = least(choices);
+    for i in 0..cuts.len() {
+        let before = i.checked_sub(1).map(|b| cuts[b].cut.tail);
+        let Taken { cut, first, last, .. } = &mut cuts[i];
+        *cut = Cut::in_sequence(cut.stages, before.map_or(cut.tail, |t| t.min(cut.tail)));
+        (*first, *last) = (i, i);
+    }
+    cuts
+}
+
+/// All cuts, whose transfers have places in an order that is best for any counts.
+fn in_place(choices: &Choices) -> Vec<Taken> {
+    let mut cuts = anywhere(choices);
+    for taken in &mut cuts {
+        if let Some((first, last)) = taken.cut.places {
+            (taken.first, taken.last) = (first, last);
+        }
+    }
+    cuts
+}
+
+/// All cuts by depth but those that a job does better to keep on the device.
+fn anywhere(choices: &Choices) -> Vec<Taken> {
+    let all = choices.cuts.iter().copied().enumerate();
+    let mut all: Vec<Taken> =
+        all.map(|(position, cut)| Taken { position, cut, first: 0, last: 0 }).collect();
+    all.retain(|t| choices.local.is_none_or(|local| t.cut.stages.device < local));
+    all.sort_by_key(|t| (t.cut.stages.device, t.cut.stages.uplink, t.cut.tail));
+    all
+}
+
+/// The Pareto cuts: no other has less of both device and uplink time. In all else each is taken to
+/// cost as little as any cut that it stands for.
+fn least(choices: &Choices) -> Vec<Taken> {
+    let mut cuts: Vec<Taken> = Vec::new();
+    for taken in anywhere(choices) {
+        match cuts.last_mut() {
+            Some(Taken { cut: last, .. }) if taken.cut.stages.uplink >= last.stages.uplink => {
+                last.sending = last.sending.min(taken.cut.sending);
+                last.lead = last.lead.min(taken.cut.lead);
+                last.trail = last.trail.min(taken.cut.trail);
+                last.tail = last.tail.min(taken.cut.tail);
+            }
+            _ => cuts.push(taken),
+        }
+    }
+    cuts
+}
+
+/// What the jobs at the ends cost at least: their own weighted times and the cheapest for all
+/// others, at the weights of one edge.
+struct Priced {
+    /// For each cut as the first.
+    starts: Vec<i128>,
+    /// Each cut as the last, the cheapest first.
+    ends: Vec<(i128, usize)>,
+    /// For each cut as first and last in one job; nothing if no job sends apart.
+    alone: Vec<i128>,
+}
+
+impl Priced {
+    fn new(depth: &Depth, choices: &Choices, edge: &Edge) -> Priced {
+        let value = |(device, uplink): (Time, Time)| edge.weights.of(device, uplink);
+        let others = |ends: u64| i128::from(choices.jobs - ends) * edge.each;
+        let all = 0..depth.ends.len();
+        let end = |q: usize| (value(depth.at_end(q)) + others(2), q);
+        let mut ends: Vec<(i128, usize)> = all.clone().map(end).collect();
+        ends.sort_unstable();
+        let one = |k: usize| {
+            let fixed = depth.fixed(Pair { first: k, last: k, is_one_job: true });
+            value(fixed) + others(1)
+        };
+        let alone = if depth.is_apart { all.clone().map(one).collect() } else { Vec::new() };
+        Priced { starts: all.map(|p| value(depth.at_start(p))).collect(), ends, alone }
+    }
+
+    /// The pair that costs least, one that is one job left out.
+    fn cheapest(&self, depth: &Depth) -> Option<Pair> {
+        let starts = self.starts.iter().enumerate();
+        let each = starts.filter_map(|(first, &start)| {
+            let &(end, last) = self.ends.iter().find(|&&(_, last)| depth.is_pair(first, last))?;
+            Some((start + end, Pair { first, last, is_one_job: false }))
+        });
+        each.min().map(|(_, pair)| pair)
+    }
+
+    /// All pairs that cost less than `limit`.
+    fn below(&self, depth: &Depth, limit: i128) -> Vec<Pair> {
+        let mut found = Vec::new();
+        for (first, &start) in self.starts.iter().enumerate() {
+            let ends = self.ends.iter().take_while(|(end, _)| start + end < limit);
+            let last = ends.map(|&(_, last)| last).filter(|&last| depth.is_pair(first, last));
+            found.extend(last.map(|last| Pair { first, last, is_one_job: false }));
+        }
+        let alone = self.alone.iter().enumerate().filter(|(_, value)| **value < limit);
+        found.extend(alone.map(|(k, _)| Pair { first: k, last: k, is_one_job: true }));
+        found
     }
 }

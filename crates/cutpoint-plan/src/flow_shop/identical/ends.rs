@@ -9,7 +9,7 @@ pub(super) struct Ends<'c> {
     pub choices: &'c Choices,
     pub deep: &'c Depth,
     pub pair: Pair,
-    /// Positions in [`Depth::cuts`]; `None` for a job that sends nothing.
+    /// Positions in [`Depth::between`]; `None` for a job that sends nothing.
     pub between: Vec<(Option<usize>, Stages)>,
     /// How many jobs are between.
     pub jobs: u64,
@@ -57,25 +57,37 @@ pub(super) struct Edge {
     pub weights: Weights,
     pub low: usize,
     pub high: usize,
+    /// The weighted times of either.
+    pub each: i128,
     /// The weighted value of the relaxation.
     pub value: i128,
 }
 
 impl<'c> Ends<'c> {
     pub(super) fn new(choices: &'c Choices, deep: &'c Depth, pair: Pair) -> Ends<'c> {
-        let range = if deep.is_ordered { pair.first..=pair.last } else { 0..=deep.cuts.len() - 1 };
-        let cuts = range.map(|k| (Some(k), deep.cuts[k].stages));
+        let all = deep.between.iter().enumerate();
+        let cuts = all.filter(|(_, taken)| deep.is_between(taken, pair));
+        let cuts = cuts.map(|(k, taken)| (Some(k), taken.cut.stages));
         let local = choices.local.map(|device| (None, Stages { device, uplink: Time::ZERO }));
         let between = cuts.chain(local).collect();
+        Ends { choices, deep, pair, between, jobs: choices.jobs - pair.jobs() }
+    }
+
+    /// Everything between the shallowest and the deepest cut.
+    pub(super) fn widest(choices: &'c Choices, deep: &'c Depth) -> Ends<'c> {
+        let pair = Pair { first: 0, last: deep.ends.len() - 1, is_one_job: false };
+        let all = deep.between.iter().enumerate().map(|(k, taken)| (Some(k), taken.cut.stages));
+        let local = choices.local.map(|device| (None, Stages { device, uplink: Time::ZERO }));
+        let between = all.chain(local).collect();
         Ends { choices, deep, pair, between, jobs: choices.jobs - pair.jobs() }
     }
 
     /// The sums of the ends and of `counts` of what is between.
     pub(super) fn sums(&self, counts: &[u64]) -> Sums {
         let mut sums = Sums::default();
-        sums.add(&self.deep.cuts[self.pair.last], 1);
+        sums.add(&self.deep.ends[self.pair.last].cut, 1);
         if !self.pair.is_one_job {
-            sums.add(&self.deep.cuts[self.pair.first], 1);
+            sums.add(&self.deep.ends[self.pair.first].cut, 1);
         }
         for (o, &count) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
             self.add(&mut sums, o, count);
@@ -87,7 +99,7 @@ impl<'c> Ends<'c> {
     pub(super) fn add(&self, sums: &mut Sums, option: usize, count: u64) {
         let (cut, stages) = self.between[option];
         match cut {
-            Some(k) => sums.add(&self.deep.cuts[k], count),
+            Some(k) => sums.add(&self.deep.between[k].cut, count),
             None => sums.device += stages.device * count,
         }
     }
@@ -95,7 +107,7 @@ impl<'c> Ends<'c> {
     /// The makespan of sums: both rows of Cor 1, and the device's own.
     pub(super) fn makespan(&self, sums: Sums) -> Time {
         let Pair { first, last, .. } = self.pair;
-        let (first, last) = (&self.deep.cuts[first], &self.deep.cuts[last]);
+        let (first, last) = (&self.deep.ends[first].cut, &self.deep.ends[last].cut);
         let by_uplink = first.lead + sums.uplink + last.tail;
         by_uplink.max(sums.sending + last.trail + last.tail).max(sums.device)
     }
@@ -107,7 +119,7 @@ impl<'c> Ends<'c> {
         let edge = |low: usize, high: usize, weights: Weights| {
             let each = self.weighted(low, weights);
             let value = weights.of(device, uplink) + i128::from(self.jobs) * each;
-            Edge { weights, low, high, value }
+            Edge { weights, low, high, each, value }
         };
         let (start, end) = (hull[0], hull[hull.len() - 1]);
         let ends = [

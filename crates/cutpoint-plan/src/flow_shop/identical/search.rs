@@ -1,6 +1,6 @@
 //! Counts between two ends: a search over what is off the best edge of the relaxation.
 
-use super::depth::Depth;
+use super::depth::{Depth, Taken};
 use super::ends::{Edge, Ends};
 use super::{Choices, Solution};
 use crate::units::Time;
@@ -37,7 +37,7 @@ impl<'c> Search<'c> {
         } else if *jobs == 0 {
             self.offer(Time::ZERO, || (vec![0; cuts.len()], 0));
         }
-        for (&k, cut) in self.deep.positions.iter().zip(&self.deep.cuts) {
+        for &Taken { position: k, cut, .. } in &self.deep.ends {
             let kept = match local {
                 _ if *jobs == 0 => continue,
                 _ if *jobs == 1 => Time::ZERO,
@@ -134,13 +134,14 @@ impl<'c> Search<'c> {
         counts[edge.low] += low;
         self.offer(makespan, || {
             let mut all = vec![0; ends.choices.cuts.len()];
-            let (mut local, positions) = (0, &ends.deep.positions);
+            let mut local = 0;
+            let Depth { between, ends: at_ends, .. } = ends.deep;
             for (count, (cut, _)) in counts.iter().zip(&ends.between) {
-                *cut.map_or(&mut local, |k| &mut all[positions[k]]) += count;
+                *cut.map_or(&mut local, |k| &mut all[between[k].position]) += count;
             }
-            all[positions[ends.pair.last]] += 1;
+            all[at_ends[ends.pair.last].position] += 1;
             if !ends.pair.is_one_job {
-                all[positions[ends.pair.first]] += 1;
+                all[at_ends[ends.pair.first].position] += 1;
             }
             (all, local)
         });
