@@ -14,13 +14,17 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Writes a file; `-` is standard output.
+/// Writes a file, whole or not at all; `-` is standard output, and devices and pipes are written to.
 pub(crate) fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     let failed = |e: std::io::Error| {
         Error::new(ErrorKind::File, format!("cannot be written: {e}")).at(path.display())
     };
     if path == Path::new("-") {
         return std::io::stdout().lock().write_all(contents).map_err(failed);
+    }
+    // A device or a pipe is written to: a file must not take its place.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return std::fs::write(path, contents).map_err(failed);
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = temporary(folder.unwrap_or(Path::new("."))).map_err(failed)?;
@@ -37,4 +41,21 @@ pub(crate) fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_device_stays_a_device() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        // By another name, so that nothing is lost where this fails.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("null");
+        symlink("/dev/null", &path).unwrap();
+        write_whole(&path, b"{}").unwrap();
+        assert!(std::fs::metadata(&path).unwrap().file_type().is_char_device());
+    }
 }
