@@ -19,11 +19,12 @@ mod resolve;
 mod shapes;
 mod split;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod types;
 mod wiring;
 
 pub use layers::{Layer, LayerGraph, LayerNode};
+pub(crate) use read::sha256;
 pub use read::{Model, ReadOptions};
 pub use resolve::LayeredModel;
 pub(crate) use shapes::text as shape_text;

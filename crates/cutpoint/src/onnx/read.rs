@@ -86,7 +86,7 @@ impl Model {
         options: &ReadOptions,
     ) -> Result<Model> {
         let size = bytes.len() as u64;
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = sha256(&bytes);
         let mut header = decode(bytes)?;
         external::inline(&mut header, folder, size)?;
         let graph = header
@@ -149,6 +149,11 @@ impl Model {
     fn specs(&self) -> impl Iterator<Item = &TensorSpec> {
         self.inputs.iter().map(|(_, spec)| spec)
     }
+}
+
+/// The SHA-256 of a file, in hexadecimal digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn decode(bytes: Bytes) -> Result<ModelProto> {

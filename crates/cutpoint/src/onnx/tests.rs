@@ -5,4 +5,4 @@ mod layers;
 mod networks;
 mod random;
 mod reading;
-mod small;
+pub(crate) mod small;

@@ -124,8 +124,12 @@ impl Runner {
             executors = hello.as_ref().map_or(1, |hello| hello.executors);
             let held = hello.map(|hello| hello.models).unwrap_or_default();
             for model in &self.models {
-                let name = offer(client, &held, model)?;
-                server.push(client.profile(&name, options)?);
+                let there = offer(client, &held, model)?;
+                let mut profile = client.profile(&there.name, options)?;
+                if profile.sha256 == there.sha256 {
+                    profile.sha256 = model.model.model().sha256().to_owned();
+                }
+                server.push(profile);
             }
             link = Some(client.measure_link(MeasureOptions::default())?);
         }
@@ -275,6 +279,7 @@ impl Runner {
         let device = Device::load(engine, self.options, self.speed, &layered, &program)?;
         let mut known: BTreeMap<(usize, &cutpoint_plan::cut::LayerSet), String> = BTreeMap::new();
         let mut server_models = vec![None; workload.jobs.len()];
+        let mut sources = vec![None; models.len()];
         for (j, partition) in plan.partitions.iter().enumerate() {
             if !program.jobs[j].is_offloaded {
                 continue;
@@ -285,7 +290,14 @@ impl Runner {
                 Entry::Occupied(found) => found.into_mut(),
                 Entry::Vacant(new) => {
                     let described = &workload.models[m];
-                    new.insert(self.load_suffix(models[m], described, &partition.device_layers)?)
+                    let source = match sources[m].take() {
+                        Some(source) => source,
+                        None => self.source_of(models[m])?,
+                    };
+                    let layers = &partition.device_layers;
+                    let name = self.load_suffix(models[m], &source, described, layers)?;
+                    sources[m] = Some(source);
+                    new.insert(name)
                 }
             };
             server_models[j] = Some(name.clone());
@@ -326,9 +338,25 @@ impl Runner {
         }
     }
 
+    fn server(&self) -> Result<&Client> {
+        self.client.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "the plan has a server's part, and no server")
+        })
+    }
+
+    /// The SHA-256 by which the server knows a model, which is sent where the server lacks it.
+    fn source_of(&self, model: &RunModel) -> Result<String> {
+        let client = self.server()?;
+        match client.hello()? {
+            Some(hello) => Ok(offer(client, &hello.models, model)?.sha256),
+            None => Ok(model.model.model().sha256().to_owned()),
+        }
+    }
+
     fn load_suffix(
         &self,
         model: &RunModel,
+        source_sha256: &str,
         described: &cutpoint_plan::workload::Model,
         device_layers: &cutpoint_plan::cut::LayerSet,
     ) -> Result<String> {
@@ -336,29 +364,44 @@ impl Runner {
         let shapes = layered.model().inputs();
         let names =
             device_layers.iter().map(|l| described.layers[l.index()].name.clone()).collect();
-        let client = self.client.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::Usage, "the plan has a server's part, and no server")
-        })?;
         let suffix = Suffix {
-            source_sha256: layered.model().sha256().to_owned(),
+            source_sha256: source_sha256.to_owned(),
             device_layers: names,
             shapes: shapes.iter().map(|(n, s)| (n.clone(), s.shape.clone())).collect(),
         };
         let name = suffix_name(name, &suffix);
-        client.load_suffix(&name, &suffix)?;
+        self.server()?.load_suffix(&name, &suffix)?;
         Ok(name)
     }
 }
 
-/// The name under which the server has a model; sends it where it does not.
-fn offer(client: &Client, held: &[HeldModel], model: &RunModel) -> Result<String> {
-    let sha256 = model.model.model().sha256();
-    if let Some(held) = held.iter().find(|held| held.sha256 == sha256) {
-        return Ok(held.name.clone());
+/// A model as the server has it.
+#[derive(Clone, Debug)]
+struct OnServer {
+    name: String,
+    /// Of the file that the server read, by which it is asked for suffixes.
+    sha256: String,
+}
+
+/// How the server has a model; sends it where it does not.
+fn offer(client: &Client, held: &[HeldModel], model: &RunModel) -> Result<OnServer> {
+    let find = |sha256: &str| {
+        let found = held.iter().find(|held| held.sha256 == sha256);
+        found.map(|h| OnServer { name: h.name.clone(), sha256: h.sha256.clone() })
+    };
+    let onnx = model.model.model();
+    if let Some(found) = find(onnx.sha256()) {
+        return Ok(found);
+    }
+    // What is sent is another file: external data is inside, and shapes are fixed.
+    let file = bytes::Bytes::from(onnx.to_onnx()?);
+    let sha256 = crate::onnx::sha256(&file);
+    if let Some(found) = find(&sha256) {
+        return Ok(found);
     }
     log::info!("the server does not have {:?}; sending it", model.name);
-    client.push_model(&model.name, model.model.model().to_onnx()?.into())?;
-    Ok(model.name.clone())
+    client.push_model(&model.name, file)?;
+    Ok(OnServer { name: model.name.clone(), sha256 })
 }
 
 /// A name for a suffix that says what it is: the same suffix gets the same name.
@@ -394,3 +437,6 @@ fn link_model(measured: &LinkMeasurement) -> LinkModel {
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e9).round() / 1e6
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,10 +1,10 @@
 //! Loading a model because a client asks: one that it sends, or a suffix that the server cuts from
 //! a model that it holds.
 
-use super::repository::{Candidate, Origin, Repository, sha256};
+use super::repository::{Candidate, Origin, Repository};
 use super::status;
 use crate::error::{Error, ErrorKind, Result};
-use crate::onnx::LayeredModel;
+use crate::onnx::{LayeredModel, sha256};
 use crate::wire::RepositoryParameters;
 use crate::wire::inference::{
     RepositoryModelLoadRequest, model_repository_parameter::ParameterChoice,

@@ -33,7 +33,7 @@ use crate::wire::own::cutpoint_server::CutpointServer;
 use executors::Executors;
 use gate::{Gate, Token};
 use repository::{Candidate, Origin, Repository, RepositoryError};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +68,21 @@ pub struct ServerOptions {
     pub security: Security,
     /// The longest message that is read; `None` for [`MESSAGE_BYTES_MAX`].
     pub message_bytes_max: Option<usize>,
+}
+
+impl ServerOptions {
+    /// A server for programs on this machine: any free port of loopback, one job at a time on one
+    /// thread.
+    pub fn local(engine: Arc<dyn Engine>) -> ServerOptions {
+        ServerOptions {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            executors: NonZeroUsize::MIN,
+            engine,
+            engine_options: EngineOptions { threads: NonZeroUsize::MIN },
+            security: Security::default(),
+            message_bytes_max: None,
+        }
+    }
 }
 
 /// Who may connect, and whether others can read along.

@@ -6,7 +6,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::{LayeredModel, Model, ReadOptions};
 use crate::wire::limits::MODELS_MAX;
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -275,9 +274,4 @@ impl Repository {
             }
         }
     }
-}
-
-/// The SHA-256 of some bytes, in lower-case hexadecimal digits.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 /// How far a split result may be from the unsplit one, relative to the largest value.
-pub(super) const LIMIT: f64 = 1e-5;
+pub(crate) const LIMIT: f64 = 1e-5;
 
-pub(super) fn node(op_type: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+pub(crate) fn node(op_type: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
     NodeProto {
         op_type: Some(op_type.to_owned()),
         input: inputs.iter().map(|&name| name.to_owned()).collect(),
@@ -27,7 +27,7 @@ pub(super) fn node(op_type: &str, inputs: &[&str], outputs: &[&str]) -> NodeProt
     }
 }
 
-pub(super) fn with_ints(mut node: NodeProto, name: &str, values: &[i64]) -> NodeProto {
+pub(crate) fn with_ints(mut node: NodeProto, name: &str, values: &[i64]) -> NodeProto {
     node.attribute.push(AttributeProto {
         name: Some(name.to_owned()),
         r#type: Some(AttributeType::Ints.into()),
@@ -37,7 +37,7 @@ pub(super) fn with_ints(mut node: NodeProto, name: &str, values: &[i64]) -> Node
     node
 }
 
-pub(super) fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
+pub(crate) fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
     node.attribute.push(AttributeProto {
         name: Some(name.to_owned()),
         r#type: Some(AttributeType::Int.into()),
@@ -47,7 +47,7 @@ pub(super) fn with_int(mut node: NodeProto, name: &str, value: i64) -> NodeProto
     node
 }
 
-pub(super) fn with_tensor(mut node: NodeProto, name: &str, tensor: TensorProto) -> NodeProto {
+pub(crate) fn with_tensor(mut node: NodeProto, name: &str, tensor: TensorProto) -> NodeProto {
     node.attribute.push(AttributeProto {
         name: Some(name.to_owned()),
         r#type: Some(AttributeType::Tensor.into()),
@@ -57,7 +57,7 @@ pub(super) fn with_tensor(mut node: NodeProto, name: &str, tensor: TensorProto) 
     node
 }
 
-pub(super) fn with_graph(mut node: NodeProto, name: &str, graph: GraphProto) -> NodeProto {
+pub(crate) fn with_graph(mut node: NodeProto, name: &str, graph: GraphProto) -> NodeProto {
     node.attribute.push(AttributeProto {
         name: Some(name.to_owned()),
         r#type: Some(AttributeType::Graph.into()),
@@ -67,7 +67,7 @@ pub(super) fn with_graph(mut node: NodeProto, name: &str, graph: GraphProto) -> 
     node
 }
 
-pub(super) fn value(name: &str, element_type: ElementType, dims: &[i64]) -> ValueInfoProto {
+pub(crate) fn value(name: &str, element_type: ElementType, dims: &[i64]) -> ValueInfoProto {
     let dim = |&size: &i64| Dimension {
         value: Some(match size {
             -1 => DimensionValue::DimParam("N".to_owned()),
@@ -89,7 +89,7 @@ pub(super) fn value(name: &str, element_type: ElementType, dims: &[i64]) -> Valu
     }
 }
 
-pub(super) fn f32s(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
+pub(crate) fn f32s(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     TensorProto {
         name: Some(name.to_owned()),
         data_type: Some(1),
@@ -100,13 +100,13 @@ pub(super) fn f32s(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
 }
 
 /// A constant with values between -0.5 and 0.5.
-pub(super) fn weight(name: &str, dims: &[i64]) -> TensorProto {
+pub(crate) fn weight(name: &str, dims: &[i64]) -> TensorProto {
     let count = dims.iter().product::<i64>();
     let values: Vec<f32> = (0..count).map(|i| (i * 37 % 101) as f32 / 101.0 - 0.5).collect();
     f32s(name, dims, &values)
 }
 
-pub(super) fn i64s(name: &str, values: &[i64]) -> TensorProto {
+pub(crate) fn i64s(name: &str, values: &[i64]) -> TensorProto {
     TensorProto {
         name: Some(name.to_owned()),
         data_type: Some(7),
@@ -117,7 +117,7 @@ pub(super) fn i64s(name: &str, values: &[i64]) -> TensorProto {
 }
 
 /// A model whose input is `x`, of 32-bit floating point.
-pub(super) fn model(
+pub(crate) fn model(
     dims: &[i64],
     node: Vec<NodeProto>,
     initializer: Vec<TensorProto>,
@@ -142,26 +142,26 @@ pub(super) fn model(
     }
 }
 
-pub(super) fn read(model: &ModelProto) -> crate::error::Result<Model> {
+pub(crate) fn read(model: &ModelProto) -> crate::error::Result<Model> {
     Model::from_bytes(model.encode_to_vec().into(), "small.onnx", &ReadOptions::default())
 }
 
-pub(super) fn layered(model: &ModelProto) -> LayeredModel {
+pub(crate) fn layered(model: &ModelProto) -> LayeredModel {
     read(model).unwrap().into_layers(&Rten::new()).unwrap()
 }
 
 /// The operators of each layer.
-pub(super) fn operators(layered: &LayeredModel) -> Vec<String> {
+pub(crate) fn operators(layered: &LayeredModel) -> Vec<String> {
     let operators = |nodes: &[crate::onnx::LayerNode]| {
         nodes.iter().map(|node| node.op_type.clone()).collect::<Vec<_>>().join(" ")
     };
     layered.layers().layers.iter().map(|layer| operators(&layer.nodes)).collect()
 }
 
-pub(super) type Values = BTreeMap<String, Tensor>;
+pub(crate) type Values = BTreeMap<String, Tensor>;
 
 /// Runs a model on what it reads of `known`.
-pub(super) fn run(onnx: &[u8], inputs: &[String], known: &Values) -> Values {
+pub(crate) fn run(onnx: &[u8], inputs: &[String], known: &Values) -> Values {
     let options = EngineOptions { threads: NonZeroUsize::new(2).unwrap() };
     let mut session = Rten::new().load(onnx, options).unwrap();
     let inputs: Vec<(&str, &Tensor)> =
@@ -170,12 +170,12 @@ pub(super) fn run(onnx: &[u8], inputs: &[String], known: &Values) -> Values {
 }
 
 /// The inputs and outputs of the unsplit model.
-pub(super) struct Unsplit {
-    pub(super) inputs: Values,
-    pub(super) outputs: Values,
+pub(crate) struct Unsplit {
+    pub(crate) inputs: Values,
+    pub(crate) outputs: Values,
 }
 
-pub(super) fn unsplit(model: &Model) -> Unsplit {
+pub(crate) fn unsplit(model: &Model) -> Unsplit {
     let inputs: Values = model.synthetic_inputs(5).into_iter().collect();
     let names: Vec<String> = model.inputs().iter().map(|(name, _)| name.clone()).collect();
     let outputs = run(&model.to_onnx().unwrap(), &names, &inputs);
@@ -183,7 +183,7 @@ pub(super) fn unsplit(model: &Model) -> Unsplit {
 }
 
 /// Checks that segments, run in order, give what the unsplit model gives.
-pub(super) fn check_same(unsplit: &Unsplit, segments: &[&Segment]) {
+pub(crate) fn check_same(unsplit: &Unsplit, segments: &[&Segment]) {
     let mut known = unsplit.inputs.clone();
     for segment in segments {
         known.extend(run(&segment.onnx, &segment.inputs, &known));
@@ -200,7 +200,7 @@ pub(super) fn check_same(unsplit: &Unsplit, segments: &[&Segment]) {
 
 /// Checks the cut after each number of layers that is chosen, by its frontier and by its layers;
 /// returns how many.
-pub(super) fn check_boundaries(layered: &LayeredModel, is_chosen: impl Fn(usize) -> bool) -> usize {
+pub(crate) fn check_boundaries(layered: &LayeredModel, is_chosen: impl Fn(usize) -> bool) -> usize {
     let whole = unsplit(layered.model());
     let count = layered.layers().layers.len();
     let boundaries = layered.boundaries();
