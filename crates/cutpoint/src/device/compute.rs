@@ -38,14 +38,15 @@ impl<'a> Compute<'a> {
         events: Sender<Event>,
     ) -> Compute<'a> {
         let count = program.jobs.len();
-        let (stores, failed) = (vec![BTreeMap::new(); count], vec![false; count]);
+        let stores = vec![BTreeMap::new(); count];
+        let failed = (0..count).map(|j| shared.has_ended(JobId::at(j))).collect();
         let encoded = BTreeMap::new();
         Compute { shared, program, device, stores, encoder, encoded, failed, events }
     }
 
     pub(super) fn run(mut self) {
         for (j, job) in self.program.jobs.iter().enumerate() {
-            if !job.has_steps {
+            if !job.has_steps && !self.failed[j] {
                 self.device_part_is_done(JobId::at(j));
             }
         }

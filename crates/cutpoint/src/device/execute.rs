@@ -3,6 +3,7 @@
 
 use super::cancel::Cancel;
 use super::compute::Compute;
+use super::expected::Expected;
 use super::outbox::{Outbox, Taken};
 use super::prepare::Prepared;
 use super::program::Program;
@@ -16,7 +17,6 @@ use crate::trace::Execution;
 use cutpoint_plan::plan::{Machine, Operation, Schedule, Work};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
-use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -100,6 +100,11 @@ impl Shared<'_> {
         }
     }
 
+    /// Whether a job has ended, complete or failed.
+    pub(super) fn has_ended(&self, job: JobId) -> bool {
+        self.session().has_ended(job)
+    }
+
     /// Whether the run is given up.
     pub(super) fn is_cancelled(&self) -> bool {
         self.session().is_cancelled()
@@ -122,7 +127,7 @@ impl Shared<'_> {
 /// on this thread with all the outputs of each job as it completes.
 ///
 /// A server that is lost costs time, not jobs: the device does the rest. A job whose own
-/// computation fails is reported in [`Execution::failures`], and the others go on. A run that is
+/// inputs do not fit or whose own computation fails is reported in [`Execution::failures`], and the others go on. A run that is
 /// cancelled ends after the operation in progress; jobs that are not complete by then have no
 /// completion and no failure.
 ///
@@ -159,13 +164,20 @@ pub fn execute(
     let (events, reported) = channel();
     let Prepared { program, device, server_models } = prepared;
     let (program, server_models) = (&*program, &*server_models);
+    let expected = Expected::new(workload, program, device);
+    for (job, given) in (0..).map(JobId).zip(inputs) {
+        if let Err(error) = expected.check_inputs(job, given) {
+            shared.fail(job, error, &events);
+        }
+    }
     std::thread::scope(|scope| {
         let shared = &shared;
         if let Some((sender, receiver)) = connection {
             let to_main = events.clone();
             scope.spawn(move || send(shared, program, server_models, sender, &to_main));
             let to_main = events.clone();
-            scope.spawn(move || receive(shared, receiver, options.round_trip, &to_main));
+            let expected = &expected;
+            scope.spawn(move || receive(shared, expected, receiver, options.round_trip, &to_main));
         }
         scope.spawn(move || Compute::new(shared, program, device, encoder, events).run());
 
@@ -205,13 +217,12 @@ fn send(
     mut sender: StreamSender,
     events: &Sender<Event>,
 ) {
-    let mut failed = BTreeSet::new();
     for departure in &program.sends {
         if shared.is_cancelled() {
             break;
         }
         let job = departure.job;
-        if failed.contains(&job) {
+        if shared.has_ended(job) {
             continue;
         }
         let name = &shared.workload.model_of(job).tensors[departure.tensor.index()].name;
@@ -219,7 +230,6 @@ fn send(
             match shared.inputs[job.index()][name].tensor() {
                 Ok(tensor) => tensor.clone().into(),
                 Err(error) => {
-                    failed.insert(job);
                     shared.fail(job, error, events);
                     continue;
                 }
@@ -266,6 +276,7 @@ fn send(
 /// The receiver: replies in any order.
 fn receive(
     shared: &Shared<'_>,
+    expected: &Expected,
     mut receiver: StreamReceiver,
     round_trip: Time,
     events: &Sender<Event>,
@@ -274,7 +285,7 @@ fn receive(
         let cause = match receiver.recv_timeout(TICK) {
             Ok(Waited::Nothing) => continue,
             Ok(Waited::Reply(reply)) => {
-                accept(shared, reply, round_trip, events);
+                accept(shared, expected, reply, round_trip, events);
                 let _ = events.send(Event::Changed);
                 continue;
             }
@@ -294,7 +305,13 @@ fn receive(
     }
 }
 
-fn accept(shared: &Shared<'_>, reply: StreamReply, round_trip: Time, events: &Sender<Event>) {
+fn accept(
+    shared: &Shared<'_>,
+    expected: &Expected,
+    reply: StreamReply,
+    round_trip: Time,
+    events: &Sender<Event>,
+) {
     let id = match &reply {
         StreamReply::Done(reply) => &reply.id,
         StreamReply::Failed { id, .. } => id,
@@ -304,8 +321,16 @@ fn accept(shared: &Shared<'_>, reply: StreamReply, round_trip: Time, events: &Se
         log::warn!("the server answered job {id:?}, which nobody asked for");
         return;
     };
+    let refuse = |message: &str, received| {
+        log::warn!("job {}: {message}; the device finishes it itself", job.0);
+        shared.tell(|session| session.handle_refused(job, message, shared.at(received)));
+    };
     match reply {
         StreamReply::Done(reply) => {
+            let outputs = match expected.take_outputs(job, reply.outputs) {
+                Ok(outputs) => outputs,
+                Err(error) => return refuse(&error.to_string(), reply.received),
+            };
             let now = shared.at(reply.received);
             if !shared.tell(|session| session.handle_reply(job, now)) {
                 log::debug!("job {}: an answer that is no longer wanted", job.0);
@@ -316,13 +341,9 @@ fn accept(shared: &Shared<'_>, reply: StreamReply, round_trip: Time, events: &Se
             let start = end.saturating_sub(Time::from_nanoseconds(busy));
             let operation = Operation { job, work: Work::Suffix, start, end };
             let _ = events.send(Event::Operation(operation));
-            let _ = events.send(Event::Part(job, reply.outputs, now));
+            let _ = events.send(Event::Part(job, outputs, now));
         }
-        StreamReply::Failed { message, received, .. } => {
-            log::warn!("job {}: {message}; the device finishes it itself", job.0);
-            let now = shared.at(received);
-            shared.tell(|session| session.handle_refused(job, &message, now));
-        }
+        StreamReply::Failed { message, received, .. } => refuse(&message, received),
     }
 }
 

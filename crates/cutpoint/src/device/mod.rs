@@ -4,6 +4,7 @@
 mod cancel;
 mod compute;
 mod execute;
+mod expected;
 mod outbox;
 mod prepare;
 mod program;

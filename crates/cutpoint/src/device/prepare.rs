@@ -82,6 +82,11 @@ impl Device {
         Ok(device)
     }
 
+    /// A model on this device, by its position in the workload.
+    pub(super) fn model(&self, model: usize) -> &LayeredModel {
+        &self.models[model].model
+    }
+
     /// Runs one segment of a model on the tensors that `find` finds; returns what it writes.
     ///
     /// # Errors

@@ -38,11 +38,12 @@ pub struct Sent {
 pub enum StreamReply {
     /// The job is computed.
     Done(InferReply),
-    /// The server refused the job, or failed to compute it. Other jobs are not concerned.
+    /// The server refused the job, failed to compute it, or answered with tensors that are none.
+    /// Other jobs are not concerned.
     Failed {
         /// The request's id; empty if the server does not tell.
         id: String,
-        /// The server's words.
+        /// The server's words, or what is wrong with its answer.
         message: String,
         /// When the reply had arrived.
         received: Instant,
@@ -230,8 +231,7 @@ impl StreamReceiver {
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Network`] if the connection broke;
-    /// [`crate::error::ErrorKind::Protocol`] if the server ended the stream with an error, or a
-    /// reply breaks the protocol.
+    /// [`crate::error::ErrorKind::Protocol`] if the server ended the stream with an error.
     pub fn recv(&mut self) -> Result<Option<StreamReply>> {
         let next = self.replies.blocking_recv();
         self.reply(next)
@@ -266,9 +266,15 @@ impl StreamReceiver {
             let message = message.error_message;
             return Ok(Some(StreamReply::Failed { id: reply.id, message, received }));
         }
-        let reply = infer_reply(reply, received)
-            .map_err(|e| e.at(format!("server {}", self.core.peer.address)))?;
-        Ok(Some(StreamReply::Done(reply)))
+        let id = reply.id.clone();
+        Ok(Some(match infer_reply(reply, received) {
+            Ok(reply) => StreamReply::Done(reply),
+            Err(error) => {
+                let place = format!("server {}", self.core.peer.address);
+                let message = format!("{:?}", error.at(place));
+                StreamReply::Failed { id, message, received }
+            }
+        }))
     }
 }
 

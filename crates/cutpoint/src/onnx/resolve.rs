@@ -83,6 +83,11 @@ impl LayeredModel {
         &self.model
     }
 
+    /// Element type and shape of a tensor that jobs make, if they are the same for all inputs.
+    pub fn fixed_spec(&self, tensor: &str) -> Option<&TensorSpec> {
+        self.tensors.get(tensor).filter(|_| self.can_cross(tensor))
+    }
+
     /// Whether a tensor may cross a cut: its type and shape are known, whatever the inputs are.
     pub(super) fn can_cross(&self, tensor: &str) -> bool {
         self.tensors.contains_key(tensor) && !self.unstable.contains(tensor)

@@ -5,7 +5,7 @@ mod rehearsal;
 mod summary;
 mod workload;
 
-pub use summary::{MachineUse, Summary};
+pub use summary::{FallbackCause, MachineUse, Summary};
 pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
 
 use crate::device::{Cancel, Device, ExecuteOptions, Prepared, Program, SpeedFraction, execute};

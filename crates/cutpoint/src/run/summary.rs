@@ -1,6 +1,7 @@
 //! What a run has shown, in a few lines: predicted and measured makespan, the bound, and how busy
 //! each machine was.
 
+use crate::device::Fallback;
 use crate::trace::{Execution, utilisation};
 use cutpoint_plan::plan::{Machine, Plan};
 use cutpoint_plan::units::Time;
@@ -49,9 +50,23 @@ pub struct Summary {
     pub machines: Vec<MachineUse>,
     /// Jobs that the device finished in the server's stead.
     pub fallbacks: usize,
+    /// Why, and for how many jobs; the first cause of a run first.
+    pub fallback_causes: Vec<FallbackCause>,
     /// Jobs that failed.
     pub failures: usize,
 }
+
+/// Why the device finished jobs in the server's stead.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FallbackCause {
+    /// Why.
+    pub cause: String,
+    /// Which jobs.
+    pub jobs: Vec<u32>,
+}
+
+/// So many causes are told to a person.
+const CAUSES_MAX: usize = 5;
 
 impl Summary {
     /// The summary of a run; the makespans of local-only and server-only where they exist.
@@ -85,6 +100,7 @@ impl Summary {
             sent_bytes: execution.sent_bytes,
             machines,
             fallbacks: execution.fallbacks.len(),
+            fallback_causes: causes(&execution.fallbacks),
             failures: execution.failures.len(),
         }
     }
@@ -120,9 +136,35 @@ impl Summary {
         if self.fallbacks > 0 {
             line("fell back", format!("{} jobs were finished on the device", self.fallbacks));
         }
+        for FallbackCause { cause, jobs } in self.fallback_causes.iter().take(CAUSES_MAX) {
+            line("", format!("{}: {cause}", job_numbers(jobs)));
+        }
         if self.failures > 0 {
             line("failed", format!("{} jobs", self.failures));
         }
         text
+    }
+}
+
+/// The jobs that fell back, by cause.
+fn causes(fallbacks: &[Fallback]) -> Vec<FallbackCause> {
+    let mut causes: Vec<FallbackCause> = Vec::new();
+    for Fallback { job, cause } in fallbacks {
+        match causes.iter_mut().find(|known| known.cause == *cause) {
+            Some(known) => known.jobs.push(job.0),
+            None => causes.push(FallbackCause { cause: cause.clone(), jobs: vec![job.0] }),
+        }
+    }
+    causes
+}
+
+/// `job 3`, `jobs 3, 4, 7`, `jobs 3, 4, 7 and 90 more`.
+fn job_numbers(jobs: &[u32]) -> String {
+    const SHOWN: usize = 10;
+    let shown: Vec<String> = jobs.iter().take(SHOWN).map(u32::to_string).collect();
+    let (shown, s) = (shown.join(", "), if jobs.len() == 1 { "" } else { "s" });
+    match jobs.len().saturating_sub(SHOWN) {
+        0 => format!("job{s} {shown}"),
+        more => format!("job{s} {shown} and {more} more"),
     }
 }

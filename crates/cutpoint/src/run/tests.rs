@@ -1,6 +1,9 @@
 //! Plans executed by a device and a server that are both there, over real sockets on loopback.
 
 mod cuts;
+mod faults;
+pub(crate) mod meddler;
+mod relay;
 
 use super::{LinkModel, MeasuredModel, RunModel, RunOptions, Runner, workload_json};
 use crate::device::{Prepared, SpeedFraction};
