@@ -1,5 +1,29 @@
 //! Cutpoint splits DNN inference jobs between a device and a server: it reads ONNX models, measures
-//! them, plans with `cutpoint_plan`, and executes the plan.
+//! them, plans with [`cutpoint_plan`], and executes the plan.
+//!
+//! ```
+//! use cutpoint::engine::rten::Rten;
+//! use cutpoint::server::{Server, ServerOptions};
+//! use cutpoint::{Model, Policy, ProfileOptions, Session, SessionOptions, zoo::Network};
+//!
+//! // `cutpoint serve` on another machine, as a rule; here the server is in the same program.
+//! let server = Server::start(ServerOptions::local(std::sync::Arc::new(Rten::new())), vec![])?;
+//! // Model::load("squeezenet.onnx")? reads a file.
+//! let model = Model::from_bytes("squeezenet", Network::SqueezeNet.to_onnx(1), &[])?;
+//! let frames: Vec<_> = (0..4).map(|seed| model.synthetic_inputs(seed)).collect();
+//! let address = Some(server.address().to_string());
+//! let session = Session::open(vec![model], SessionOptions { server: address, ..Default::default() })?;
+//! let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };
+//! let profile = session.profile_with(&quick, None)?;
+//! let planned = profile.plan(&[("squeezenet", frames.len())], Policy::Joint)?;
+//! println!("{} of {} jobs use the server", planned.offloaded(), planned.jobs());
+//! for outputs in session.run(&planned, &frames)?.into_outputs()? {
+//!     println!("{} {:?}", outputs[0].0, outputs[0].1.shape());
+//! }
+//! # Ok::<(), cutpoint::Error>(())
+//! ```
+//!
+//! [`library`] explains the steps; `examples/batch.rs` is a whole program.
 
 pub mod cli;
 pub mod device;
@@ -8,6 +32,7 @@ pub mod engine;
 pub mod error;
 pub mod frames;
 pub mod input;
+pub mod library;
 pub mod link;
 pub mod onnx;
 pub mod profile;
@@ -18,3 +43,14 @@ pub mod tensor;
 pub mod trace;
 pub mod wire;
 pub mod zoo;
+
+pub use cutpoint_plan::plan::Policy;
+pub use cutpoint_plan::workload::JobId;
+pub use device::Cancel;
+pub use error::{Error, ErrorKind, Result};
+pub use input::{Input, Inputs};
+pub use library::{
+    JobOutcome, Model, Outcome, Outputs, Planned, Profile, Running, Session, SessionOptions,
+};
+pub use profile::ProfileOptions;
+pub use tensor::Tensor;
