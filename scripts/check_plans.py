@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Plans random workloads with the program and checks every plan from outside.
 
-Three parts, all from one seed:
+Four parts, all from one seed:
 1. Random workloads with everything the format has, planned by every policy at both
    granularities; check_plan.py judges each plan.
 2. Chains of up to 6 layers and 5 identical jobs: the makespan of `joint` at granularity
    `job` must equal the best of an exhaustive search over all cuts and orders.
-3. The plans in testdata: the valid ones must pass, each tampered one must be refused.
+3. Chains, trees, series-parallel and other graphs of up to 6 layers and 4 jobs, with and without
+   server times, executors, downlink, round trip, message overhead and encodings: at both
+   granularities `exhaustive` must have the makespan that exact_makespan.py finds, and so must
+   `joint` where it says that it is optimal; no lower bound may be above it.
+4. The plans in testdata: the valid ones must pass, each tampered one must be refused.
 
-    check_plans.py PROGRAM [--seed N] [--count N] [--chains N]
+    check_plans.py PROGRAM [--seed N] [--count N] [--chains N] [--small N]
 """
 
 import argparse
@@ -22,7 +26,8 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction as F
 
 import check_plan
-from random_workloads import workloads
+import exact_makespan
+from random_workloads import small_workloads, workloads
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 POLICIES = ["local-only", "server-only", "partition-only", "schedule-only", "best-single",
@@ -53,7 +58,8 @@ def best_makespan(workload):
 
 class Run:
     def __init__(self, program, folder):
-        self.program, self.folder, self.failures, self.plans = program, pathlib.Path(folder), [], 0
+        self.program, self.folder, self.failures = program, pathlib.Path(folder), []
+        self.plans = self.unproved = 0
 
     def write(self, name, workload):
         path = self.folder / f"{name}.json"
@@ -103,6 +109,26 @@ class Run:
             self.fail(path, f"joint {float(plan['makespan_ms'])}, exhaustive {best} {found}")
         return None
 
+    def check_small(self, index, workload):
+        path = self.write(f"small{index}", workload)
+        exact = check_plan.load(path)
+        for granularity in ("layer", "job"):
+            best = F(exact_makespan.best_makespan(workload, granularity), 10**6)
+            for policy in ("exhaustive", "joint"):
+                plan, error = self.plan(path, policy, granularity)
+                if plan is None:
+                    self.fail(path, f"{policy} {granularity}: {error}")
+                    continue
+                found = check_plan.faults(exact, plan)
+                makespan, bound = plan["makespan_ms"], plan["lower_bound_ms"]
+                is_best = abs(makespan - best) <= check_plan.TOLERANCE
+                if policy == "joint" and not plan["optimal"]:
+                    self.unproved += 1
+                    is_best = makespan >= best - check_plan.TOLERANCE
+                if found or not is_best or bound > best + check_plan.TOLERANCE:
+                    self.fail(path, f"{policy} {granularity}: {float(makespan)}, bound "
+                                    f"{float(bound)}, the best is {float(best)} {found}")
+
     def check_testdata(self):
         data = ROOT / "testdata"
         workload = check_plan.load(data / "workloads" / "two-jobs.json")
@@ -121,6 +147,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--chains", type=int, default=200)
+    parser.add_argument("--small", type=int, default=200)
     args = parser.parse_args()
     mixed, chains = workloads(args.seed, args.count, args.chains)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
@@ -128,8 +155,11 @@ def main():
         run.check_testdata()
         list(pool.map(run.check_everything, range(args.count), mixed))
         list(pool.map(run.check_chain, range(args.chains), chains))
-    print(f"seed {args.seed}: {args.count} workloads and {args.chains} chains, "
-          f"{run.plans} plans checked, {len(run.failures)} failures")
+        small = small_workloads(args.seed, args.small)
+        list(pool.map(run.check_small, range(args.small), small))
+    print(f"seed {args.seed}: {args.count} workloads, {args.chains} chains and {args.small} small "
+          f"workloads, {run.plans} plans checked, {len(run.failures)} failures; {run.unproved} "
+          "plans of small workloads do not say whether they are optimal")
     for failure in run.failures[:5]:
         print(failure)
     sys.exit(1 if run.failures else 0)

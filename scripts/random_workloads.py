@@ -76,10 +76,89 @@ def random_chain(rng):
             "jobs": [{"model": "chain", "count": rng.randint(1, 5)}]}
 
 
+SHAPES = ("chain", "out-tree", "in-tree", "series-parallel", "dag")
+
+
+def reads_of_shape(rng, shape, count):
+    """For each layer, the earlier layers that it reads from."""
+    if shape == "chain":
+        return [[i - 1] if i else [] for i in range(count)]
+    if shape == "out-tree":
+        return [[rng.randrange(i)] if i else [] for i in range(count)]
+    if shape == "dag":
+        return [sorted(rng.sample(range(i), rng.randint(min(i, 1), min(i, 3)))) for i in range(count)]
+    reads, loose = [], []  # layers that none has read yet
+    for i in range(count):
+        if shape == "in-tree":
+            taken = rng.sample(loose, rng.randint(0, min(2, len(loose))))
+            taken = list(loose) if i == count - 1 else taken
+        else:
+            # Branches fan out from the last join and come together in the next one.
+            is_join = len(loose) > 1 and rng.random() < 0.4 or i == count - 1
+            taken = list(loose) if is_join else loose[-1:] if rng.random() < 0.5 else reads[-1][:1] if reads else []
+        loose = [l for l in loose if l not in taken] + [i]
+        reads.append(sorted(taken))
+    return reads
+
+
+def small_time(rng, most):
+    """Milliseconds with three digits: whole microseconds; now and then none."""
+    return 0 if rng.random() < 0.1 else rng.randint(1, most * 100) / 100
+
+
+def small_model(rng, shape, has_server, has_encodings):
+    count = rng.randint(1, 6)
+
+    def size():
+        size = rng.choice([0, rng.randint(1, 8000), rng.randint(1, 20_000)])
+        if has_encodings and rng.random() < 0.3:
+            form = {"bytes": rng.randint(0, size), "encode_ms": small_time(rng, 2),
+                    "decode_ms": small_time(rng, 1)}
+            return {"bytes": size, "encodings": {"form": form}}
+        return size
+
+    layers = []
+    for i, reads in enumerate(reads_of_shape(rng, shape, count)):
+        layer = {"name": f"layer{i}", "reads": [f"t{r}" for r in reads] or ["in"],
+                 "device_ms": small_time(rng, 12), "writes": {f"t{i}": size()}}
+        if has_server:
+            layer["server_ms"] = small_time(rng, 6)
+        layers.append(layer)
+    return {"inputs": {"in": rng.randint(1, 25_000)}, "layers": layers}
+
+
+def random_small(rng):
+    """Up to four jobs of up to six layers, each part of the model on or off (a byte takes 1 us)."""
+    shape = rng.choice(SHAPES)
+    has_server, has_encodings = rng.random() < 0.6, rng.random() < 0.4
+    names = [f"model{i}" for i in range(rng.randint(1, 2))]
+    models = {name: small_model(rng, shape, has_server, has_encodings) for name in names}
+    link = {"uplink_mbps": 8}
+    if rng.random() < 0.4:
+        link["downlink_mbps"] = rng.choice([4, 16])
+    if rng.random() < 0.5:
+        link["rtt_ms"] = rng.choice([0.5, 4, 20])
+    if rng.random() < 0.4:
+        link["message_overhead_ms"] = rng.choice([0.25, 2])
+    counts = [rng.randint(1, 4 // len(names)) for _ in names]
+    workload = {"schema": "cutpoint.workload/1", "link": link, "models": models,
+                "jobs": [{"model": m, "count": n} for m, n in zip(names, counts)]}
+    executors = rng.choice([0, 1, 2])
+    if executors or rng.random() < 0.5:
+        workload["server"] = {"executors": executors}
+    return workload
+
+
 def workloads(seed, count, chains):
     """A list of random workloads and a list of chains; the same for the same seed."""
     rng = random.Random(seed)
     return ([random_workload(rng) for _ in range(count)], [random_chain(rng) for _ in range(chains)])
+
+
+def small_workloads(seed, count):
+    """A list of small workloads; the same for the same seed, and its beginning for any count."""
+    rng = random.Random(f"small {seed}")
+    return [random_small(rng) for _ in range(count)]
 
 
 def main():

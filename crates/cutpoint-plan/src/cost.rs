@@ -2,7 +2,7 @@
 //!
 //! A *mode* is a cut together with the form in which each frontier tensor crosses the link. A
 //! mode's uploads are grouped into *parcels*: tensors that are ready at the same moment and so may
-//! as well leave together. Everything the planner decides is expressed in modes and parcels; layers
+//! as well leave together, unless few jobs are to be planned exactly for a server. Everything the planner decides is expressed in modes and parcels; layers
 //! come back only when a decision is written out.
 
 use crate::cut::LayerSet;
@@ -30,6 +30,9 @@ pub(crate) struct Pricing {
     pub granularity: Granularity,
     /// A mode counts only if this many jobs could all take it within [`TIME_MAX`].
     pub jobs: u64,
+    /// Whether tensors that become ready together may leave apart all the same: another job's
+    /// transfer between them can be worth it where something follows the uplink.
+    pub is_apart: bool,
 }
 
 impl Pricing {
@@ -271,11 +274,12 @@ impl<'m> Pricer<'m> {
         if uploads.len() > UPLOADS_APART_MAX {
             return self.one_parcel(layers, crossings);
         }
+        let is_apart = self.pricing.is_apart && uploads.len() <= PARCELS_MAX;
         let mut parcels: Vec<(Parcel, LayerSet, Time)> = Vec::new();
         for (u, upload) in uploads.iter().enumerate() {
             let (encode, transfer) = crossings[u];
             let needs = self.needs(layers, upload.tensor);
-            let same = (upload.encoding.is_none())
+            let same = (upload.encoding.is_none() && !is_apart)
                 .then(|| parcels.iter_mut().find(|(p, n, _)| *n == needs && is_raw(p, uploads)));
             if let Some(Some((parcel, _, _))) = same {
                 parcel.uploads.push(index(u));
@@ -287,6 +291,7 @@ impl<'m> Pricer<'m> {
         }
         let mut is_exact = self.ancestors.len() == self.model.layers.len()
             || self.pricing.granularity == Granularity::Job;
+        is_exact &= is_apart == self.pricing.is_apart || parcels.len() == uploads.len();
         while parcels.len() > PARCELS_MAX {
             is_exact = false;
             self.join_last(&mut parcels);

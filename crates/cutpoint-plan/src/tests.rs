@@ -200,6 +200,31 @@ fn sec56_one_job_can_be_both_the_first_and_the_last_on_the_uplink() {
 }
 
 #[test]
+fn a_transfer_of_another_job_may_come_between_two_that_are_ready_together() {
+    // One job of `a` sends its input's 5367 bytes at once, one of `b` is ready to send nothing at
+    // 9710. If the other `a`, ready at 4400 with two tensors, sends its first before that and its
+    // second after it, the server is busy from 5367 to 28227, and the last job arrives at 27867.
+    let a: Shape = vec![vec![], vec![0], vec![0], vec![1], vec![0, 1, 2], vec![1, 3, 4]];
+    let device = [0, 4400, 5690, 490, 3650, 6390];
+    let a = model(
+        "a",
+        &a,
+        22155,
+        &device,
+        &[840, 3440, 3340, 0, 1540, 2440],
+        &[5367, 9270, 0, 0, 0, 0],
+    );
+    let b: Shape = vec![vec![], vec![0], vec![0], vec![1], vec![2]];
+    let device = [5310, 3310, 4100, 4000, 6140];
+    let b =
+        model("b", &b, 23074, &device, &[250, 1470, 1540, 810, 960], &[0, 5673, 1437, 4031, 1074]);
+    let server = Server { executors: NonZeroU32::new(1) };
+    let workload = workload(vec![a, b], &[2, 2], unit_link(), server);
+    let joint = planned(&workload, Policy::Joint, Granularity::Job);
+    assert_eq!((joint.makespan, joint.optimal), (ns(29187), true));
+}
+
+#[test]
 fn thm8_identical_jobs_between_their_ends_are_proved() {
     // Transfers of the layers of an inception network may leave apart. The exact search does not
     // end for so many jobs; the bound from first and last segment has to meet the plan.

@@ -63,17 +63,21 @@ fn place(class: &Class<'_>, sending: &[usize], cuts: &mut [Cut]) {
     }
 }
 
-/// What matters of a mode that sends something.
+/// What matters of a mode that sends something. Parcels that all wait for all device work count as
+/// one: no makespan and no latest completion gets shorter by what comes between them.
 fn cut(mode: &Mode, half: Time) -> Cut {
-    let parcels = 0..mode.parcels.len();
-    let lead = parcels.map(|p| mode.before(1 << p)).min().unwrap_or_default();
-    let trail = mode.parcels.iter().map(|p| p.uplink).min().unwrap_or_default();
+    let stages = Stages { device: mode.device, uplink: mode.uplink };
+    let tail = half + mode.server + mode.download.unwrap_or_default() + half;
+    let leads = || (0..mode.parcels.len()).map(|p| mode.before(1 << p));
+    if leads().all(|lead| lead == mode.device) {
+        return Cut::in_sequence(stages, tail);
+    }
     Cut {
-        stages: Stages { device: mode.device, uplink: mode.uplink },
+        stages,
         sending: mode.before(mode.all_parcels()),
-        lead,
-        trail,
-        tail: half + mode.server + mode.download.unwrap_or_default() + half,
+        lead: leads().min().unwrap_or_default(),
+        trail: mode.parcels.iter().map(|p| p.uplink).min().unwrap_or_default(),
+        tail,
         places: None,
     }
 }

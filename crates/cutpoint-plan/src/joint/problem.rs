@@ -4,7 +4,19 @@ use crate::cost::{Mode, Pricer, Pricing};
 use crate::partition::ModeSet;
 use crate::plan::Granularity;
 use crate::units::{Bandwidth, Time};
-use crate::workload::{JobId, Workload};
+use crate::workload::{JobId, Model, Workload};
+
+/// The exact search is tried for at most this many jobs, if server or downlink count.
+pub(crate) const EXACT_JOBS_MAX: usize = 12;
+
+/// Whether nothing takes any time after the uplink.
+fn ends_with_uplink(workload: &Workload) -> bool {
+    let is_free = |model: &Model| {
+        let mut decodes = model.tensors.iter().flat_map(|t| &t.encodings).map(|e| e.decode);
+        model.layers.iter().all(|l| l.server == Time::ZERO) && decodes.all(|d| d == Time::ZERO)
+    };
+    workload.link.downlink.is_none() && workload.models.iter().all(is_free)
+}
 
 /// What all problems of a workload share.
 #[derive(Clone, Debug)]
@@ -25,7 +37,8 @@ impl<'w> Context<'w> {
             jobs[model.index()].push(JobId::at(j));
         }
         let count = workload.jobs.len() as u64;
-        let pricing = Pricing { link: workload.link, granularity, jobs: count };
+        let is_apart = workload.jobs.len() <= EXACT_JOBS_MAX && !ends_with_uplink(workload);
+        let pricing = Pricing { link: workload.link, granularity, jobs: count, is_apart };
         let used = jobs.into_iter().enumerate().filter(|(_, jobs)| !jobs.is_empty());
         let classes = used.map(|(m, jobs)| (Pricer::new(&workload.models[m], pricing), jobs));
         let executors = workload.server.executors.map(|k| u64::from(k.get()));

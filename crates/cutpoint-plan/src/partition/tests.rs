@@ -10,7 +10,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 fn pricer(model: &Model) -> Pricer<'_> {
-    let pricing = Pricing { link: unit_link(), granularity: Granularity::Layer, jobs: 1 };
+    let pricing =
+        Pricing { link: unit_link(), granularity: Granularity::Layer, jobs: 1, is_apart: false };
     Pricer::new(model, pricing)
 }
 

@@ -11,7 +11,7 @@ use crate::joint::identical::{LEAVES, identical};
 use crate::joint::local_search::{balanced, first_choice, improve, promising};
 use crate::joint::mix::{Counts, Line, Mix, Rule};
 use crate::joint::outline::Outline;
-use crate::joint::problem::{Context, Problem};
+use crate::joint::problem::{Context, EXACT_JOBS_MAX, Problem};
 use crate::joint::sequence;
 use crate::joint::turns::Goal;
 use crate::partition::modes;
@@ -65,10 +65,7 @@ const SMALL_JOBS_MAX: usize = 5;
 /// Nodes that the exact search may visit on behalf of `exhaustive`.
 const NODES_EXHAUSTIVE: u64 = 20_000_000;
 
-/// The exact search is tried for at most this many jobs.
-const EXACT_JOBS_MAX: usize = 12;
-
-/// The same on two machines, where Johnson's rule leaves only the modes to choose.
+/// On two machines, the exact search is tried for at most this many jobs, where Johnson's rule leaves only the modes to choose.
 const EXACT_JOBS_MAX_TWO_MACHINES: usize = 200;
 
 /// What a plan depends on besides workload and policy.
