@@ -2,8 +2,10 @@
 
 use super::engine_args::EngineArgs;
 use super::source_args::ModelArgs;
+use crate::encoding::Encoding;
 use crate::error::{Error, ErrorKind};
 use crate::onnx::{LayeredModel, NodeCut, Segment};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,9 +24,64 @@ pub(crate) struct Args {
     /// Instead: cut after so many layers, for each number given, into OUT/NUMBER.
     #[arg(long, value_name = "LAYERS", value_delimiter = ',', conflicts_with = "at")]
     after: Vec<usize>,
+    /// Write the steps that encode into the prefix and those that decode into the suffix, for
+    /// every FP32 tensor that crosses the cut, or for one of them: f16, u8 or u8-channel.
+    /// Repeatable; the last one that means a tensor counts.
+    #[arg(long, value_name = "[TENSOR=]ENCODING", value_parser = parse_encode)]
+    encode: Vec<Encode>,
     /// The folder for prefix.onnx and suffix.onnx; made if it is not there.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+}
+
+/// Which tensors are to cross in which encoding.
+#[derive(Clone, Debug)]
+struct Encode {
+    /// `None` for every FP32 tensor.
+    tensor: Option<String>,
+    encoding: Encoding,
+}
+
+fn parse_encode(text: &str) -> Result<Encode, String> {
+    let known = [Encoding::F16, Encoding::U8, Encoding::U8_CHANNEL];
+    let (tensor, name) = match text.rsplit_once('=') {
+        Some((tensor, name)) => (Some(tensor.to_owned()), name),
+        None => (None, text),
+    };
+    let encoding = known.into_iter().find(|encoding| encoding.name() == name);
+    let encoding = encoding.ok_or_else(|| {
+        let known = known.map(Encoding::name).join(", ");
+        format!("expected one of {known}, or TENSOR= before it")
+    })?;
+    Ok(Encode { tensor, encoding })
+}
+
+/// The encodings of the tensors that cross a cut.
+fn encodings(
+    layered: &LayeredModel,
+    cut: &NodeCut,
+    asked: &[Encode],
+) -> BTreeMap<String, Encoding> {
+    let mut encodings = BTreeMap::new();
+    for Encode { tensor, encoding } in asked {
+        match tensor {
+            Some(tensor) => drop(encodings.insert(tensor.clone(), *encoding)),
+            None => {
+                let spec = |name: &str| layered.layers().tensors.get(name);
+                let is_float = |name: &&String| {
+                    spec(name).is_some_and(|spec| encoding.takes(spec.element_type))
+                };
+                // A range for each channel needs something behind the channels.
+                let fits = |name: &&String| {
+                    let rank = spec(name).map_or(0, |spec| spec.shape.len());
+                    *encoding != Encoding::U8_CHANNEL || rank >= 3
+                };
+                let meant = cut.frontier.iter().filter(is_float).filter(fits);
+                encodings.extend(meant.map(|name| (name.clone(), *encoding)));
+            }
+        }
+    }
+    encodings
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -32,7 +89,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let layered = args.model.load()?.into_layers(engine.as_ref())?;
     if args.after.is_empty() {
         let cut = layered.cut_at(&whole_names(&layered, &args.at))?;
-        write_parts(&layered, &cut, &args.output)?;
+        write_parts(&layered, &cut, &args.encode, &args.output)?;
         return Ok(ExitCode::SUCCESS);
     }
     let boundaries = layered.boundaries();
@@ -42,7 +99,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 .hint("cutpoint inspect lists the cuts")
         })?;
         let cut = layered.cut_at(&boundary.frontier)?;
-        write_parts(&layered, &cut, &args.output.join(count.to_string()))?;
+        write_parts(&layered, &cut, &args.encode, &args.output.join(count.to_string()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -61,7 +118,13 @@ fn whole_names(layered: &LayeredModel, pieces: &[String]) -> Vec<String> {
     names
 }
 
-fn write_parts(layered: &LayeredModel, cut: &NodeCut, folder: &Path) -> anyhow::Result<()> {
+fn write_parts(
+    layered: &LayeredModel,
+    cut: &NodeCut,
+    encode: &[Encode],
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let encodings = encodings(layered, cut, encode);
     let failed = |e: std::io::Error| {
         Error::new(ErrorKind::File, format!("cannot be written: {e}")).at(folder.display())
     };
@@ -72,8 +135,8 @@ fn write_parts(layered: &LayeredModel, cut: &NodeCut, folder: &Path) -> anyhow::
         file.write_all(&segment.onnx)?;
         Ok(file)
     };
-    let prefix = stage(layered.prefix(cut)?).map_err(failed)?;
-    let suffix = stage(layered.suffix(cut)?).map_err(failed)?;
+    let prefix = stage(layered.encoded_prefix(cut, &encodings)?).map_err(failed)?;
+    let suffix = stage(layered.encoded_suffix(cut, &encodings)?).map_err(failed)?;
     prefix.persist(folder.join("prefix.onnx")).map_err(|e| failed(e.error))?;
     suffix.persist(folder.join("suffix.onnx")).map_err(|e| failed(e.error))?;
     let (size, names) = (cut.frontier.len(), cut.frontier.join(","));

@@ -7,6 +7,7 @@
 //! Everything is keyed by tensor name; nodes need not have names in ONNX. The graph that is cut is
 //! the one in the file, never one that an engine has optimised.
 
+mod encoded;
 mod external;
 mod layers;
 pub mod limits;

@@ -1,6 +1,7 @@
 //! Whole paths through the module: read, layers, segments, and the results of running them.
 
 mod cuts;
+mod encoded;
 mod layers;
 mod networks;
 mod random;
