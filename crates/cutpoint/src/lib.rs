@@ -27,6 +27,7 @@
 
 pub mod cli;
 pub mod device;
+mod digest;
 pub mod encoding;
 pub mod engine;
 pub mod error;

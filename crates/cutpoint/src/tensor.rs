@@ -162,6 +162,11 @@ impl Tensor {
         &self.bytes
     }
 
+    /// SHA-256 of its bytes, in lower-case hexadecimal digits.
+    pub fn sha256(&self) -> String {
+        crate::digest::sha256(&self.bytes)
+    }
+
     /// How many elements it has.
     pub fn count(&self) -> usize {
         self.bytes.len() / self.element_type.size()

@@ -114,13 +114,20 @@ impl<'a> Compute<'a> {
             return Ok(());
         }
         let stint = Stint::begin();
-        let value = self.tensor(job, tensor)?.clone();
-        let form = match self.encoder.encode(encoding, &value) {
+        let name = &self.shared.workload.model_of(job).tensors[tensor.index()].name;
+        let encoded = match self.shared.inputs[job.index()].get(name) {
+            Some(input) => self.encoder.encode_input(encoding, input),
+            None => {
+                let value = self.tensor(job, tensor)?.clone();
+                self.encoder.encode(encoding, &value)
+            }
+        };
+        let form = match encoded {
             Ok(encoded) => Form::Encoded(encoded),
             Err(error) => {
-                let name = &self.shared.workload.model_of(job).tensors[tensor.index()].name;
+                let raw = Form::Raw(self.tensor(job, tensor)?.clone());
                 log::warn!("job {}: tensor {name:?} is sent raw: {error}", job.0);
-                Form::Raw(value)
+                raw
             }
         };
         self.device.speed.rest_after(stint);

@@ -1,6 +1,7 @@
 //! Execution of a plan on the device: one thread for each machine of the flow shop (compute, send,
 //! receive), joined by a bounded outbox. The running program is the picture of the flow shop.
 
+use super::ahead::decode_ahead;
 use super::cancel::Cancel;
 use super::compute::Compute;
 use super::expected::Expected;
@@ -152,6 +153,7 @@ pub fn execute(
         return Err(Error::new(ErrorKind::Usage, "the plan has a server's part, and no server"));
     }
     let encoder = Encoder::new()?;
+    decode_ahead(&prepared.program, workload, inputs);
     let patience = u64::try_from(options.patience.as_nanos()).unwrap_or(u64::MAX / 4);
     let shared = Shared {
         workload,

@@ -1,6 +1,7 @@
 //! The device's side of a run: it computes prefixes while the uplink carries the tensors of earlier
 //! jobs and the server computes their suffixes.
 
+mod ahead;
 mod cancel;
 mod compute;
 mod execute;

@@ -3,7 +3,8 @@
 use super::Precision;
 use super::header::{Encoded, bad};
 use super::quantise::restore;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::input::Preparation;
 use crate::tensor::Tensor;
 use half::slice::HalfFloatSliceExt;
 use zstd::bulk::Decompressor;
@@ -22,9 +23,25 @@ impl Decoder {
     /// [`crate::error::ErrorKind::Input`] if what is compressed is damaged, or is not as long as
     /// it says.
     pub fn decode(&mut self, encoded: &Encoded) -> Result<Tensor> {
-        let decoded = self.bytes(encoded);
-        let bytes = decoded.map_err(|e| e.at(format!("encoding {}", encoded.encoding())))?;
+        let place = |error: Error| error.at(format!("encoding {}", encoded.encoding()));
+        if let Some(preparation) = encoded.preparation() {
+            return self.picture(encoded, preparation).map_err(place);
+        }
+        let bytes = self.bytes(encoded).map_err(place)?;
         Tensor::new(encoded.element_type(), encoded.shape().to_vec(), bytes.into())
+    }
+
+    fn picture(&mut self, encoded: &Encoded, preparation: &Preparation) -> Result<Tensor> {
+        let encoding = encoded.encoding();
+        if encoding.precision == Precision::File {
+            let most = preparation.decoded_bytes_max();
+            return preparation.tensor(&preparation.decode(encoded.body(), most)?);
+        }
+        if !encoding.is_compressed {
+            return preparation.tensor(encoded.body());
+        }
+        decompress(&mut self.decompressor, encoded, &mut self.numbers)?;
+        preparation.tensor(&self.numbers)
     }
 
     fn bytes(&mut self, encoded: &Encoded) -> Result<Vec<u8>> {
@@ -43,7 +60,7 @@ impl Decoder {
         let mut bytes = vec![0; encoded.raw_bytes()];
         let (values, _) = bytes.as_chunks_mut::<4>();
         match encoding.precision {
-            Precision::Full => {}
+            Precision::Full | Precision::Pixels | Precision::File => {}
             Precision::Half => widen(numbers, values),
             Precision::Byte => {
                 encoded.ranges().iter().for_each(|&range| restore(numbers, range, values));

@@ -1,9 +1,11 @@
 //! From a tensor to an encoded one.
 
-use super::header::{bad, channels, header_bytes, write_header};
+use super::header::picture_header_bytes;
+use super::header::{bad, channels, header_bytes, write_header, write_picture_header};
 use super::quantise::{Extent, Range, quantise};
 use super::{Encoded, Encoding, Precision, ZSTD_LEVEL};
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::{Input, Picture};
 use crate::tensor::Tensor;
 use crate::wire::limits::TENSOR_BYTES_MAX;
 use half::slice::HalfFloatSliceExt;
@@ -51,10 +53,54 @@ impl Encoder {
         encoded.map_err(|error| error.at(format!("encoding {encoding}")))
     }
 
+    /// Brings an input into an encoding: a picture into any, other tensors into those of tensors.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] if the encoding cannot hold it, or if the input cannot be read.
+    pub fn encode_input(&mut self, encoding: Encoding, input: &Input) -> Result<Encoded> {
+        match input {
+            Input::Picture(picture) if encoding.is_of_pictures() => {
+                let encoded = self.picture(encoding, picture);
+                encoded.map_err(|error| error.at(format!("encoding {encoding}")))
+            }
+            _ => self.encode(encoding, input.tensor()?),
+        }
+    }
+
+    fn picture(&mut self, encoding: Encoding, picture: &Picture) -> Result<Encoded> {
+        let preparation = picture.preparation();
+        let body = match encoding.precision {
+            Precision::File => {
+                let (needed, most) = (picture.decoded_bytes(), preparation.decoded_bytes_max());
+                if needed > most {
+                    let message = format!("{needed} bytes to decode, a server allows {most}");
+                    return Err(bad(message));
+                }
+                picture.file()
+            }
+            _ => picture.pixels()?,
+        };
+        if body.len() > TENSOR_BYTES_MAX {
+            return Err(bad(format!("{} bytes, at most {TENSOR_BYTES_MAX}", body.len())));
+        }
+        let mut bytes = Vec::with_capacity(picture_header_bytes(preparation.shape()) + body.len());
+        write_picture_header(&mut bytes, preparation)?;
+        if encoding.is_compressed {
+            bytes = compressed(&mut self.compressor, bytes, body)?;
+        } else {
+            bytes.extend_from_slice(body);
+        }
+        Ok(Encoded::of_picture(encoding, preparation.clone(), bytes))
+    }
+
     fn checked(&mut self, encoding: Encoding, tensor: &Tensor) -> Result<Encoded> {
         let (element_type, shape) = (tensor.element_type(), tensor.shape());
         if !encoding.takes(element_type) {
-            return Err(bad(format!("is for FP32, found {}", element_type.protocol_name())));
+            let name = element_type.protocol_name();
+            return Err(bad(format!("is for {}, found {name}", encoding.types())));
+        }
+        if encoding.is_of_pictures() {
+            return Err(bad("is for pictures, found a tensor"));
         }
         let size = tensor.bytes().len();
         if size > TENSOR_BYTES_MAX {
@@ -62,7 +108,7 @@ impl Encoder {
         }
         self.numbers.clear();
         let ranges = match encoding.precision {
-            Precision::Full => Vec::new(),
+            Precision::Full | Precision::Pixels | Precision::File => Vec::new(),
             Precision::Half => {
                 self.halve(&values(tensor))?;
                 Vec::new()
@@ -71,25 +117,16 @@ impl Encoder {
             Precision::ChannelByte => self.reduce_channels(&values(tensor), shape)?,
         };
         let numbers: &[u8] = match encoding.precision {
-            Precision::Full => tensor.bytes(),
+            Precision::Full | Precision::Pixels | Precision::File => tensor.bytes(),
             Precision::Half => bytemuck::cast_slice(&self.halves),
             Precision::Byte | Precision::ChannelByte => &self.numbers,
         };
         let header_bytes = header_bytes(shape, ranges.len());
-        let room = match encoding.is_compressed {
-            true => zstd::zstd_safe::compress_bound(numbers.len()),
-            false => numbers.len(),
-        };
+        let room = if encoding.is_compressed { 0 } else { numbers.len() };
         let mut bytes = Vec::with_capacity(header_bytes + room);
         write_header(&mut bytes, element_type, shape, &ranges)?;
         if encoding.is_compressed {
-            let mut cursor = Cursor::new(bytes);
-            cursor.set_position(header_bytes as u64);
-            let compressed = self.compressor.compress_to_buffer(numbers, &mut cursor);
-            compressed.map_err(|error| bad("cannot be compressed").because(error))?;
-            bytes = cursor.into_inner();
-            // What is left over would wait for the uplink together with the rest.
-            bytes.shrink_to_fit();
+            bytes = compressed(&mut self.compressor, bytes, numbers)?;
         } else {
             bytes.extend_from_slice(numbers);
         }
@@ -136,6 +173,24 @@ impl Encoder {
         }
         Ok(ranges)
     }
+}
+
+/// A header with compressed numbers behind it.
+fn compressed(
+    compressor: &mut Compressor<'static>,
+    mut header: Vec<u8>,
+    numbers: &[u8],
+) -> Result<Vec<u8>> {
+    let header_bytes = header.len();
+    header.reserve_exact(zstd::zstd_safe::compress_bound(numbers.len()));
+    let mut cursor = Cursor::new(header);
+    cursor.set_position(header_bytes as u64);
+    let done = compressor.compress_to_buffer(numbers, &mut cursor);
+    done.map_err(|error| bad("cannot be compressed").because(error))?;
+    let mut bytes = cursor.into_inner();
+    // What is left over would wait for the uplink together with the rest.
+    bytes.shrink_to_fit();
+    Ok(bytes)
 }
 
 /// The numbers of a 32-bit floating point tensor, copied only if they lie askew in memory.

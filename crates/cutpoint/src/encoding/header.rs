@@ -7,13 +7,15 @@
 //! | 1 | how many dimensions |
 //! | 4 each | the dimensions, outermost first |
 //! | 8, or 8 for each channel | only for 8-bit numbers: what 0 stands for and the step from one number to the next, as 32-bit floating point |
-//! | the rest | the numbers, row-major; in a zstd frame that tells its content's size, if compressed |
+//! | 1, 1, 12, 12 | only for pictures: how they are resized, the order of the tensor's axes, then what is subtracted from each channel and what it is divided by, as 32-bit floating point |
+//! | the rest | the numbers, row-major, or the file; in a zstd frame that tells its content's size, if compressed |
 //!
 //! Everything is little-endian. The encoding itself is told beside it, by name.
 
 use super::quantise::Range;
 use super::{Encoding, Precision};
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::{ImageLayout, Preparation};
 use crate::tensor::ElementType;
 use crate::wire::limits::{RANK_MAX, TENSOR_BYTES_MAX};
 use bytes::Bytes;
@@ -24,6 +26,12 @@ const VERSION: u8 = 1;
 /// The bytes of one range: what 0 stands for, and the step.
 const RANGE_BYTES: usize = 8;
 
+/// Pictures are resized by linear interpolation over the area that a pixel stands for.
+const TRIANGLE: u8 = 0;
+
+/// The orders of axes by their numbers.
+const LAYOUTS: [ImageLayout; 2] = [ImageLayout::Nchw, ImageLayout::Nhwc];
+
 /// A tensor in an encoding. Cloning is cheap: the bytes are shared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoded {
@@ -32,6 +40,8 @@ pub struct Encoded {
     shape: Vec<usize>,
     /// One, or one for each channel, for 8-bit numbers; else none.
     ranges: Vec<Range>,
+    /// What a picture becomes; none for tensors.
+    preparation: Option<Preparation>,
     bytes: Bytes,
     header_bytes: usize,
 }
@@ -47,13 +57,14 @@ impl Encoded {
         let mut header = Header { rest: &bytes };
         let encoded = header.read(encoding).map_err(place)?;
         let header_bytes = bytes.len() - header.rest.len();
-        let (element_type, shape, ranges) = encoded;
-        let encoded = Encoded { encoding, element_type, shape, ranges, bytes, header_bytes };
+        let (element_type, shape, ranges, preparation) = encoded;
+        let encoded =
+            Encoded { encoding, element_type, shape, ranges, preparation, bytes, header_bytes };
         encoded.check_size().map_err(place)?;
         Ok(encoded)
     }
 
-    /// Bytes of this program's own making.
+    /// Bytes of this program's own making: of a tensor.
     pub(super) fn written(
         encoding: Encoding,
         element_type: ElementType,
@@ -62,7 +73,30 @@ impl Encoded {
         bytes: Vec<u8>,
         header_bytes: usize,
     ) -> Encoded {
-        Encoded { encoding, element_type, shape, ranges, bytes: bytes.into(), header_bytes }
+        let (bytes, preparation) = (bytes.into(), None);
+        Encoded { encoding, element_type, shape, ranges, preparation, bytes, header_bytes }
+    }
+
+    /// Bytes of this program's own making: of a picture.
+    pub(super) fn of_picture(
+        encoding: Encoding,
+        preparation: Preparation,
+        bytes: Vec<u8>,
+    ) -> Encoded {
+        Encoded {
+            encoding,
+            element_type: preparation.element_type(),
+            shape: preparation.shape().to_vec(),
+            ranges: Vec::new(),
+            header_bytes: picture_header_bytes(preparation.shape()),
+            preparation: Some(preparation),
+            bytes: bytes.into(),
+        }
+    }
+
+    /// What a picture becomes; `None` of tensors.
+    pub(super) fn preparation(&self) -> Option<&Preparation> {
+        self.preparation.as_ref()
     }
 
     /// The encoding.
@@ -109,7 +143,8 @@ impl Encoded {
         match self.encoding.precision {
             Precision::Full => self.raw_bytes(),
             Precision::Half => self.count() * 2,
-            Precision::Byte | Precision::ChannelByte => self.count(),
+            Precision::Byte | Precision::ChannelByte | Precision::Pixels => self.count(),
+            Precision::File => self.body().len(),
         }
     }
 
@@ -161,10 +196,27 @@ pub(super) fn write_header(
     Ok(())
 }
 
+/// Writes the header of a picture.
+pub(super) fn write_picture_header(bytes: &mut Vec<u8>, picture: &Preparation) -> Result<()> {
+    write_header(bytes, picture.element_type(), picture.shape(), &[])?;
+    bytes.extend([TRIANGLE, u8::from(picture.layout() == ImageLayout::Nhwc)]);
+    let numbers = picture.mean().into_iter().chain(picture.std());
+    bytes.extend(numbers.flat_map(f32::to_le_bytes));
+    Ok(())
+}
+
+/// The length of the header of a picture that becomes a tensor of this shape.
+pub(super) fn picture_header_bytes(shape: &[usize]) -> usize {
+    header_bytes(shape, 0) + 2 + 6 * size_of::<f32>()
+}
+
 /// The longest header of a tensor of this shape with so many ranges.
 pub(super) fn header_bytes(shape: &[usize], ranges: usize) -> usize {
     3 + 4 * shape.len() + RANGE_BYTES * ranges
 }
+
+/// What a header tells.
+type Told = (ElementType, Vec<usize>, Vec<Range>, Option<Preparation>);
 
 /// A header that is being read.
 struct Header<'a> {
@@ -172,7 +224,7 @@ struct Header<'a> {
 }
 
 impl Header<'_> {
-    fn read(&mut self, encoding: Encoding) -> Result<(ElementType, Vec<usize>, Vec<Range>)> {
+    fn read(&mut self, encoding: Encoding) -> Result<Told> {
         let [version, number, rank] = self.take()?;
         if version != VERSION {
             return Err(bad(format!("layout version {version}, expected {VERSION}")));
@@ -181,7 +233,7 @@ impl Header<'_> {
             .ok_or_else(|| bad(format!("unknown element type {number}")))?;
         if !encoding.takes(element_type) {
             let name = element_type.protocol_name();
-            return Err(bad(format!("is for FP32, found {name}")));
+            return Err(bad(format!("is for {}, found {name}", encoding.types())));
         }
         let rank = usize::from(rank);
         if rank > RANK_MAX {
@@ -199,7 +251,7 @@ impl Header<'_> {
             return Err(bad(format!("shape {shape:?} has more than {TENSOR_BYTES_MAX} bytes")));
         }
         let count = match encoding.precision {
-            Precision::Full | Precision::Half => 0,
+            Precision::Full | Precision::Half | Precision::Pixels | Precision::File => 0,
             Precision::Byte => 1,
             Precision::ChannelByte => channels(&shape)
                 .ok_or_else(|| bad(format!("needs at least 3 dimensions, found {shape:?}")))?,
@@ -216,7 +268,27 @@ impl Header<'_> {
             range.check()?;
             ranges.push(range);
         }
-        Ok((element_type, shape, ranges))
+        let picture = encoding.is_of_pictures();
+        let preparation = picture.then(|| self.preparation(element_type, &shape)).transpose()?;
+        Ok((element_type, shape, ranges, preparation))
+    }
+
+    fn preparation(&mut self, element_type: ElementType, shape: &[usize]) -> Result<Preparation> {
+        let [resize, layout] = self.take()?;
+        if resize != TRIANGLE {
+            return Err(bad(format!("pictures resized in the unknown way {resize}")));
+        }
+        let layout = LAYOUTS.get(usize::from(layout)).copied();
+        let layout = layout.ok_or_else(|| bad("the order of a picture's axes is unknown"))?;
+        let mut three = || -> Result<[f32; 3]> {
+            let mut numbers = [0.0; 3];
+            for number in &mut numbers {
+                *number = f32::from_le_bytes(self.take()?);
+            }
+            Ok(numbers)
+        };
+        let (mean, std) = (three()?, three()?);
+        Preparation::new(element_type, shape, Some(layout), mean, std)
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {

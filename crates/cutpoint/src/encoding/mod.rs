@@ -8,16 +8,22 @@
 //! | `u8-channel` | the same between the least and greatest of each channel, which is axis 1 | no |
 //! | `zstd` | the elements as they are, compressed | yes |
 //! | `f16+zstd`, `u8+zstd`, `u8-channel+zstd` | the numbers of the first part, compressed | no |
+//! | `pixels` | a picture in the model's size, before it is normalised | yes |
+//! | `pixels+zstd` | the same, compressed | yes |
+//! | `file` | a picture's JPEG or PNG file as it came | yes |
 //!
 //! A tensor that an encoding cannot hold is refused, and its owner sends it raw: `f16` and `u8` are
 //! for 32-bit numbers that are finite, `f16` for such up to 65504, and `u8-channel` needs at
-//! least three axes. What arrives is trusted in nothing: whatever the bytes are, decoding
-//! allocates no more than the limits in [`crate::wire::limits`], and ends in a tensor of just the
-//! type and shape that were announced, or in an error.
+//! least three axes. The last three are for inputs that are pictures; the server makes the tensor
+//! of them as the device would. What arrives is trusted in nothing: whatever the bytes are,
+//! decoding allocates no more than the limits in [`crate::wire::limits`] and in [`crate::input`],
+//! and ends in a tensor of just the type and shape that were announced, or in an error.
 
 mod decode;
 mod encode;
 mod header;
+#[cfg(test)]
+mod picture_tests;
 mod quantise;
 #[cfg(test)]
 mod tests;
@@ -45,6 +51,10 @@ enum Precision {
     Byte,
     /// In 8 bits each, between the least and the greatest of each channel.
     ChannelByte,
+    /// As the pixels that they are made of.
+    Pixels,
+    /// As the file that the pixels are made of.
+    File,
 }
 
 /// A form in which a tensor can cross the link, other than raw.
@@ -72,7 +82,18 @@ impl Encoding {
     pub const U8_CHANNEL_ZSTD: Encoding =
         Encoding { precision: Precision::ChannelByte, is_compressed: true };
 
-    /// All encodings, the exact one first.
+    /// The pixels of a picture in the model's size.
+    pub const PIXELS: Encoding = Encoding { precision: Precision::Pixels, is_compressed: false };
+    /// The pixels of a picture in the model's size, compressed.
+    pub const PIXELS_ZSTD: Encoding =
+        Encoding { precision: Precision::Pixels, is_compressed: true };
+    /// A picture's file as it came.
+    pub const FILE: Encoding = Encoding { precision: Precision::File, is_compressed: false };
+
+    /// All encodings of inputs that are pictures.
+    pub const PICTURES: [Encoding; 3] = [Encoding::PIXELS, Encoding::PIXELS_ZSTD, Encoding::FILE];
+
+    /// All encodings of tensors, whatever they are made of, the exact one first.
     pub const ALL: [Encoding; 7] = [
         Encoding::ZSTD,
         Encoding::F16,
@@ -93,22 +114,35 @@ impl Encoding {
             (Precision::Byte, true) => "u8+zstd",
             (Precision::ChannelByte, false) => "u8-channel",
             (Precision::ChannelByte, true) => "u8-channel+zstd",
+            (Precision::Pixels, false) => "pixels",
+            (Precision::Pixels, true) => "pixels+zstd",
+            (Precision::File, _) => "file",
         }
     }
 
     /// The encoding with this name.
     pub fn from_name(name: &str) -> Option<Encoding> {
-        Encoding::ALL.into_iter().find(|e| e.name() == name)
+        Encoding::every().find(|e| e.name() == name)
     }
 
     /// All names, for messages.
     pub(crate) fn names() -> String {
-        Encoding::ALL.map(Encoding::name).join(", ")
+        Encoding::every().map(Encoding::name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Those of tensors, then those of pictures.
+    pub fn every() -> impl Iterator<Item = Encoding> {
+        Encoding::ALL.into_iter().chain(Encoding::PICTURES)
+    }
+
+    /// Whether only pictures can be brought into it.
+    pub fn is_of_pictures(self) -> bool {
+        matches!(self.precision, Precision::Pixels | Precision::File)
     }
 
     /// Whether every tensor comes back bit for bit.
     pub fn is_exact(self) -> bool {
-        self.precision == Precision::Full
+        matches!(self.precision, Precision::Full | Precision::Pixels | Precision::File)
     }
 
     /// Whether it ends in compression.
@@ -119,12 +153,29 @@ impl Encoding {
     /// The lossy encoding that gives the same numbers and does not compress; an exact one is left
     /// as it is.
     pub fn without_compression(self) -> Encoding {
-        Encoding { is_compressed: self.is_exact(), ..self }
+        if self.is_exact() { self } else { Encoding { is_compressed: false, ..self } }
     }
 
-    /// Whether tensors of this element type can be brought into it.
+    /// The element types of the tensors in it, for messages.
+    fn types(self) -> &'static str {
+        match self.precision {
+            Precision::Full => "every type",
+            Precision::Half | Precision::Byte | Precision::ChannelByte => "FP32",
+            Precision::Pixels | Precision::File => "FP32 and UINT8",
+        }
+    }
+
+    /// Whether there are tensors of this element type in it.
     pub fn takes(self, element_type: ElementType) -> bool {
-        self.is_exact() || element_type == ElementType::F32
+        match self.precision {
+            Precision::Full => true,
+            Precision::Half | Precision::Byte | Precision::ChannelByte => {
+                element_type == ElementType::F32
+            }
+            Precision::Pixels | Precision::File => {
+                matches!(element_type, ElementType::F32 | ElementType::U8)
+            }
+        }
     }
 }
 

@@ -7,6 +7,8 @@ mod jpeg;
 mod picture;
 mod preparation;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use picture::Picture;

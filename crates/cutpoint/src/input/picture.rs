@@ -15,6 +15,7 @@ pub struct Picture {
     place: String,
     file: Bytes,
     preparation: Preparation,
+    decoded_bytes: u64,
     pixels: OnceLock<Result<Bytes>>,
     tensor: OnceLock<Result<Tensor>>,
 }
@@ -27,9 +28,9 @@ impl Picture {
     /// declares a size beyond the limits.
     pub fn new(file: Bytes, preparation: Preparation, place: String) -> Result<Picture> {
         let checked = preparation.check_file(&file, DECODED_BYTES_MAX);
-        checked.map_err(|error| error.at(&place))?;
+        let decoded_bytes = checked.map_err(|error| error.at(&place))?;
         let (pixels, tensor) = (OnceLock::new(), OnceLock::new());
-        Ok(Picture { place, file, preparation, pixels, tensor })
+        Ok(Picture { place, file, preparation, decoded_bytes, pixels, tensor })
     }
 
     /// The file as it came.
@@ -40,6 +41,11 @@ impl Picture {
     /// What it becomes.
     pub fn preparation(&self) -> &Preparation {
         &self.preparation
+    }
+
+    /// How many bytes it takes to decode and resize it.
+    pub fn decoded_bytes(&self) -> u64 {
+        self.decoded_bytes
     }
 
     /// The pixels in the model's size, `[height, width, channels]`; kept once they are made.

@@ -126,20 +126,21 @@ impl Preparation {
         most.max(PICTURE_BYTES_FREE).min(TENSOR_BYTES_MAX as u64)
     }
 
-    /// Finds out what can be known of a file without decoding it.
+    /// Finds out what can be known of a file without decoding it; returns how many bytes its pixels
+    /// would have, before or in the midst of being resized, whichever is more.
     ///
     /// # Errors
     /// [`ErrorKind::Input`] if it is no JPEG or PNG, is truncated, or its pixels would have more
-    /// than `decoded_bytes_max` bytes, before or in the midst of being resized.
-    pub fn check_file(&self, file: &[u8], decoded_bytes_max: u64) -> Result<()> {
-        self.decoder(file, decoded_bytes_max).map(drop)
+    /// than `decoded_bytes_max` bytes.
+    pub fn check_file(&self, file: &[u8], decoded_bytes_max: u64) -> Result<u64> {
+        self.decoder(file, decoded_bytes_max).map(|(_, needed)| needed)
     }
 
     fn decoder<'f>(
         &self,
         file: &'f [u8],
         decoded_bytes_max: u64,
-    ) -> Result<impl ImageDecoder + 'f> {
+    ) -> Result<(impl ImageDecoder + 'f, u64)> {
         let reader = ImageReader::new(Cursor::new(file));
         let mut reader = reader.with_guessed_format().map_err(|e| unusable(&e))?;
         match reader.format() {
@@ -165,7 +166,7 @@ impl Preparation {
                  at most {decoded_bytes_max}"
             )));
         }
-        Ok(decoder)
+        Ok((decoder, needed))
     }
 
     /// The pixels of a file in the model's size, `[height, width, channels]`.
@@ -175,7 +176,7 @@ impl Preparation {
     pub fn decode(&self, file: &[u8], decoded_bytes_max: u64) -> Result<Vec<u8>> {
         // What decodes is not ours, and what it decodes may come from anyone.
         let decoded = catch_unwind(AssertUnwindSafe(|| {
-            let decoder = self.decoder(file, decoded_bytes_max)?;
+            let (decoder, _) = self.decoder(file, decoded_bytes_max)?;
             let picture = DynamicImage::from_decoder(decoder).map_err(|e| unusable(&e))?;
             // Both are at most `SIDE_MAX`.
             let (width, height) = (self.width() as u32, self.height() as u32);

@@ -1,9 +1,7 @@
+use super::testing::{jpeg, png, resized_jpeg};
 use super::*;
 use crate::error::ErrorKind;
 use crate::tensor::ElementType;
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
-use image::{ImageEncoder, Rgb, RgbImage};
 use proptest::prelude::*;
 
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -11,24 +9,6 @@ const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 fn preparation(shape: &[usize]) -> Preparation {
     Preparation::new(ElementType::F32, shape, None, MEAN, STD).unwrap()
-}
-
-fn photo(width: u32, height: u32) -> RgbImage {
-    let pixel = |x: u32, y: u32| Rgb([(x * 7 + y) as u8, (y * 5) as u8, (x * y / 3) as u8]);
-    RgbImage::from_fn(width, height, pixel)
-}
-
-fn jpeg(width: u32, height: u32) -> Vec<u8> {
-    let mut file = Vec::new();
-    JpegEncoder::new_with_quality(&mut file, 90).encode_image(&photo(width, height)).unwrap();
-    file
-}
-
-fn png(width: u32, height: u32) -> Vec<u8> {
-    let (mut file, photo) = (Vec::new(), photo(width, height));
-    let encoder = PngEncoder::new(&mut file);
-    encoder.write_image(photo.as_raw(), width, height, image::ExtendedColorType::Rgb8).unwrap();
-    file
 }
 
 /// Refused before anything is decoded, and again where it would be decoded.
@@ -91,13 +71,9 @@ fn what_is_no_jpeg_or_png_is_refused() {
 #[test]
 fn a_picture_that_says_it_is_huge_is_refused_unseen() {
     let preparation = preparation(&[1, 3, 8, 8]);
-    // The start of frame of a JPEG: its marker, length and precision, then height and width.
-    let mut bomb = jpeg(40, 40);
-    let frame = bomb.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
-    bomb[frame + 5..frame + 9].copy_from_slice(&[0x7F, 0xFF, 0x7F, 0xFF]);
+    let bomb = resized_jpeg(jpeg(40, 40), [0x7FFF; 2]);
     assert!(refusal(&bomb, &preparation).contains("too large here"));
-    bomb[frame + 5..frame + 9].copy_from_slice(&[0xFF; 4]);
-    refusal(&bomb, &preparation);
+    refusal(&resized_jpeg(bomb, [0xFFFF; 2]), &preparation);
     // The first chunk of a PNG begins with width and height; it ends with its checksum.
     let mut bomb = png(40, 40);
     bomb[16..24].copy_from_slice(&[0, 0, 0x7F, 0xFF, 0, 0, 0x7F, 0xFF]);

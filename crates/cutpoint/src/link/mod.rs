@@ -133,6 +133,15 @@ pub struct Part {
     pub count: u32,
 }
 
+/// What a server takes to bring a tensor back from its encoding, and what it brings back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeMeasurement {
+    /// The median of some runs.
+    pub median: Duration,
+    /// SHA-256 of the tensor's bytes; empty if the server does not tell.
+    pub sha256: String,
+}
+
 /// A computed job.
 #[derive(Clone, Debug)]
 pub struct InferReply {
@@ -377,7 +386,7 @@ impl Client {
     ///
     /// # Errors
     /// As for every call.
-    pub fn measure_decode(&self, encoded: &Encoded) -> Result<Option<Duration>> {
+    pub fn measure_decode(&self, encoded: &Encoded) -> Result<Option<DecodeMeasurement>> {
         let request = own::DecodeRequest {
             encoding: encoded.encoding().name().to_owned(),
             tensor: encoded.bytes().clone(),
@@ -386,7 +395,11 @@ impl Client {
         let request = self.core.peer.request(request);
         let mut client = self.own();
         match self.wait(self.request_timeout(), client.decode(request))? {
-            Ok(reply) => Ok(Some(Duration::from_nanos(reply.into_inner().nanoseconds))),
+            Ok(reply) => {
+                let own::DecodeReply { nanoseconds, sha256 } = reply.into_inner();
+                let median = Duration::from_nanos(nanoseconds);
+                Ok(Some(DecodeMeasurement { median, sha256 }))
+            }
             Err(status) if status.code() == Code::Unimplemented => Ok(None),
             Err(status) => Err(self.core.peer.failed(&status, None)),
         }

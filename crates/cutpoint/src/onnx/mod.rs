@@ -25,7 +25,6 @@ mod types;
 mod wiring;
 
 pub use layers::{Layer, LayerGraph, LayerNode};
-pub(crate) use read::sha256;
 pub use read::{Model, ReadOptions};
 pub use resolve::LayeredModel;
 pub(crate) use shapes::text as shape_text;

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use prost::Message;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
@@ -86,7 +85,7 @@ impl Model {
         options: &ReadOptions,
     ) -> Result<Model> {
         let size = bytes.len() as u64;
-        let sha256 = sha256(&bytes);
+        let sha256 = crate::digest::sha256(&bytes);
         let mut header = decode(bytes)?;
         external::inline(&mut header, folder, size)?;
         let graph = header
@@ -149,11 +148,6 @@ impl Model {
     fn specs(&self) -> impl Iterator<Item = &TensorSpec> {
         self.inputs.iter().map(|(_, spec)| spec)
     }
-}
-
-/// The SHA-256 of a file, in hexadecimal digits.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn decode(bytes: Bytes) -> Result<ModelProto> {

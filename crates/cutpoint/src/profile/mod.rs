@@ -27,7 +27,7 @@ mod unsplit;
 
 pub use encodings::{
     AccuracyBudget, CutEffect, Effect, EncodingCost, EncodingOptions, EncodingProfile,
-    EncodingSummary, INPUTS_MAX, profile_encodings,
+    EncodingSummary, INPUTS_MAX, Sample, profile_encodings,
 };
 pub use unsplit::unsplit_outputs;
 

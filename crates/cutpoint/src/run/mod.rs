@@ -158,11 +158,10 @@ impl Runner {
                 }
                 measured => measured?,
             };
-            for (sample, here_ms) in std::mem::take(&mut profile.samples) {
+            for sample in std::mem::take(&mut profile.samples) {
                 let Some(client) = &self.client else { continue };
-                if let Some(there) = client.measure_decode(&sample)? {
-                    let ratio = there.as_secs_f64() * 1e3 / here_ms.max(1e-6);
-                    profile.server_over_here.insert(sample.encoding(), ratio);
+                if let Some(there) = client.measure_decode(&sample.encoded)? {
+                    profile.hear(&sample, there.median, &there.sha256);
                 }
             }
             profiles.push(profile);
@@ -395,7 +394,7 @@ fn offer(client: &Client, held: &[HeldModel], model: &RunModel) -> Result<OnServ
     }
     // What is sent is another file: external data is inside, and shapes are fixed.
     let file = bytes::Bytes::from(onnx.to_onnx()?);
-    let sha256 = crate::onnx::sha256(&file);
+    let sha256 = crate::digest::sha256(&file);
     if let Some(found) = find(&sha256) {
         return Ok(found);
     }

@@ -3,8 +3,9 @@
 
 use super::repository::{Candidate, Origin, Repository};
 use super::status;
+use crate::digest::sha256;
 use crate::error::{Error, ErrorKind, Result};
-use crate::onnx::{LayeredModel, sha256};
+use crate::onnx::LayeredModel;
 use crate::wire::RepositoryParameters;
 use crate::wire::inference::{
     RepositoryModelLoadRequest, model_repository_parameter::ParameterChoice,

@@ -86,14 +86,18 @@ pub(super) async fn decode(
         };
         // The first time fills caches and does not count.
         let times = decode().and_then(|_| (0..repeats).map(|_| decode()).collect());
+        let measured =
+            times.and_then(|times: Vec<Duration>| Ok((times, decoder.decode(&encoded)?.sha256())));
         // Nothing is lost if whoever asked has gone meanwhile.
-        let _ = answer.send(times);
+        let _ = answer.send(measured);
     });
-    let measured: Result<Vec<Duration>> = measured.await.map_err(|_| status::stopping())?;
-    let mut times = measured.map_err(|error| status::of_error(&error))?;
+    let measured: Result<(Vec<Duration>, String)> =
+        measured.await.map_err(|_| status::stopping())?;
+    let (mut times, sha256) = measured.map_err(|error| status::of_error(&error))?;
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
-    Ok(DecodeReply { nanoseconds: u64::try_from(median.as_nanos()).unwrap_or(u64::MAX) })
+    let nanoseconds = u64::try_from(median.as_nanos()).unwrap_or(u64::MAX);
+    Ok(DecodeReply { nanoseconds, sha256 })
 }
 
 fn options(request: &ProfileRequest) -> Result<ProfileOptions, Status> {

@@ -5,6 +5,8 @@ use crate::run::{
     Served, check_trace, cutpoint, difference, end_server_in_mid_run, outputs, path, run,
     squeezenet, stderr,
 };
+use cutpoint::frames::write_npy;
+use cutpoint::tensor::Tensor;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +15,7 @@ const JOBS: usize = 4;
 
 /// A workload of `JOBS` jobs whose early layers are quick on the device, and every tensor of which
 /// can cross the link in `encoding`, at a quarter of its size.
-fn workload(model: &Path, folder: &Path, encoding: &str) -> std::path::PathBuf {
+pub(crate) fn workload(model: &Path, folder: &Path, encoding: &str) -> std::path::PathBuf {
     let file = folder.join("workload.json");
     let alone = ["profile", path(model), "--engine", "rten", "--threads", "1", "-o", path(&file)];
     let profiled = run(&alone);
@@ -40,7 +42,7 @@ fn workload(model: &Path, folder: &Path, encoding: &str) -> std::path::PathBuf {
     file
 }
 
-fn run_arguments<'a>(
+pub(crate) fn run_arguments<'a>(
     model: &'a Path,
     jobs: &'a str,
     workload: &'a Path,
@@ -143,4 +145,36 @@ fn an_encoding_that_nobody_knows_is_refused_before_the_run() {
     assert_eq!(refused.status.code(), Some(1), "{said}");
     assert!(said.contains("unknown encoding \"telepathy\", expected one of zstd"), "{said}");
     assert!(refused.stdout.is_empty());
+}
+
+#[test]
+fn a_tensor_that_its_encoding_cannot_hold_is_sent_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = squeezenet(folder.path());
+    let shape = vec![1, 3, 224, 224];
+    let mut values: Vec<f32> = (0..3 * 224 * 224).map(|i| (i % 251) as f32 / 251.0).collect();
+    let write = |name: &str, values: &[f32]| {
+        let tensor = Tensor::from_f32(shape.clone(), values).unwrap();
+        let file = folder.path().join(name);
+        write_npy(&file, &tensor).unwrap();
+        file
+    };
+    let plain = write("plain.npy", &values);
+    let files = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].map(|wrong| {
+        values[12_345] = wrong;
+        write(&format!("{wrong}.npy"), &values)
+    });
+    let server = Served::start(&model);
+    for encoding in ["u8", "f16+zstd"] {
+        let workload = workload(&model, folder.path(), encoding);
+        let mut arguments = run_arguments(&model, path(&plain), &workload, &server, "50");
+        arguments.splice(3..3, files.iter().map(|file| path(file)));
+        arguments.extend(["--policy", "server-only"]);
+        let ran = run(&arguments);
+        let said = stderr(&ran);
+        assert!(ran.status.success(), "{said}");
+        assert_eq!(said.matches("is sent raw").count(), 3, "{said}");
+        assert!(said.contains("a number is infinite or NaN"), "{said}");
+        assert_eq!(String::from_utf8_lossy(&ran.stdout).lines().count(), 4);
+    }
 }

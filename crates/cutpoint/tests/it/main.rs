@@ -5,6 +5,7 @@
 mod encodings;
 mod engines;
 mod jobs;
+mod pictures;
 mod planning;
 mod profile;
 mod report;

@@ -2,6 +2,7 @@
 
 use super::{Coder, EncodingCost, EncodingProfile, median};
 use crate::encoding::{Encoded, Encoding};
+use crate::input::{Input, Inputs};
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -27,13 +28,13 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// Measures a tensor; an encoding that cannot hold it is left out.
+    /// Measures a tensor, or a picture; an encoding that cannot hold it is left out.
     pub(super) fn take(
         &mut self,
         coder: &mut Coder,
         name: &str,
         encodings: &[Encoding],
-        value: &Tensor,
+        value: &Input,
     ) {
         let measured = self.by_tensor.entry(name.to_owned()).or_default();
         for &encoding in encodings {
@@ -62,12 +63,12 @@ impl Samples {
 }
 
 /// A tensor in an encoding, and what it took there and back, in milliseconds; `None` if it cannot.
-fn timed(coder: &mut Coder, encoding: Encoding, value: &Tensor) -> Option<(Encoded, f64, f64)> {
+fn timed(coder: &mut Coder, encoding: Encoding, value: &Input) -> Option<(Encoded, f64, f64)> {
     let (mut encode_ms, mut decode_ms) = (f64::INFINITY, f64::INFINITY);
     let mut last = None;
     for _ in 0..TURNS {
         let start = Instant::now();
-        let encoded = coder.encoder.encode(encoding, value).ok()?;
+        let encoded = coder.encoder.encode_input(encoding, value).ok()?;
         encode_ms = encode_ms.min(start.elapsed().as_secs_f64() * 1e3);
         let start = Instant::now();
         coder.decoder.decode(&encoded).ok()?;
@@ -77,25 +78,52 @@ fn timed(coder: &mut Coder, encoding: Encoding, value: &Tensor) -> Option<(Encod
     last.map(|encoded| (encoded, encode_ms, decode_ms))
 }
 
-/// For each encoding that a plan may use, the largest tensor of a small size in it, and what this
-/// machine takes to decode it.
+/// A tensor in an encoding to measure the server with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The tensor in the encoding.
+    pub encoded: Encoded,
+    /// What this machine takes to decode it, in milliseconds.
+    pub here_ms: f64,
+    /// Of the bytes that come back.
+    pub sha256: String,
+}
+
+/// For each encoding that a plan may use, a sample: the largest tensor of a small size; of pictures
+/// the smallest in that encoding.
 pub(super) fn samples(
     profile: &EncodingProfile,
     values: &[BTreeMap<String, Tensor>],
+    inputs: &[&Inputs],
     coder: &mut Coder,
-) -> Vec<(Encoded, f64)> {
-    let Some(values) = values.first() else { return Vec::new() };
-    let sample = |encoding: Encoding| {
-        let is_admitted = |name: &&String| {
-            let costs = profile.admitted.get(*name);
-            costs.is_some_and(|costs| costs.iter().any(|cost| cost.encoding == encoding))
-        };
-        let all: Vec<&Tensor> =
-            values.keys().filter(is_admitted).filter_map(|name| values.get(name)).collect();
+) -> Vec<Sample> {
+    let is_admitted = |name: &str, encoding: Encoding| {
+        let costs = profile.admitted.get(name);
+        costs.is_some_and(|costs| costs.iter().any(|cost| cost.encoding == encoding))
+    };
+    let tensor = |encoding: Encoding| {
+        let all = values.first()?.iter().filter(|(name, _)| is_admitted(name, encoding));
+        let all: Vec<&Tensor> = all.map(|(_, value)| value).collect();
         let size = |value: &&&Tensor| value.bytes().len();
         let small = all.iter().filter(|v| size(v) <= SAMPLE_BYTES).max_by_key(size);
         let chosen = small.or_else(|| all.iter().min_by_key(size))?;
-        timed(coder, encoding, chosen).map(|(encoded, _, decode_ms)| (encoded, decode_ms))
+        Some(Input::Tensor((*chosen).clone()))
     };
-    Encoding::ALL.into_iter().filter_map(sample).collect()
+    let mut sample = |encoding: Encoding| {
+        let chosen = if encoding.is_of_pictures() {
+            let all = inputs.iter().flat_map(|inputs| inputs.iter());
+            let all =
+                all.filter(|(name, _)| is_admitted(name, encoding)).filter_map(|(_, input)| {
+                    let encoded = coder.encoder.encode_input(encoding, input).ok()?;
+                    Some((encoded.bytes().len(), input))
+                });
+            all.min_by_key(|&(size, _)| size).map(|(_, input)| input.clone())?
+        } else {
+            tensor(encoding)?
+        };
+        let (encoded, _, here_ms) = timed(coder, encoding, &chosen)?;
+        let sha256 = coder.decoder.decode(&encoded).ok()?.sha256();
+        Some(Sample { encoded, here_ms, sha256 })
+    };
+    Encoding::every().filter_map(&mut sample).collect()
 }

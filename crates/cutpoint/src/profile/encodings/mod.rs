@@ -18,9 +18,10 @@ use super::unsplit_outputs;
 use crate::encoding::{Decoder, Encoder, Encoding};
 use crate::engine::{Engine, EngineOptions, Session};
 use crate::error::Result;
-use crate::input::{Inputs, tensors};
+use crate::input::{Input, Inputs, tensors};
 use crate::onnx::{Boundary, LayeredModel};
 use crate::tensor::Tensor;
+pub use cost::Sample;
 use cost::Samples;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -89,7 +90,7 @@ pub struct EncodingProfile {
     /// the server was not asked.
     pub server_over_here: BTreeMap<Encoding, f64>,
     /// For each encoding, a tensor in it to measure the server with.
-    pub samples: Vec<(crate::encoding::Encoded, f64)>,
+    pub samples: Vec<Sample>,
 }
 
 /// Measures the encodings on a model.
@@ -130,7 +131,14 @@ pub fn profile_encodings(
     for &index in &chosen {
         let mut values = probe.values(&inputs[index])?;
         values.retain(|name, _| kept.contains(name.as_str()));
-        values.iter().for_each(|(name, value)| samples.take(&mut coder, name, &encodings, value));
+        for (name, value) in &values {
+            samples.take(&mut coder, name, &encodings, &value.clone().into());
+        }
+        for (name, input) in inputs[index].iter().filter(|(name, _)| kept.contains(name.as_str())) {
+            if let Input::Picture(_) = input {
+                samples.take(&mut coder, name, &Encoding::PICTURES, input);
+            }
+        }
         all_values.push(values);
     }
     drop(probe);
@@ -156,7 +164,8 @@ pub fn profile_encodings(
         ..EncodingProfile::default()
     };
     profile.admit(&cuts, budget);
-    profile.samples = cost::samples(&profile, &all_values, &mut coder);
+    let measured: Vec<&Inputs> = chosen.iter().map(|&index| &inputs[index]).collect();
+    profile.samples = cost::samples(&profile, &all_values, &measured, &mut coder);
     Ok(profile)
 }
 
@@ -186,6 +195,18 @@ impl EncodingProfile {
             }
         }
         self.admitted = admitted;
+    }
+
+    /// Takes note of what the server took to decode a sample, and what came out: an exact encoding
+    /// that came back as other bits than here must not be used.
+    pub fn hear(&mut self, sample: &Sample, took: Duration, sha256: &str) {
+        let encoding = sample.encoded.encoding();
+        if encoding.is_exact() && sha256 != sample.sha256 {
+            log::warn!("{encoding} is not used: the server makes another tensor of it");
+            self.admitted.values_mut().for_each(|all| all.retain(|c| c.encoding != encoding));
+        }
+        let ratio = took.as_secs_f64() * 1e3 / sample.here_ms.max(1e-6);
+        self.server_over_here.insert(encoding, ratio);
     }
 
     /// What the planner is told: costs on a device of a fraction of this machine's speed, and on
@@ -225,7 +246,7 @@ impl EncodingProfile {
                 admitted: admitted.filter(|cost| cost.encoding == encoding).count(),
             })
         };
-        Encoding::ALL.into_iter().filter_map(of).collect()
+        Encoding::every().filter_map(of).collect()
     }
 }
 

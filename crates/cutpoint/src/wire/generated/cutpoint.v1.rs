@@ -71,11 +71,14 @@ pub struct DecodeRequest {
     #[prost(uint32, tag = "3")]
     pub repeats: u32,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DecodeReply {
     /// The median.
     #[prost(uint64, tag = "1")]
     pub nanoseconds: u64,
+    /// SHA-256 of the tensor's elements, 64 lower-case hexadecimal digits.
+    #[prost(string, tag = "2")]
+    pub sha256: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProbeRequest {
