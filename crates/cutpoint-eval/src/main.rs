@@ -2,7 +2,9 @@
 
 mod encodings;
 mod gaps;
+mod jpeg_table;
 mod oracle;
+mod photos;
 mod plan_growth;
 mod plan_speed;
 mod split_cost;
@@ -25,6 +27,10 @@ enum Command {
     SplitCost(split_cost::Args),
     /// Measure sizes and costs of encodings on tensors behind activations.
     Encodings(encodings::Args),
+    /// Compare the joint plan with its rivals for jobs whose inputs are JPEG files.
+    JpegTable(jpeg_table::Args),
+    /// Write synthetic photographs as JPEG files.
+    Photos(photos::Args),
     /// Time the planning of identical jobs of the zoo's networks.
     PlanSpeed(plan_speed::Args),
     /// Time the planning of more and more jobs.
@@ -39,6 +45,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::SplitCost(args) => split_cost::run(&args),
         Command::Encodings(args) => encodings::run(&args),
+        Command::JpegTable(args) => jpeg_table::run(&args),
+        Command::Photos(args) => photos::run(&args),
         Command::PlanSpeed(args) => plan_speed::run(&args),
         Command::PlanGrowth(args) => plan_growth::run(&args),
         Command::Gaps(args) => gaps::run(&args),
