@@ -281,6 +281,31 @@ fn joint_is_never_worse_than_another_policy() {
 }
 
 #[test]
+fn joint_is_never_worse_than_another_policy_on_thousands_of_small_instances() {
+    let counts: [&[usize]; 5] = [&[1, 1], &[3], &[2, 1], &[14], &[5, 8]];
+    for seed in 0..2100 {
+        let extras = EXTRAS[seed % EXTRAS.len()];
+        let counts = counts[seed / EXTRAS.len() % counts.len()];
+        let workload = instance(seed as u64, extras, 2 + seed % 4, counts);
+        let mut makespans = Vec::new();
+        for granularity in GRANULARITIES {
+            let options = PlanOptions::at(granularity);
+            let plan = |policy| plan(&workload, policy, &options).expect("the link works");
+            let joint = plan(Policy::Joint);
+            let others = [Policy::LocalOnly, Policy::ServerOnly, Policy::PartitionOnly];
+            let mixes = [Policy::ScheduleOnly, Policy::BestSingle, Policy::Adjacent];
+            for other in others.into_iter().chain(mixes).map(plan) {
+                let place = format!("{} {granularity} seed {seed}\n{workload:?}", other.policy);
+                assert!(joint.makespan <= other.makespan, "{place}");
+                assert!(joint.lower_bound <= other.makespan, "bound above {place}");
+            }
+            makespans.push(joint.makespan);
+        }
+        assert!(makespans[0] <= makespans[1], "layer above job, seed {seed}\n{workload:?}");
+    }
+}
+
+#[test]
 fn two_machine_plans_of_many_jobs_are_near_their_bound() {
     for (counts, most) in [(vec![1; 20], 0.005), (vec![9, 8, 3], 0.005), (vec![70, 30], 0.003)] {
         for seed in 0..4 {
