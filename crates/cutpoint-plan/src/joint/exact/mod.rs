@@ -12,8 +12,14 @@
 //! reaches the incumbent; nodes with the same jobs left as one visited before, and no machine free
 //! earlier.
 
+mod johnson;
+mod server_orders;
+mod weights;
+
 use crate::cost::Mode;
-use crate::flow_shop::johnson::segment_key;
+use crate::joint::exact::johnson::{Johnson, order_of};
+use crate::joint::exact::server_orders::{ServerOrders, returns_bound};
+use crate::joint::exact::weights::{WEIGHTS, load, weighted};
 use crate::joint::outline::{Member, Outline};
 use crate::joint::problem::Problem;
 use crate::joint::server::{Visit, last_return};
@@ -67,27 +73,6 @@ enum Tail {
     /// Anything else: all visits are kept and ordered at the end.
     Any,
 }
-
-/// Weights of device, uplink and server (in sixteenths) whose weighted loads bound the makespan.
-const WEIGHTS: [[u64; 3]; 25] = {
-    let mut weights = [[0; 3]; 25];
-    let mut n = 0;
-    let mut i = 0;
-    while i <= 16 {
-        weights[n] = [i, 16 - i, 0];
-        n += 1;
-        i += 1;
-    }
-    let with_server: [[u64; 3]; 8] =
-        [[0, 0, 16], [8, 0, 8], [0, 8, 8], [5, 5, 6], [8, 4, 4], [4, 8, 4], [4, 4, 8], [12, 0, 4]];
-    let mut i = 0;
-    while i < 8 {
-        weights[n] = with_server[i];
-        n += 1;
-        i += 1;
-    }
-    weights
-};
 
 struct Search<'p> {
     problem: &'p Problem<'p>,
@@ -511,134 +496,6 @@ struct Step {
     rank: Time,
 }
 
-/// Johnson's order of all segments that send something, and what it leaves to choose from.
-struct Johnson {
-    /// For each class, mode and segment, its place.
-    places: Vec<Vec<Vec<usize>>>,
-    /// For each place, for each class, how many of its modes begin before.
-    next: Vec<Vec<usize>>,
-    /// For each class, when that many modes are out of reach: the least weighted load of the
-    /// others, or of a job that sends nothing.
-    least: Vec<Vec<[u128; 25]>>,
-}
-
-impl Johnson {
-    fn new(problem: &Problem<'_>) -> Johnson {
-        let mut slots = Vec::new();
-        for (c, class) in problem.classes.iter().enumerate() {
-            for (m, mode) in class.modes.iter().enumerate() {
-                let sending =
-                    mode.segments.iter().enumerate().filter(|(_, s)| !s.parcels.is_empty());
-                slots.extend(sending.map(|(s, segment)| (segment_key(segment), c, m, s)));
-            }
-        }
-        slots.sort_unstable();
-        let mut places: Vec<Vec<Vec<usize>>> = (problem.classes.iter())
-            .map(|c| c.modes.iter().map(|m| vec![0; m.segments.len()]).collect())
-            .collect();
-        let mut next = vec![vec![0; problem.classes.len()]];
-        let mut begun: Vec<Vec<usize>> = vec![Vec::new(); problem.classes.len()];
-        for (place, &(_, c, m, s)) in slots.iter().enumerate() {
-            places[c][m][s] = place;
-            let mut after = next[place].clone();
-            if s == 0 {
-                begun[c].push(m);
-                after[c] += 1;
-            }
-            next.push(after);
-        }
-        let least = problem.classes.iter().zip(begun).map(|(class, begun)| {
-            let load_of = |m: &Mode| WEIGHTS.map(|w| weighted(&w, load(m, None)));
-            let local = class.local().map(|l| load_of(&class.modes[l]));
-            let mut least = vec![local.unwrap_or([u128::MAX; 25])];
-            for &m in begun.iter().rev() {
-                let mut all = *least.last().expect("begins with one entry");
-                let load = load_of(&class.modes[m]);
-                all.iter_mut().zip(load).for_each(|(a, l)| *a = (*a).min(l));
-                least.push(all);
-            }
-            least.reverse();
-            least
-        });
-        Johnson { places, next, least: least.collect() }
-    }
-
-    fn place(&self, class: usize, mode: usize, segment: usize) -> usize {
-        self.places[class][mode][segment]
-    }
-}
-
-/// A place in an order as a rank.
-fn order_of(place: usize) -> Time {
-    Time::from_nanoseconds(place as u64)
-}
-
-/// All orders of the server, cut off where the returns so far reach the best.
-struct ServerOrders<'p> {
-    problem: &'p Problem<'p>,
-    device: Time,
-    best: Time,
-    order: Option<Vec<Member>>,
-    chosen: Vec<Visit>,
-    chosen_members: Vec<Member>,
-    /// What the whole search may still spend: an order begun counts like a node.
-    budget: u64,
-}
-
-impl ServerOrders<'_> {
-    /// `left` is in the order of arrival.
-    fn extend(&mut self, left: &mut Vec<(Visit, Member)>) {
-        if self.budget == 0 {
-            return;
-        }
-        self.budget -= 1;
-        let half = self.problem.half;
-        let so_far = last_return(&self.chosen, self.problem.executors, half);
-        let bound =
-            so_far.max(self.device).max(returns_bound_of(left.iter().map(|(v, _)| *v), half));
-        if bound >= self.best {
-            return;
-        }
-        if left.is_empty() {
-            self.best = bound;
-            self.order = Some(self.chosen_members.clone());
-            return;
-        }
-        for i in 0..left.len() {
-            // Of suffixes alike, some best order starts the one first that arrives first.
-            let is_like =
-                |v: &Visit| (v.server, v.download) == (left[i].0.server, left[i].0.download);
-            if left[..i].iter().any(|(v, _)| is_like(v)) {
-                continue;
-            }
-            let (visit, member) = left.remove(i);
-            self.chosen.push(visit);
-            self.chosen_members.push(member);
-            self.extend(left);
-            self.chosen.pop();
-            self.chosen_members.pop();
-            left.insert(i, (visit, member));
-        }
-    }
-}
-
-fn returns_bound(visits: &[Visit], half: Time) -> Time {
-    returns_bound_of(visits.iter().copied(), half)
-}
-
-/// No order brings all of `visits` back earlier.
-fn returns_bound_of(visits: impl Iterator<Item = Visit>, half: Time) -> Time {
-    let (mut alone, mut ready, mut downloads) = (Time::ZERO, None, Time::ZERO);
-    for v in visits {
-        let download = v.download.unwrap_or_default();
-        alone = alone.max(v.arrival + v.server + download + half);
-        let made = v.arrival + v.server;
-        ready = Some(ready.map_or(made, |r: Time| r.min(made)));
-        downloads += download;
-    }
-    alone.max(ready.map_or(Time::ZERO, |r| r + downloads + half))
-}
-
 /// What passes after the last arrival and before the way back.
 fn after(mode: &Mode) -> Time {
     mode.server + mode.download.unwrap_or_default()
@@ -647,17 +504,4 @@ fn after(mode: &Mode) -> Time {
 fn unsent(mode: &Mode, sent: usize) -> Time {
     let left = mode.parcels.iter().enumerate().filter(|(p, _)| sent >> p & 1 == 0);
     left.map(|(_, parcel)| parcel.uplink).sum()
-}
-
-/// Device, uplink and server load of a mode; the server's share rounded down.
-fn load(mode: &Mode, executors: Option<u64>) -> [Time; 3] {
-    let server = match executors {
-        None => Time::ZERO,
-        Some(k) => Time::from_nanoseconds(mode.server.nanoseconds() / k),
-    };
-    [mode.device, mode.uplink, server]
-}
-
-fn weighted(weights: &[u64; 3], loads: [Time; 3]) -> u128 {
-    weights.iter().zip(loads).map(|(&w, t)| u128::from(w) * u128::from(t.nanoseconds())).sum()
 }
