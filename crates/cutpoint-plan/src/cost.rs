@@ -5,6 +5,8 @@
 //! as well leave together, unless few jobs are to be planned exactly for a server. Everything the planner decides is expressed in modes and parcels; layers
 //! come back only when a decision is written out.
 
+mod join;
+
 use crate::cut::LayerSet;
 use crate::flow_shop::johnson::Block;
 use crate::flow_shop::segments::{Segment, segments};
@@ -12,7 +14,7 @@ use crate::plan::{Granularity, Upload};
 use crate::units::{Bandwidth, TIME_MAX, Time};
 use crate::workload::{LayerId, Link, Model, TensorId};
 
-/// A mode with more parcels than this has its last ones joined, which keeps plans valid but not
+/// A mode with more parcels than this has some of them joined, which keeps plans valid but not
 /// provably best.
 pub(crate) const PARCELS_MAX: usize = 8;
 
@@ -292,9 +294,9 @@ impl<'m> Pricer<'m> {
         let mut is_exact = self.ancestors.len() == self.model.layers.len()
             || self.pricing.granularity == Granularity::Job;
         is_exact &= is_apart == self.pricing.is_apart || parcels.len() == uploads.len();
-        while parcels.len() > PARCELS_MAX {
+        if parcels.len() > PARCELS_MAX {
             is_exact = false;
-            self.join_last(&mut parcels);
+            parcels = self.join(parcels, PARCELS_MAX);
         }
         let before = self.preceding(&parcels);
         (parcels.into_iter().map(|(p, _, _)| p).collect(), before, is_exact)
@@ -311,19 +313,6 @@ impl<'m> Pricer<'m> {
         let encodes: Time = crossings.iter().map(|c| c.0).sum();
         let before = vec![Time::ZERO, self.device(layers) + encodes];
         (vec![Parcel { uploads, uplink }], before, false)
-    }
-
-    /// Joins the two parcels that wait longest.
-    fn join_last(&self, parcels: &mut Vec<(Parcel, LayerSet, Time)>) {
-        parcels.sort_by_key(|(_, needs, encode)| self.device(needs) + *encode);
-        if let Some((last, needs, encode)) = parcels.pop()
-            && let Some(target) = parcels.last_mut()
-        {
-            target.0.uploads.extend(last.uploads);
-            target.0.uplink += last.uplink;
-            target.1.extend(&needs);
-            target.2 += encode;
-        }
     }
 
     /// The device time before each set of parcels.
