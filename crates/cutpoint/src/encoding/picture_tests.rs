@@ -1,3 +1,5 @@
+//! Pictures in encodings: the same bits on both sides, and nothing else believed.
+
 use super::*;
 use crate::error::ErrorKind;
 use crate::input::testing::{jpeg, png, resized_jpeg};
