@@ -20,7 +20,7 @@
 //! layers that pass a test ([`cuts`]), segments come from all closed sets of a cut ([`segments`]), and
 //! the search is that of a solver for mixed-integer programs ([`program`]).
 //!
-//! Paper: Thm 5 (ILP), Thm 7, Thm 8.
+//! Paper: Thm 5 (ILP), Thm 7, Thm 8, LB3.
 
 mod cuts;
 mod program;
@@ -127,15 +127,20 @@ pub(crate) fn optimum(
     limits: Limits,
 ) -> Result<Answer, OracleError> {
     check_two_machines(workload)?;
-    let classes: Vec<program::Class> = (0..workload.models.len())
+    program::solve(&classes(workload, granularity, limits.reached), limits)
+}
+
+/// The jobs of each model, with the cuts that are worth choosing.
+fn classes(
+    workload: &Workload,
+    granularity: Granularity,
+    reached: Option<Time>,
+) -> Vec<program::Class> {
+    (0..workload.models.len())
         .map(|m| (m, workload.jobs.iter().filter(|&&id| id == ModelId::at(m)).count()))
         .filter(|&(_, jobs)| jobs > 0)
-        .map(|(m, jobs)| program::Class {
-            jobs,
-            modes: modes(workload, m, granularity, limits.reached),
-        })
-        .collect();
-    program::solve(&classes, limits)
+        .map(|(m, jobs)| program::Class { jobs, modes: modes(workload, m, granularity, reached) })
+        .collect()
 }
 
 /// The segments of each cut that is worth choosing.

@@ -1,6 +1,6 @@
 //! The oracle against enumeration, and the planner against the oracle.
 
-use super::{Answer, Limits, OracleError, Segment, cuts, optimum, segments};
+use super::{Answer, Limits, OracleError, Segment, classes, cuts, optimum, program, segments};
 use cutpoint_plan::instances::{
     Shape, fill, general, in_tree, line, nested_series_parallel, out_tree, unit_link, wide,
     workload,
@@ -212,4 +212,31 @@ fn workloads_with_more_than_two_machines_are_refused() {
     assert_eq!(refused(&with_downlink), OracleError::NotTwoMachines("a downlink"));
     let big = instance(3, 17, &[1]);
     assert_eq!(refused(&big), OracleError::TooManyLayers(17));
+}
+
+#[test]
+fn lb3_relaxation_is_between_the_load_bound_and_the_optimum() {
+    let mut is_sharper = false;
+    for seed in 0..60 {
+        let workload = instance(seed, 4, &[1, 1, 2]);
+        for granularity in GRANULARITIES {
+            let classes = classes(&workload, granularity, None);
+            let relaxed = program::relaxation(&classes);
+            let best = decided(&workload, granularity).nanoseconds() as f64;
+            assert!(relaxed <= best + 1e-3, "{relaxed} above {best}, seed {seed} {granularity}");
+            // LB1 without heads and tails: the loads at every weight in hundredths.
+            let loads = (0..=100).map(|weight: u64| {
+                let cheapest = classes.iter().map(|class| {
+                    let weigh = |s: &Segment| weight * s.device + (100 - weight) * s.uplink;
+                    let modes = class.modes.iter().map(|mode| mode.iter().map(weigh).sum::<u64>());
+                    class.jobs as u64 * modes.min().expect("a cut")
+                });
+                cheapest.sum::<u64>() as f64 / 100.0
+            });
+            let loads = loads.fold(0.0, f64::max);
+            assert!(relaxed >= loads - 1e-3, "{relaxed} below {loads}, seed {seed} {granularity}");
+            is_sharper |= relaxed > loads * 1.01;
+        }
+    }
+    assert!(is_sharper, "the rows of single segments never count");
 }

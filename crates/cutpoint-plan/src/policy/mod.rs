@@ -277,7 +277,7 @@ impl<'c> Planner<'c> {
         }
         best.is_proved |= self.is_reached(&best);
         let is_near = best.makespan <= self.bound.time + share(self.bound.time, NEAR_ENOUGH);
-        if !best.is_proved && !is_near && !problem.is_two_machine() {
+        if !best.is_proved && !is_near {
             self.try_whole_jobs(&mut best);
         }
         best
