@@ -21,6 +21,7 @@ mod shapes;
 mod split;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trial;
 mod types;
 mod wiring;
 

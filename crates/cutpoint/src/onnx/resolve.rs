@@ -5,7 +5,7 @@
 //! from constants and from the shapes of tensors. Static nodes are computed here, and their results
 //! stored as constants, so no shape arithmetic crosses a cut. All other nodes are *computed*.
 //!
-//! Shapes and static results are taken from one run on synthetic inputs. A shape that depends on
+//! Shapes and static results are taken from one run on synthetic inputs, by `trial`. A shape that depends on
 //! the values of a tensor is *unstable*: the run says nothing about it, so an unstable tensor never
 //! crosses a cut.
 
@@ -13,12 +13,11 @@ use super::layers::LayerGraph;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::types;
 use super::wiring::{self, Wiring, bodies};
-use super::{Model, TensorSpec, shapes};
-use crate::engine::{Engine, EngineOptions};
+use super::{Model, TensorSpec, trial};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{ElementType, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 
 /// A model whose tensors all have a known type and shape, and whose nodes are grouped into layers.
 #[derive(Clone, Debug)]
@@ -34,9 +33,6 @@ pub struct LayeredModel {
     pub(super) layers: LayerGraph,
 }
 
-/// The seed of the synthetic inputs of the run that learns shapes.
-const SEED: u64 = 0;
-
 impl Model {
     /// Runs the model once on synthetic inputs, with one thread for each core, to learn the shape
     /// of every tensor, and groups its nodes into layers.
@@ -47,15 +43,14 @@ impl Model {
         remove_unused(&mut self.graph);
         let roles = roles(&self.graph, &self.header);
         let types = types::element_types(&self.graph, &self.header.functions);
-        let values = run(&self, &roles, &types, engine).map_err(|e| e.at(&self.place))?;
+        let learnt = trial::run(&self, &roles, &types, engine).map_err(|e| e.at(&self.place))?;
         let mut tensors: BTreeMap<String, TensorSpec> = self.inputs.iter().cloned().collect();
-        for (name, value) in &values {
-            if let (Some(&element_type), None) = (types.get(name), roles.statics.get(name)) {
-                let shape = value.shape().to_vec();
-                tensors.insert(name.clone(), TensorSpec { element_type, shape });
+        for (name, shape) in learnt.shapes {
+            if let (Some(&element_type), None) = (types.get(&name), roles.statics.get(&name)) {
+                tensors.insert(name, TensorSpec { element_type, shape });
             }
         }
-        fold(&mut self.graph, &roles, &types, &values).map_err(|e| e.at(&self.place))?;
+        fold(&mut self.graph, &roles, &types, &learnt.statics).map_err(|e| e.at(&self.place))?;
         let is_computed =
             roles.of_node.iter().filter(|&&r| r != Role::Static).map(|&r| r == Role::Computed);
         let wiring = Wiring::new(&self.graph.node);
@@ -103,16 +98,16 @@ impl LayeredModel {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Constant,
     Static,
     Computed,
 }
 
-struct Roles {
-    of_node: Vec<Role>,
+pub(super) struct Roles {
+    pub(super) of_node: Vec<Role>,
     /// What static nodes write, and by which node.
-    statics: BTreeMap<String, usize>,
+    pub(super) statics: BTreeMap<String, usize>,
     unstable: BTreeSet<String>,
 }
 
@@ -166,7 +161,7 @@ fn shape_giving(op_type: &str) -> std::ops::Range<usize> {
     }
 }
 
-fn roles(graph: &GraphProto, header: &ModelProto) -> Roles {
+pub(super) fn roles(graph: &GraphProto, header: &ModelProto) -> Roles {
     let inputs: BTreeSet<&str> = graph.input.iter().map(ValueInfoProto::name).collect();
     let outputs: BTreeSet<&str> = graph.output.iter().map(ValueInfoProto::name).collect();
     let mut computed: BTreeSet<String> = inputs.iter().map(|&name| name.to_owned()).collect();
@@ -232,42 +227,6 @@ fn hides_shapes(node: &NodeProto, header: &ModelProto) -> bool {
             .iter()
             .any(|inner| header.functions.iter().any(|f| f.name() == inner.op_type()))
     })
-}
-
-/// Runs the model with every tensor that matters as an output.
-fn run(
-    model: &Model,
-    roles: &Roles,
-    types: &BTreeMap<String, ElementType>,
-    engine: &dyn Engine,
-) -> Result<BTreeMap<String, Tensor>> {
-    let wiring = Wiring::new(&model.graph.node);
-    let outputs: BTreeSet<&str> = model.outputs().collect();
-    let wanted = wiring.producer.iter().filter(|(name, node)| {
-        let is_read = !wiring.readers(name).is_empty() || outputs.contains(name.as_str());
-        is_read && roles.of_node[**node] != Role::Constant && types.contains_key(*name)
-    });
-    let declare = |(name, _): (&String, &usize)| {
-        let value = ValueInfoProto { name: Some(name.clone()), ..ValueInfoProto::default() };
-        shapes::declare_open(&value, types[name], None)
-    };
-    let graph = GraphProto { output: wanted.map(declare).collect(), ..model.graph.clone() };
-    let names: Vec<String> = graph.output.iter().map(|o| o.name().to_owned()).collect();
-    let whole = ModelProto { graph: Some(graph), ..model.header.clone() };
-    let onnx = super::read::encode(whole)?;
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let mut session = engine.load_unoptimized(&onnx, EngineOptions { threads })?;
-    drop(onnx);
-    let inputs = model.synthetic_inputs(SEED);
-    let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-    let values: BTreeMap<String, Tensor> = session.run(&inputs)?.into_iter().collect();
-    match names.iter().find(|name| !values.contains_key(*name)) {
-        None => Ok(values),
-        Some(name) => {
-            let message = format!("{} did not return tensor {name:?}", engine.name());
-            Err(Error::new(ErrorKind::Engine, message))
-        }
-    }
 }
 
 /// Replaces the static nodes by the results that the others read.
