@@ -95,7 +95,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.accuracy
     );
     println!(
-        "| model | file KB | tensor KB | u8 in use | Mbit/s | local-only | send the file | partition-only | joint | joint over the best other | joint sends |"
+        "| model | file KB | tensor KB | u8 in use | Mbit/s | local-only | send the file | partition-only | joint | best other over joint | joint sends |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let mut behind = 0;
