@@ -1,16 +1,23 @@
 //! The program `cutpoint-eval`: the evidence for Cutpoint, for its developers.
 
 mod encodings;
+mod experiment;
+mod figures;
 mod gaps;
 mod jpeg_table;
 mod oracle;
+mod origin;
 mod photos;
 mod plan_growth;
 mod plan_speed;
+mod profiles;
 mod split_cost;
+mod tables;
 mod testbed;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Evidence for Cutpoint: measurements, experiments and the testbed they run on.
@@ -37,6 +44,12 @@ enum Command {
     PlanGrowth(plan_growth::Args),
     /// Plan random workloads and show how far from optimal the plans can be.
     Gaps(gaps::Args),
+    /// Measure models on one core of this machine and keep the profiles for tables and figures.
+    Profiles(profiles::Args),
+    /// Compute one of the tables of docs/results.md from the measured profiles.
+    Table(tables::Args),
+    /// Draw one of the figures of docs/results.md from the measured profiles.
+    Figure(figures::Args),
     /// Run a device and a server in two network namespaces joined by a shaped link.
     Testbed(testbed::Args),
 }
@@ -50,10 +63,24 @@ fn main() -> ExitCode {
         Command::PlanSpeed(args) => plan_speed::run(&args),
         Command::PlanGrowth(args) => plan_growth::run(&args),
         Command::Gaps(args) => gaps::run(&args),
+        Command::Profiles(args) => profiles::run(&args),
+        Command::Table(args) => tables::run(&args),
+        Command::Figure(args) => figures::run(&args),
         Command::Testbed(args) => testbed::run(args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::from(1)
     })
+}
+
+/// A program beside this one, as a build puts them, unless the user names another.
+fn sibling(name: &str, named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.to_path_buf());
+    }
+    let here = std::env::current_exe()?;
+    let path = here.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    let found = path.exists().then_some(path);
+    found.with_context(|| format!("no program {name} beside {}; build it first", here.display()))
 }

@@ -1,0 +1,150 @@
+//! Ways to make a plan: the planner's policies, what is left of joint without one of its parts, and
+//! the rules of other systems.
+
+use super::outcome::{Outcome, decision_of};
+use super::peers::{self, Rule};
+use anyhow::Context;
+use cutpoint_plan::plan::{Granularity, Partition, Plan, Policy, Work};
+use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::simulate::Decision;
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::{JobId, Workload};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use std::fmt;
+
+/// The joint plan's cuts are dealt out to the jobs so many times; the median counts.
+const SHUFFLES: u64 = 9;
+
+/// A way to make a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// One of the planner's.
+    Policy(Policy),
+    /// The cuts of joint, dealt out to the jobs at random, each job in its turn.
+    JointInArrivalOrder,
+    /// Planned as if the server took no time and the link no round trip.
+    JointWithoutServer,
+    /// One cut by another system's rule, jobs in their turn.
+    Peer(Rule),
+}
+
+impl Strategy {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Strategy::Policy(policy) => policy.name(),
+            Strategy::JointInArrivalOrder => "joint, arrival order",
+            Strategy::JointWithoutServer => "joint, no server model",
+            Strategy::Peer(Rule::Neurosurgeon) => "Neurosurgeon",
+            Strategy::Peer(Rule::DadsLight) => "DADS, light",
+            Strategy::Peer(Rule::DadsHeavy) => "DADS, heavy",
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A workload on which strategies are tried.
+pub(crate) struct Study {
+    pub workload: Workload,
+    pub granularity: Granularity,
+    /// Of everything random.
+    pub seed: u64,
+}
+
+impl Study {
+    /// What a strategy makes of the workload.
+    pub(crate) fn outcome(&self, strategy: Strategy) -> anyhow::Result<Outcome> {
+        let workload = &self.workload;
+        match strategy {
+            Strategy::Policy(policy) => Outcome::of(workload, self.plan(workload, policy)?),
+            Strategy::JointInArrivalOrder => self.shuffled(),
+            Strategy::JointWithoutServer => {
+                let mut blind = workload.clone();
+                blind.server.executors = None;
+                blind.link.round_trip = Time::ZERO;
+                for model in &mut blind.models {
+                    model.layers.iter_mut().for_each(|layer| layer.server = Time::ZERO);
+                    let forms = model.tensors.iter_mut().flat_map(|t| &mut t.encodings);
+                    forms.for_each(|form| form.decode = Time::ZERO);
+                }
+                let decision = decision_of(&self.plan(&blind, Policy::Joint)?);
+                Outcome::simulated(workload, self.granularity, decision)
+            }
+            Strategy::Peer(rule) => {
+                let of_model = |model| peers::partition(workload, model, rule);
+                let cuts: Vec<Partition> = workload.models.iter().map(of_model).collect();
+                let of_job = |model: &cutpoint_plan::workload::ModelId| cuts[model.index()].clone();
+                let partitions = workload.jobs.iter().map(of_job).collect();
+                // Both systems send when the device's part of the job is done.
+                Outcome::simulated(workload, Granularity::Job, in_turn(workload, partitions))
+            }
+        }
+    }
+
+    fn plan(&self, workload: &Workload, policy: Policy) -> anyhow::Result<Plan> {
+        let made = plan(workload, policy, &PlanOptions::at(self.granularity));
+        made.with_context(|| format!("policy {policy}"))
+    }
+
+    /// The median of several deals of joint's cuts, each among the jobs of one model.
+    fn shuffled(&self) -> anyhow::Result<Outcome> {
+        let workload = &self.workload;
+        let joint = self.plan(workload, Policy::Joint)?;
+        let mut outcomes = Vec::new();
+        for shuffle in 0..SHUFFLES {
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(shuffle));
+            let mut partitions = joint.partitions.clone();
+            for model in 0..workload.models.len() {
+                let is_of = |j: &usize| workload.jobs[*j].index() == model;
+                let jobs: Vec<usize> = (0..workload.jobs.len()).filter(is_of).collect();
+                let mut dealt = jobs.clone();
+                dealt.shuffle(&mut random);
+                for (&to, &from) in jobs.iter().zip(&dealt) {
+                    partitions[to] = joint.partitions[from].clone();
+                }
+            }
+            let decision = in_turn(workload, partitions);
+            outcomes.push(Outcome::simulated(workload, self.granularity, decision)?);
+        }
+        outcomes.sort_by_key(|outcome| outcome.makespan);
+        Ok(outcomes.swap_remove(outcomes.len() / 2))
+    }
+}
+
+/// These cuts with the jobs in the order of the workload on every machine.
+fn in_turn(workload: &Workload, partitions: Vec<Partition>) -> Decision {
+    let mut device = Vec::new();
+    let mut uplink = Vec::new();
+    for (j, partition) in partitions.iter().enumerate() {
+        let job = JobId::at(j);
+        let model = workload.model_of(job);
+        let mut encodes: Vec<_> = partition.uploads.iter().collect();
+        let encode_ready = |upload: &&cutpoint_plan::plan::Upload, layer| {
+            model.tensors[upload.tensor.index()].producer == layer
+        };
+        let mut encode_made_by = |layer, device: &mut Vec<(JobId, Work)>| {
+            encodes.retain(|upload| {
+                let is_ready = encode_ready(upload, layer);
+                if is_ready && upload.encoding.is_some() {
+                    device.push((job, Work::Encode(upload.tensor)));
+                }
+                if is_ready {
+                    uplink.push((job, upload.tensor));
+                }
+                !is_ready
+            });
+        };
+        encode_made_by(None, &mut device);
+        for &layer in model.topological.iter().filter(|&&l| partition.device_layers.contains(l)) {
+            device.push((job, Work::Layer(layer)));
+            encode_made_by(Some(layer), &mut device);
+        }
+    }
+    Decision { partitions, device, uplink, server: None, period: None }
+}

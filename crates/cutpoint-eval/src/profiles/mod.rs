@@ -1,0 +1,161 @@
+//! What do models take on this machine? Measured once and kept in `testdata/profiles`, so that every
+//! simulated table and figure can be computed again anywhere.
+//!
+//! A profile is a workload of one job: each layer's time on one core, the same for device and
+//! server, sizes of tensors, raw and in encodings. `cutpoint profile` measures it; the table's
+//! setting says later how slow the device is and what the link carries.
+
+mod compact;
+mod jpeg;
+mod set;
+
+pub(crate) use jpeg::JPEG;
+pub(crate) use set::{About, Profiles};
+
+use crate::origin;
+use anyhow::{Context, bail};
+use cutpoint::engine::select::{EngineChoice, SelectOptions, select};
+use cutpoint::zoo::Network;
+use cutpoint_plan::format::{Entries, WorkloadFile, read_workload_file};
+use cutpoint_plan::workload::Workload;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+/// Measure models on one core of this machine and keep the profiles for tables and figures.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Networks of the zoo, or ONNX files, each with the shapes of its inputs if they are open:
+    /// FILE.onnx:NAME=1x3x320x320. Without any, the whole zoo.
+    models: Vec<String>,
+
+    /// JPEG files of pictures to measure encodings on, in the size that a camera would send; models
+    /// that take no picture see made frames. Repeatable.
+    #[arg(long, value_name = "FILE")]
+    photos: Vec<PathBuf>,
+
+    /// Which encodings are kept: those under which the outputs stay within these bounds.
+    #[arg(long, value_name = "BOUNDS", default_value = "cosine=0.99")]
+    accuracy: String,
+
+    /// auto, rten, onnxruntime, or onnxruntime:LIBRARY.
+    #[arg(long, default_value_t = EngineChoice::Auto)]
+    engine: EngineChoice,
+
+    /// A remark that is kept with the profiles, for example about other work on the machine.
+    #[arg(long, default_value = "")]
+    note: String,
+
+    /// The program `cutpoint`; without it, the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    cutpoint: Option<PathBuf>,
+
+    /// The folder of the profiles; those of other models in it stay.
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+}
+
+/// One model to be measured.
+struct Subject {
+    name: String,
+    path: PathBuf,
+    shapes: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let folder = args.output.clone().unwrap_or_else(set::default_folder);
+    std::fs::create_dir_all(&folder)?;
+    let scratch = tempfile::tempdir()?;
+    let zoo: Vec<String> = Network::ALL.iter().map(|network| network.name().to_owned()).collect();
+    let named = if args.models.is_empty() { &zoo } else { &args.models };
+    let engine = select(&args.engine, &SelectOptions::default())?.name();
+    for name in named {
+        let subject = subject(name, scratch.path())?;
+        let load = origin::load();
+        let (file, whole_ms) =
+            measure(&subject, args, scratch.path()).with_context(|| subject.name.clone())?;
+        let about = About {
+            commit: origin::commit(),
+            machine: origin::machine(),
+            engine: engine.clone(),
+            threads: 1,
+            load_average: load,
+            accuracy: args.accuracy.clone(),
+            photos: args.photos.len(),
+            whole_ms,
+            note: args.note.clone(),
+        };
+        set::store(&folder, &subject.name, &compact::write(&file), about)?;
+        println!("{}: {whole_ms:.2} ms", subject.name);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Finds a model; one of the zoo is written into `scratch`.
+fn subject(name: &str, scratch: &Path) -> anyhow::Result<Subject> {
+    if let Ok(network) = name.parse::<Network>() {
+        let path = scratch.join(format!("{network}.onnx"));
+        std::fs::write(&path, network.to_onnx(0))?;
+        return Ok(Subject { name: network.name().to_owned(), path, shapes: None });
+    }
+    let (path, shapes) = match name.split_once(".onnx:") {
+        Some((path, shapes)) => (format!("{path}.onnx"), Some(shapes.to_owned())),
+        None => (name.to_owned(), None),
+    };
+    let path = PathBuf::from(path);
+    let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| path.exists())
+    else {
+        bail!("{name:?} is neither a network of the zoo nor a file");
+    };
+    Ok(Subject { name: stem.to_owned(), path, shapes })
+}
+
+/// Runs `cutpoint profile` on one core and brings what it writes into the form of a profile.
+fn measure(subject: &Subject, args: &Args, scratch: &Path) -> anyhow::Result<(WorkloadFile, f64)> {
+    let plain = profile(subject, args, scratch, &[])?;
+    let inputs = jpeg::inputs(&plain, &subject.name, &args.photos);
+    let mut file = match inputs.is_empty() {
+        true => plain,
+        false => profile(subject, args, scratch, &inputs)?,
+    };
+    let (_, model) = file.models.0.first_mut().context("the profile has no model")?;
+    for layer in &mut model.layers {
+        layer.server_ms = layer.device_ms;
+    }
+    if !inputs.is_empty() {
+        jpeg::add(model, &args.photos)?;
+    }
+    let whole_ms = model.layers.iter().map(|layer| layer.device_ms).sum();
+    // What is kept must be a workload that can be planned.
+    Workload::try_from(file.clone())?;
+    Ok((file, whole_ms))
+}
+
+/// A workload of one job as `cutpoint profile` measures it, renamed to the subject.
+fn profile(
+    subject: &Subject,
+    args: &Args,
+    scratch: &Path,
+    inputs: &[String],
+) -> anyhow::Result<WorkloadFile> {
+    let output = scratch.join("workload.json");
+    let mut command = Command::new(crate::sibling("cutpoint", args.cutpoint.as_deref())?);
+    command.arg("profile").arg(&subject.path).arg("-o").arg(&output);
+    command.args(["--threads", "1", "--engine", &args.engine.to_string()]);
+    if let Some(shapes) = &subject.shapes {
+        command.args(["--shape", shapes]);
+    }
+    // Without a picture the first pass is there for names and sizes, and made frames do.
+    command.args(["--accuracy", &args.accuracy]);
+    inputs.iter().for_each(|input| {
+        command.args(["--inputs", input]);
+    });
+    let status = command.stdin(Stdio::null()).status().context("cutpoint does not start")?;
+    anyhow::ensure!(status.success(), "cutpoint profile failed ({status})");
+    let mut file = read_workload_file(&std::fs::read(&output)?)?;
+    let (_, model) = file.models.0.pop().context("the profile has no model")?;
+    file.models = Entries(vec![(subject.name.clone(), model)]);
+    file.jobs.iter_mut().for_each(|jobs| jobs.model.clone_from(&subject.name));
+    file.link.rtt_ms = 0.0;
+    file.link.message_overhead_ms = 0.0;
+    Ok(file)
+}
