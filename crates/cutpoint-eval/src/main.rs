@@ -50,6 +50,9 @@ enum Command {
     Table(tables::Args),
     /// Draw one of the figures of docs/results.md from the measured profiles.
     Figure(figures::Args),
+    /// Run policies on the testbed over many networks, links and devices; predicted and measured.
+    #[cfg(target_os = "linux")]
+    Grid(testbed::grid::Args),
     /// Run a device and a server in two network namespaces joined by a shaped link.
     Testbed(testbed::Args),
 }
@@ -66,6 +69,8 @@ fn main() -> ExitCode {
         Command::Profiles(args) => profiles::run(&args),
         Command::Table(args) => tables::run(&args),
         Command::Figure(args) => figures::run(&args),
+        #[cfg(target_os = "linux")]
+        Command::Grid(args) => testbed::grid::run(&args),
         Command::Testbed(args) => testbed::run(args),
     };
     result.unwrap_or_else(|error| {

@@ -16,6 +16,8 @@ mod clean;
 #[cfg(target_os = "linux")]
 mod emulator;
 #[cfg(target_os = "linux")]
+pub(crate) mod grid;
+#[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]
 mod probe;

@@ -1,0 +1,270 @@
+//! `grid`: the experiments for real. For each network, link and device, in turns: models and link are
+//! measured anew, then every policy is planned and executed, one after the other.
+//!
+//! Every run is a line in a file at once, and what is in the file is not run again, so that a grid may
+//! be stopped and go on later.
+
+mod cells;
+mod report;
+
+use super::host::interrupts::{Interrupts, Waited};
+use super::link_shape::LinkArgs;
+use super::misuse;
+use super::session::{LinkKind, Ready, Session, Settings, Side, Switch, Turn, wait_ready};
+use crate::origin;
+use anyhow::{Context, bail, ensure};
+use cells::{Block, Cell, Choice, Record, Records};
+use cutpoint::engine::select::EngineChoice;
+use cutpoint::zoo::Network;
+use serde::Deserialize;
+use std::ffi::OsString;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+/// The port of the server in its namespace.
+const PORT: u16 = 7_070;
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// How long one measurement or one run may take.
+const RUN_LIMIT: Duration = Duration::from_secs(600);
+/// The rate back to the device; results are small.
+const DOWNLINK_MBPS: f64 = 40.0;
+
+/// Run policies on the testbed over many networks, links and devices; predicted and measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    choice: Choice,
+
+    /// A small grid that takes less than three minutes.
+    #[arg(long)]
+    smoke: bool,
+
+    /// The runs, one JSON object a line; runs that are in it already are not made again.
+    #[arg(short, long, value_name = "FILE", default_value = "grid.jsonl")]
+    output: PathBuf,
+
+    /// Run nothing, and print what the file has.
+    #[arg(long)]
+    report: bool,
+
+    /// How many jobs `cutpoint profile` rehearses on both sides before each turn; 0 for none.
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    rehearse: usize,
+
+    /// auto, rten, onnxruntime, or onnxruntime:LIBRARY, on both sides.
+    #[arg(long, default_value_t = EngineChoice::Auto)]
+    engine: EngineChoice,
+
+    /// The program `cutpoint`; without it, the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    cutpoint: Option<PathBuf>,
+}
+
+/// What `cutpoint run` says at its end, as far as it is used.
+#[derive(Debug, Deserialize)]
+struct Summary {
+    predicted_ms: f64,
+    measured_ms: f64,
+    lower_bound_ms: f64,
+    offloaded: usize,
+    fallbacks: usize,
+    failures: usize,
+    machines: Vec<MachineUse>,
+}
+
+#[derive(Debug, Deserialize)]
+struct MachineUse {
+    machine: String,
+    measured: f64,
+}
+
+/// Runs what is missing and prints a Markdown table of all.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let choice = if args.smoke { Choice::smoke() } else { args.choice.clone() };
+    let mut records = Records::open(&args.output)?;
+    if !args.report {
+        let blocks = choice.blocks();
+        if blocks.is_empty() {
+            return Ok(misuse(&anyhow::anyhow!("nothing to run: a list of the grid is empty")));
+        }
+        let interrupts = Interrupts::new()?;
+        let result = run_blocks(args, &blocks, choice.turns, &mut records, &interrupts);
+        if let (Err(error), Some(signal)) = (&result, interrupts.signal()) {
+            eprintln!("error: {error:#}; the same command goes on from here");
+            return Ok(ExitCode::from(128 + signal));
+        }
+        result?;
+    }
+    print!("{}", report::markdown(records.all()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every turn of every block, so that a grid that is cut short has something of everything.
+fn run_blocks(
+    args: &Args,
+    blocks: &[Block],
+    turns: usize,
+    records: &mut Records,
+    interrupts: &Interrupts,
+) -> anyhow::Result<()> {
+    let scratch = tempfile::tempdir()?;
+    for turn in 1..=turns {
+        for (number, block) in (1..).zip(blocks) {
+            let missing: Vec<Cell> =
+                block.cells.iter().filter(|cell| !records.has(cell, turn)).cloned().collect();
+            if missing.is_empty() {
+                continue;
+            }
+            eprintln!("turn {turn} of {turns}, {number} of {}: {block}", blocks.len());
+            let bench = Bench { args, block, folder: scratch.path(), interrupts };
+            bench.run(&missing, turn, records).with_context(|| block.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// A testbed for one block.
+struct Bench<'a> {
+    args: &'a Args,
+    block: &'a Block,
+    folder: &'a Path,
+    interrupts: &'a Interrupts,
+}
+
+impl Bench<'_> {
+    /// Measures, then plans and executes each cell.
+    fn run(&self, cells: &[Cell], turn: usize, records: &mut Records) -> anyhow::Result<()> {
+        let model = self.model()?;
+        let session = Session::new(&self.settings(), self.interrupts)?;
+        let mut serve = self.program()?;
+        let listen = format!("{}:{PORT}", session.addresses().server);
+        serve.extend(["serve".into(), model.clone().into()]);
+        serve.extend(["--listen", &listen, "--insecure"].map(OsString::from));
+        serve.extend(self.engine());
+        let log = self.folder.join("server.log");
+        let mut server =
+            session.spawn(Side::Server, Turn::Waits, logged(&log, serve), Stdio::null())?;
+        wait_ready(&mut server, Ready::Port(PORT), READY_LIMIT, self.interrupts)?;
+
+        let workload = self.folder.join("workload.json");
+        let mut measure: Vec<OsString> = vec!["profile".into(), model.clone().into()];
+        measure.extend(["--raw".into(), "-o".into(), workload.clone().into()]);
+        let rehearse = self.args.rehearse.to_string();
+        measure.extend(["--rehearse".into(), rehearse.into()]);
+        self.device(&session, measure)?;
+        for cell in cells {
+            let mut words: Vec<OsString> = vec!["run".into(), model.clone().into()];
+            words.push(format!("synthetic:{}", cell.jobs).into());
+            words.extend(["--policy".into(), cell.policy.clone().into()]);
+            words.extend(["--format".into(), "json".into()]);
+            words.extend(["--workload".into(), workload.clone().into()]);
+            let said = self.device(&session, words)?;
+            let summary = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+            let summary: Summary = summary.context("cutpoint run gave no summary")?;
+            let record = record(cell, turn, &summary)?;
+            eprintln!(
+                "  {} x {}: predicted {:.1} ms, measured {:.1} ms",
+                cell.policy, cell.jobs, record.predicted_ms, record.measured_ms
+            );
+            records.add(record)?;
+        }
+        server.stop(self.interrupts)?;
+        Ok(())
+    }
+
+    fn settings(&self) -> Settings {
+        let link = LinkArgs {
+            uplink_mbps: self.block.uplink_mbps,
+            downlink_mbps: DOWNLINK_MBPS,
+            rtt_ms: self.block.rtt_ms,
+            // Long enough that nothing is dropped.
+            queue_kib: 1_024,
+            loss: 0.0,
+            jitter_ms: 0.0,
+            seed: 1,
+        };
+        Settings {
+            link,
+            link_kind: LinkKind::Auto,
+            // The device is slowed by rests in its compute thread, which also hold for layers that
+            // are shorter than the period of any quota.
+            device_cores: 1.0,
+            device_period_ms: 10,
+            slow_start_after_idle: Switch::Off,
+        }
+    }
+
+    /// The block's network as a file.
+    fn model(&self) -> anyhow::Result<PathBuf> {
+        let network: Network = self.block.network.parse().map_err(anyhow::Error::msg)?;
+        let path = self.folder.join(format!("{network}.onnx"));
+        if !path.exists() {
+            std::fs::write(&path, network.to_onnx(0))?;
+        }
+        Ok(path)
+    }
+
+    fn program(&self) -> anyhow::Result<Vec<OsString>> {
+        Ok(vec![crate::sibling("cutpoint", self.args.cutpoint.as_deref())?.into()])
+    }
+
+    fn engine(&self) -> Vec<OsString> {
+        let engine = self.args.engine.to_string();
+        ["--threads", "1", "--engine", &engine].map(OsString::from).into()
+    }
+
+    /// Runs `cutpoint` on the device to its end; gives what it wrote to standard error.
+    fn device(&self, session: &Session, words: Vec<OsString>) -> anyhow::Result<String> {
+        let mut command = self.program()?;
+        command.extend(words);
+        command.extend(self.engine());
+        let server = format!("{}:{PORT}", session.addresses().server);
+        command.extend(["--server".into(), server.into()]);
+        let fraction = self.block.device_fraction.to_string();
+        command.extend(["--device-fraction".into(), fraction.into()]);
+        let log = self.folder.join("device.log");
+        let mut device =
+            session.spawn(Side::Device, Turn::Waits, logged(&log, command), Stdio::null())?;
+        let mut files = vec![device.as_fd()];
+        files.extend(session.emulator().map(|emulator| emulator.as_fd()));
+        match self.interrupts.wait(&files, Instant::now() + RUN_LIMIT)? {
+            Waited::Ready(0) => {}
+            Waited::Ready(_) => bail!("the link emulator ended before the device's command"),
+            Waited::TimeOver => bail!("the device's command takes longer than {RUN_LIMIT:?}"),
+            Waited::Interrupted => self.interrupts.check()?,
+        }
+        let status = device.status()?.context("the device's command ended without a status")?;
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        ensure!(status.success(), "cutpoint on the device ended with {status}:\n{said}");
+        Ok(said)
+    }
+}
+
+/// A command whose standard error goes to a file.
+fn logged(log: &Path, command: Vec<OsString>) -> Vec<OsString> {
+    let script = "log=$1; shift; exec \"$@\" 2>\"$log\"";
+    let mut words: Vec<OsString> = vec!["sh".into(), "-c".into(), script.into(), "sh".into()];
+    words.push(log.into());
+    words.extend(command);
+    words
+}
+
+fn record(cell: &Cell, turn: usize, summary: &Summary) -> anyhow::Result<Record> {
+    ensure!(summary.failures == 0, "{} jobs failed", summary.failures);
+    ensure!(summary.fallbacks == 0, "the server was lost in {} jobs", summary.fallbacks);
+    let busiest = summary.machines.iter().max_by(|a, b| a.measured.total_cmp(&b.measured));
+    Ok(Record {
+        cell: cell.clone(),
+        turn,
+        predicted_ms: summary.predicted_ms,
+        measured_ms: summary.measured_ms,
+        lower_bound_ms: summary.lower_bound_ms,
+        offloaded: summary.offloaded,
+        bottleneck: busiest.map(|use_| use_.machine.clone()).unwrap_or_default(),
+        busy: busiest.map_or(0.0, |use_| use_.measured),
+        load_average: origin::load(),
+        commit: origin::commit(),
+    })
+}
