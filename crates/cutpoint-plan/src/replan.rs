@@ -15,11 +15,11 @@ use crate::joint::mix::{Counts, Line, Rule};
 use crate::joint::outline::Outline;
 use crate::joint::problem::{Context, Problem};
 use crate::partition::{ModeSet, modes};
-use crate::plan::{Granularity, Objective, Plan, Policy, Upload};
+use crate::plan::{Granularity, Objective, Partition, Plan, Policy, Upload};
 use crate::policy::best_mix_within;
 use crate::simulate::plan_of;
 use crate::units::{Bandwidth, Time};
-use crate::workload::Workload;
+use crate::workload::{ModelId, Workload};
 
 /// Leaves of the search for counts that are visited at a change of bandwidth.
 const LEAVES: u64 = 200;
@@ -46,6 +46,34 @@ impl<'w> Replanner<'w> {
             found
         })?;
         Some(Replanner { context, cuts })
+    }
+
+    /// A workload whose jobs take one of these cuts and no other; `None` if the jobs of some model
+    /// have none of them. Takes as long as pricing the cuts does.
+    pub fn of_cuts(
+        workload: &'w Workload,
+        granularity: Granularity,
+        cuts: &[(ModelId, Partition)],
+    ) -> Option<Replanner<'w>> {
+        let context = Context::new(workload, granularity);
+        let mut found = Vec::new();
+        context.problem(|_, pricer| {
+            let is_own =
+                |model: &ModelId| std::ptr::eq(&workload.models[model.index()], pricer.model);
+            let own = cuts.iter().filter(|(model, _)| is_own(model)).map(|(_, cut)| cut);
+            let mode = |cut: &Partition| {
+                let mut uploads = cut.uploads.clone();
+                uploads.sort_by_key(|upload| upload.tensor);
+                pricer.mode(cut.device_layers.clone(), uploads)
+            };
+            let mut modes: Vec<Mode> = own.filter_map(mode).collect();
+            modes.sort_by_key(|mode| mode.device);
+            modes.dedup_by(|a, b| a.layers == b.layers && a.uploads == b.uploads);
+            let set = ModeSet { modes, is_complete: false };
+            found.push(set.clone());
+            set
+        })?;
+        Some(Replanner { context, cuts: found })
     }
 
     /// Chooses cuts and order at another bandwidth of the uplink, as `joint` does but for its
@@ -157,6 +185,37 @@ mod tests {
                 prop_assert_eq!(check_plan(&changed, &found), vec![]);
                 if let Ok(scratch) = plan(&changed, Policy::Joint, &PlanOptions::at(granularity)) {
                     prop_assert!(scratch.makespan <= found.makespan);
+                }
+            }
+        }
+
+        #[test]
+        fn a_plan_of_given_cuts_takes_no_other(
+            Sample(workload) in arb_workload(),
+            mbps in 0.001f64..100.0,
+        ) {
+            let uplink = Bandwidth::from_mbit_per_s(mbps).expect("positive");
+            for granularity in [Granularity::Job, Granularity::Layer] {
+                let known = [Policy::Joint, Policy::LocalOnly]
+                    .map(|policy| plan(&workload, policy, &PlanOptions::at(granularity)));
+                let cuts: Vec<_> = known
+                    .iter()
+                    .flatten()
+                    .flat_map(|plan| workload.jobs.iter().copied().zip(plan.partitions.clone()))
+                    .collect();
+                let mut replanner =
+                    Replanner::of_cuts(&workload, granularity, &cuts).expect("local is a cut");
+                let replan = replanner.replan(uplink).expect("local is always possible");
+                let (changed, found) = replan.plan();
+                prop_assert_eq!(check_plan(&changed, &found), vec![]);
+                for (model, partition) in workload.jobs.iter().zip(&found.partitions) {
+                    let is_same = |(m, cut): &(ModelId, Partition)| {
+                        let is_sent = |u: &Upload| cut.uploads.contains(u);
+                        m == model
+                            && cut.device_layers == partition.device_layers
+                            && partition.uploads.iter().all(is_sent)
+                    };
+                    prop_assert!(cuts.iter().any(is_same), "{partition:?}");
                 }
             }
         }
