@@ -5,6 +5,7 @@ use super::pacer::{MBIT_PER_S_MIN, Pacer};
 use super::socket::{Io, Meter, Metered, Paced};
 use super::{ConnectOptions, Tls};
 use crate::error::{Error, ErrorKind, Result};
+use cutpoint_plan::units::Bandwidth;
 use hyper_util::rt::TokioIo;
 use std::error::Error as StdError;
 use std::io;
@@ -42,13 +43,10 @@ impl Peer {
         let host = host_of(address)?;
         let pacer = match options.uplink_limit {
             None => None,
-            Some(limit) => Some(Arc::new(Mutex::new(Pacer::new(limit).ok_or_else(|| {
-                let found = limit.mbit_per_s();
-                let message = format!(
-                    "an uplink of {found} Mbit/s is below the smallest, {MBIT_PER_S_MIN} Mbit/s"
-                );
-                Error::new(ErrorKind::Usage, message)
-            })?))),
+            Some(limit) => {
+                let refuse = || Error::new(ErrorKind::Usage, too_slow(limit));
+                Some(Arc::new(Mutex::new(Pacer::new(limit).ok_or_else(refuse)?)))
+            }
         };
         let tls = options.tls.as_ref().map(|tls| tls_connector(tls, host)).transpose()?;
         let authorization = match &options.token {
@@ -74,6 +72,18 @@ impl Peer {
         if let Some(pacer) = &self.pacer {
             pacer.lock().unwrap_or_else(PoisonError::into_inner).pause(pause);
         }
+    }
+
+    /// Holds the uplink to another bandwidth, if it is held to one and the other can be imitated.
+    pub(super) fn set_uplink_limit(&self, limit: Bandwidth) -> Result<()> {
+        let usage = |message: String| Err(Error::new(ErrorKind::Usage, message));
+        let Some(pacer) = &self.pacer else {
+            return usage("the uplink of this connection is not held to a bandwidth".to_owned());
+        };
+        if !pacer.lock().unwrap_or_else(PoisonError::into_inner).set_bandwidth(limit) {
+            return usage(too_slow(limit));
+        }
+        Ok(())
     }
 
     /// Opens a connection. The meter watches it until it is lost.
@@ -225,6 +235,11 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
         deepest = source;
     }
     deepest.to_string()
+}
+
+fn too_slow(limit: Bandwidth) -> String {
+    let found = limit.mbit_per_s();
+    format!("an uplink of {found} Mbit/s is below the smallest, {MBIT_PER_S_MIN} Mbit/s")
 }
 
 fn bad_address(address: &str) -> Error {

@@ -211,7 +211,16 @@ impl Client {
         &self.core.peer.address
     }
 
-    /// The bandwidth that the uplink is held to.
+    /// Holds the uplink to another bandwidth from now on, of all connections of this client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if the client was made without a limit, or the link would be too slow
+    /// to be imitated.
+    pub fn set_uplink_limit(&self, limit: Bandwidth) -> Result<()> {
+        self.core.peer.set_uplink_limit(limit)
+    }
+
+    /// The bandwidth that the uplink was held to at first.
     pub fn uplink_limit(&self) -> Option<Bandwidth> {
         self.core.peer.options.uplink_limit
     }

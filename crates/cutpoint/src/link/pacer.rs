@@ -43,6 +43,16 @@ impl Pacer {
         })
     }
 
+    /// Bytes reserved from now on pass at another bandwidth; says whether that can be imitated.
+    pub(super) fn set_bandwidth(&mut self, bandwidth: Bandwidth) -> bool {
+        let mbit_per_s = bandwidth.mbit_per_s();
+        let is_possible = mbit_per_s >= MBIT_PER_S_MIN;
+        if is_possible {
+            self.nanoseconds_per_byte = 8e3 / mbit_per_s;
+        }
+        is_possible
+    }
+
     /// Puts `bytes` on the virtual link; returns when the last of them has passed it.
     pub(super) fn reserve(&mut self, now: Instant, bytes: usize) -> Instant {
         let pause = self.pause.take();
@@ -146,6 +156,16 @@ mod tests {
         let late = end + Duration::from_millis(300);
         pacer.release(late);
         assert_eq!(pacer.reserve(late, 1000), late - CATCH_UP + Duration::from_millis(1));
+    }
+
+    #[test]
+    fn another_bandwidth_holds_for_what_comes_after() {
+        let now = Instant::now();
+        let mut pacer = pacer(8.0);
+        let end = pacer.reserve(now, 1000);
+        assert!(pacer.set_bandwidth(Bandwidth::from_mbit_per_s(2.0).unwrap()));
+        assert_eq!(pacer.reserve(now, 1000), end + Duration::from_millis(4));
+        assert!(!pacer.set_bandwidth(Bandwidth::from_mbit_per_s(0.0).unwrap()));
     }
 
     #[test]
