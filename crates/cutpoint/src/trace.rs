@@ -2,8 +2,9 @@
 //! format: planned and measured as two processes, one row for each machine, arrows from device to
 //! uplink to server.
 
+use crate::device::{PlanChange, Waits};
 use cutpoint_plan::plan::{Machine, Operation, Plan, Schedule, Work};
-use cutpoint_plan::units::Time;
+use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, Workload};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,7 +18,8 @@ pub struct Execution {
     /// Measured operations. A device operation covers all the layers of its job that ran without
     /// interruption up to and including the one it names.
     pub schedule: Schedule,
-    /// When each job was complete; `None` if it failed.
+    /// When each job was complete; `None` if it failed. Of very many jobs the first
+    /// [`RECORDED_JOBS_MAX`], as are the operations.
     pub completions: Vec<Option<Time>>,
     /// When the last job was complete.
     pub makespan: Time,
@@ -25,13 +27,31 @@ pub struct Execution {
     pub raw_bytes: u64,
     /// How many bytes they had in the forms in which they were sent.
     pub sent_bytes: u64,
+    /// How many jobs are complete.
+    pub ended: u64,
     /// Jobs that the device finished in the server's stead, and why.
     pub fallbacks: Vec<crate::device::Fallback>,
+    /// How many they are, should not all be listed.
+    pub fallback_count: usize,
     /// Jobs that failed, and why.
     pub failures: Vec<(JobId, String)>,
     /// Whether the run was given up before every job had ended.
     pub is_cancelled: bool,
+    /// How many they are, should not all be listed.
+    pub failure_count: u64,
+    /// New plans in mid-run.
+    pub changes: Vec<PlanChange>,
+    /// How many they are, should not all be listed.
+    pub change_count: u64,
+    /// Where jobs arrived over time: what each took from its arrival to its completion, in the
+    /// order of the completions.
+    pub latencies: Vec<Time>,
+    /// Jobs that arrived while the system was full.
+    pub waits: Waits,
 }
+
+/// Of so many jobs the operations are recorded; a run may go on for much longer.
+pub const RECORDED_JOBS_MAX: usize = 100_000;
 
 impl Execution {
     /// The share of the makespan in which a machine was busy.
@@ -75,6 +95,18 @@ pub fn chrome_trace(workload: &Workload, plan: &Plan, execution: Option<&Executi
     process(&mut events, workload, 1, "planned", &plan.schedule);
     if let Some(execution) = execution {
         process(&mut events, workload, 2, "measured", &execution.schedule);
+        events.extend(execution.changes.iter().map(|change| {
+            json!({
+                "name": format!("new plan: {}", change.cause),
+                "cat": "plan",
+                "ph": "i",
+                "s": "p",
+                "ts": microseconds(change.at),
+                "pid": 2,
+                "tid": 0,
+                "args": change_json(change),
+            })
+        }));
     }
     let mut other = json!({
         "policy": plan.policy.name(),
@@ -91,6 +123,11 @@ pub fn chrome_trace(workload: &Workload, plan: &Plan, execution: Option<&Executi
             .iter()
             .map(|f| json!({ "job": f.job.0, "cause": f.cause }))
             .collect();
+        other["plan_changes"] = execution.changes.iter().map(change_json).collect();
+        if !execution.latencies.is_empty() {
+            let latencies = execution.latencies.iter();
+            other["latencies_ms"] = latencies.map(|l| json!(l.milliseconds())).collect();
+        }
         other["failures"] = execution
             .failures
             .iter()
@@ -98,6 +135,17 @@ pub fn chrome_trace(workload: &Workload, plan: &Plan, execution: Option<&Executi
             .collect();
     }
     json!({ "displayTimeUnit": "ms", "traceEvents": events, "otherData": other })
+}
+
+fn change_json(change: &PlanChange) -> Value {
+    json!({
+        "at_ms": change.at.milliseconds(),
+        "cause": change.cause,
+        "jobs": change.jobs,
+        "offloaded": change.offloaded,
+        "uplink_mbps": change.uplink.map(Bandwidth::mbit_per_s),
+        "predicted_end_ms": change.predicted.milliseconds(),
+    })
 }
 
 /// Adds one process: its name, a named row for each machine, its operations and their arrows.

@@ -21,6 +21,7 @@ mod run;
 mod serve;
 mod source_args;
 mod split;
+mod stream;
 mod zoo;
 
 use clap::{Parser, Subcommand};

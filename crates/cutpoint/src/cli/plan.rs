@@ -77,7 +77,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn parse_period(text: &str) -> Result<Time, String> {
+pub(super) fn parse_period(text: &str) -> Result<Time, String> {
     let period = text.parse().ok().and_then(Time::from_milliseconds);
     period.ok_or_else(|| {
         "expected a number of milliseconds, at least 0 and at most 2.3e12".to_string()

@@ -8,12 +8,13 @@ use super::image_args::ImageArgs;
 use super::jobs_file::{Jobs, JobsEntry, is_jobs_file, read_jobs_file};
 use super::output::write_whole;
 use super::source_args::{ModelArgs, parse_shape};
+use super::stream::{StreamArgs, run_stream};
 use crate::device::SpeedFraction;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::frames::{Frame, json_line, parse_frames, write_npy};
 use crate::profile::ProfileOptions;
-use crate::run::{RunModel, RunOptions, Runner, Summary, parse_workload};
+use crate::run::{PATTERN_JOBS_MAX, RunModel, RunOptions, Runner, Summary, parse_workload};
 use crate::tensor::Tensor;
 use crate::trace::chrome_trace;
 use cutpoint_plan::plan::{Granularity, Plan, Policy};
@@ -37,16 +38,16 @@ pub(crate) struct Args {
 
     /// One job each: JPEG or PNG files, .npy files, glob patterns, `name=FILE,name=FILE` for a
     /// model with several inputs, or synthetic:COUNT for made frames. None with a jobs file.
-    inputs: Vec<String>,
+    pub(super) inputs: Vec<String>,
 
     /// How to plan: local-only, server-only, partition-only, schedule-only, best-single, adjacent,
     /// joint or exhaustive.
     #[arg(long, default_value_t = Policy::Joint)]
-    policy: Policy,
+    pub(super) policy: Policy,
 
     /// When tensors may leave: layer (as they are made) or job (after the job's last device layer).
     #[arg(long, default_value_t = Granularity::Layer)]
-    granularity: Granularity,
+    pub(super) granularity: Granularity,
 
     /// Plan from this workload.json instead of measuring; its jobs are replaced by the inputs.
     #[arg(long, value_name = "FILE")]
@@ -54,15 +55,15 @@ pub(crate) struct Args {
 
     /// Outputs go to this folder as .npy files; without it, to standard output as JSON lines.
     #[arg(short, long, value_name = "DIR")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
 
     /// Where trace.json goes: planned and measured operations for a trace viewer.
     #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
+    pub(super) trace: Option<PathBuf>,
 
     /// Where plan.json goes.
     #[arg(long, value_name = "FILE")]
-    plan_output: Option<PathBuf>,
+    pub(super) plan_output: Option<PathBuf>,
 
     /// Where the measured workload.json goes.
     #[arg(long, value_name = "FILE")]
@@ -70,11 +71,19 @@ pub(crate) struct Args {
 
     /// The closing summary on standard error: text or json.
     #[arg(long, value_enum, default_value_t = super::output::Format::Text)]
-    format: super::output::Format,
+    pub(super) format: super::output::Format,
 
     /// A server that owes an answer and says nothing for so many seconds is given up.
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     patience_s: f64,
+
+    /// Keep to the plan, whatever the link does. Without this, jobs that have not begun are planned
+    /// anew when the uplink's bandwidth has changed, when the server is lost, and when it is back.
+    #[arg(long)]
+    pub(super) no_replan: bool,
+
+    #[command(flatten)]
+    pub(super) stream: StreamArgs,
 
     /// The device's speed as a fraction of this machine's: its compute thread rests in proportion.
     #[arg(long, value_name = "FRACTION", default_value = "1", value_parser = device_args::parse_speed)]
@@ -100,18 +109,18 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let jobs = jobs(&args)?;
     let (engine, options) = args.engine.select()?;
     let (models, entries) = load_models(jobs.entries, &*engine)?;
-    let mut inputs = Vec::new();
     for (model, entry) in models.iter().zip(&entries) {
         entry.check_size(model.model.model())?;
-        let load = |f: &Frame| f.load_or_fail_later(model.model.model(), &entry.options);
-        inputs.extend(entry.frames.iter().map(load));
     }
     let mut connect = args.connect.clone();
     connect.server = jobs.server.unwrap_or(connect.server);
     let client = connect.connect()?;
     let speed = args.device_fraction;
     let runner = Runner { engine, options, speed, models, client };
-    let counts: Vec<usize> = entries.iter().map(|entry| entry.frames.len()).collect();
+    let counts: Vec<usize> = match args.stream.watch {
+        Some(_) => vec![PATTERN_JOBS_MAX; entries.len()],
+        None => entries.iter().map(|entry| entry.frames.len()).collect(),
+    };
 
     let workload = match &args.workload {
         Some(path) => given_workload(path, &runner, &counts)?,
@@ -132,6 +141,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             measurement.workload
         }
     };
+    if args.stream.is_wanted() {
+        return run_stream(&args, &runner, &workload, &entries, &how);
+    }
+    let mut inputs = Vec::new();
+    for (model, entry) in runner.models.iter().zip(&entries) {
+        let load = |f: &Frame| f.load_or_fail_later(model.model.model(), &entry.options);
+        inputs.extend(entry.frames.iter().map(load));
+    }
     let plan_options = PlanOptions::at(args.granularity);
     let best = plan(&workload, args.policy, &plan_options)?;
     let others = [Policy::LocalOnly, Policy::ServerOnly].map(|policy| {
@@ -145,18 +162,24 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         write_whole(path, &text)?;
     }
 
-    let mut prepared = runner.prepare(&workload, &best)?;
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder)?;
     }
     let bar = progress_bar(inputs.len());
     let mut written = Ok(());
-    let execution = runner.execute(&mut prepared, &workload, &inputs, &how, |job, outputs| {
+    let on_outputs = |job, outputs: Vec<(String, Tensor)>| {
         bar.inc(1);
         if written.is_ok() {
-            written = write_outputs(args.output.as_deref(), job, &outputs);
+            written = write_outputs(args.output.as_deref(), job, None, &outputs);
         }
-    })?;
+    };
+    let execution = if args.no_replan {
+        let mut prepared = runner.prepare(&workload, &best)?;
+        runner.execute(&mut prepared, &workload, &inputs, &how, on_outputs)?
+    } else {
+        let mut prepared = runner.prepare_for_change(&workload, &best)?;
+        runner.execute_following(&mut prepared, (&workload, &best), &inputs, &how, on_outputs)?
+    };
     bar.finish_and_clear();
     written?;
 
@@ -179,6 +202,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// What the arguments name: one model and its inputs, or a file of several.
 fn jobs(args: &Args) -> anyhow::Result<Jobs> {
     let misuse = |kind, message: &str| Err(clap::Error::raw(kind, format!("{message}\n")).into());
+    if args.stream.watch.is_some() && (is_jobs_file(&args.model) || !args.inputs.is_empty()) {
+        let message = "--watch takes one model, and its inputs from the folder";
+        return misuse(clap::error::ErrorKind::ArgumentConflict, message);
+    }
     if is_jobs_file(&args.model) {
         if !args.inputs.is_empty() || !args.shapes.is_empty() {
             let message = "a jobs file names its inputs and shapes; give none besides";
@@ -190,7 +217,7 @@ fn jobs(args: &Args) -> anyhow::Result<Jobs> {
         }
         return Ok(jobs);
     }
-    if args.inputs.is_empty() {
+    if args.inputs.is_empty() && args.stream.watch.is_none() {
         let message = "no inputs; name files, or synthetic:COUNT for made frames";
         return misuse(clap::error::ErrorKind::MissingRequiredArgument, message);
     }
@@ -258,21 +285,26 @@ pub(crate) fn progress_bar(count: usize) -> ProgressBar {
     ProgressBar::new(count as u64).with_style(style)
 }
 
-fn write_outputs(
+/// Writes the outputs of a job, which may be from a file of this name.
+pub(super) fn write_outputs(
     folder: Option<&Path>,
     job: JobId,
+    input: Option<&str>,
     outputs: &[(String, Tensor)],
 ) -> Result<(), Error> {
     let Some(folder) = folder else {
-        let line = json_line(job.0, outputs);
+        let line = json_line(job.0, input, outputs);
         return writeln!(std::io::stdout(), "{line}").map_err(|e| {
             Error::new(ErrorKind::File, format!("cannot be written: {e}")).at("standard output")
         });
     };
+    let safe = |name: &str| -> String {
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+    };
+    let of_input = input.map(|name| format!("{}-", safe(name))).unwrap_or_default();
     for (name, tensor) in outputs {
-        let safe: String =
-            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        write_npy(&folder.join(format!("{:05}-{safe}.npy", job.0)), tensor)?;
+        let file = format!("{:05}-{of_input}{}.npy", job.0, safe(name));
+        write_npy(&folder.join(file), tensor)?;
     }
     Ok(())
 }

@@ -1,33 +1,37 @@
 //! What a job must be given and what the server must answer: names, element types and shapes.
 
 use super::prepare::Device;
-use super::program::Program;
+use super::shared::Job;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Inputs};
 use crate::onnx::TensorSpec;
 use crate::tensor::Tensor;
-use cutpoint_plan::workload::{JobId, LayerId, Workload};
-use std::collections::BTreeSet;
+use cutpoint_plan::workload::{ModelId, TensorId, Workload};
 
-/// What is expected for each job of a run.
+/// An output: which tensor it is, its name, and what it must be unless that depends on the inputs.
+type Output = (TensorId, String, Option<TensorSpec>);
+
+/// What is expected for the jobs of each model.
 #[derive(Debug)]
-pub(super) struct Expected {
-    /// By model.
+pub(super) struct Expected<'a> {
+    workload: &'a Workload,
     inputs: Vec<Vec<(String, TensorSpec)>>,
-    /// By job: the outputs that the server makes; no spec where the shape depends on the inputs.
-    outputs: Vec<Vec<(String, Option<TensorSpec>)>>,
-    /// By job.
-    models: Vec<usize>,
+    outputs: Vec<Vec<Output>>,
 }
 
-impl Expected {
-    /// For a program on this device.
-    pub(super) fn new(workload: &Workload, program: &Program, device: &Device) -> Expected {
-        let models = workload.jobs.iter().map(|model| model.index());
+impl<'a> Expected<'a> {
+    /// For the models of a workload, on this device.
+    pub(super) fn new(workload: &'a Workload, device: &Device) -> Expected<'a> {
         let inputs = (0..workload.models.len()).map(|m| device.model(m).model().inputs().to_vec());
-        let outputs =
-            (0..workload.jobs.len()).map(|j| server_outputs(workload, program, device, j));
-        Expected { inputs: inputs.collect(), outputs: outputs.collect(), models: models.collect() }
+        let outputs = |(m, model): (usize, &cutpoint_plan::workload::Model)| {
+            let output = |&id: &TensorId| {
+                let name = &model.tensors[id.index()].name;
+                (id, name.clone(), device.model(m).fixed_spec(name).cloned())
+            };
+            model.outputs.iter().map(output).collect()
+        };
+        let outputs = workload.models.iter().enumerate().map(outputs);
+        Expected { workload, inputs: inputs.collect(), outputs: outputs.collect() }
     }
 
     /// Whether a job's inputs are those of its model.
@@ -35,8 +39,8 @@ impl Expected {
     /// # Errors
     /// [`ErrorKind::Input`], naming the input that is missing or does not fit; why one could not be
     /// read.
-    pub(super) fn check_inputs(&self, job: JobId, inputs: &Inputs) -> Result<()> {
-        for (name, spec) in &self.inputs[self.models[job.index()]] {
+    pub(super) fn check_inputs(&self, model: ModelId, inputs: &Inputs) -> Result<()> {
+        for (name, spec) in &self.inputs[model.index()] {
             let value = inputs.get(name).ok_or_else(|| {
                 Error::new(ErrorKind::Input, format!("input {name:?} is missing"))
             })?;
@@ -58,11 +62,17 @@ impl Expected {
     /// [`ErrorKind::Protocol`], naming the output that is missing or does not fit.
     pub(super) fn take_outputs(
         &self,
-        job: JobId,
+        job: &Job,
         mut reply: Vec<(String, Tensor)>,
     ) -> Result<Vec<(String, Tensor)>> {
         let mut outputs = Vec::new();
-        for (name, spec) in &self.outputs[job.index()] {
+        let tensors = &self.workload.models[job.model.index()].tensors;
+        let is_there = |id: &TensorId| {
+            let producer = tensors[id.index()].producer;
+            producer.is_some_and(|layer| !job.partition.device_layers.contains(layer))
+        };
+        let made = self.outputs[job.model.index()].iter().filter(|(id, ..)| is_there(id));
+        for (_, name, spec) in made {
             let bad = |error: Error| {
                 Error::new(ErrorKind::Protocol, format!("the server answered wrongly: {error}"))
             };
@@ -77,23 +87,6 @@ impl Expected {
         }
         Ok(outputs)
     }
-}
-
-/// The outputs of a job's model that the server makes.
-fn server_outputs(
-    workload: &Workload,
-    program: &Program,
-    device: &Device,
-    job: usize,
-) -> Vec<(String, Option<TensorSpec>)> {
-    let m = workload.jobs[job].index();
-    let segments = program.jobs[job].server_segments.iter();
-    let layers: BTreeSet<LayerId> =
-        segments.flat_map(|&s| program.segments[m][s].layers.iter().copied()).collect();
-    let model = &workload.models[m];
-    let outputs = model.outputs.iter().map(|t| &model.tensors[t.index()]);
-    let made = outputs.filter(|t| t.producer.is_some_and(|layer| layers.contains(&layer)));
-    made.map(|t| (t.name.clone(), device.model(m).fixed_spec(&t.name).cloned())).collect()
 }
 
 fn check(value: &Tensor, spec: &TensorSpec) -> Result<()> {

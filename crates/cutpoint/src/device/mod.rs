@@ -1,20 +1,33 @@
 //! The device's side of a run: it computes prefixes while the uplink carries the tensors of earlier
 //! jobs and the server computes their suffixes.
 
+mod agenda;
 mod ahead;
 mod cancel;
+mod collected;
 mod compute;
+mod drift;
 mod execute;
 mod expected;
-mod outbox;
+mod plan_anew;
 mod prepare;
 mod program;
 mod session;
+mod shared;
+mod source;
+mod supervise;
 mod throttle;
+mod transfer;
 
 pub use cancel::Cancel;
-pub use execute::{ExecuteOptions, OUTBOX_BYTES_MAX, execute};
-pub use prepare::{Device, Prepared};
-pub use program::{JobProgram, Program, SegmentLayers, Send, Step, StepWork};
+pub use drift::Drift;
+pub use execute::{Connection, ExecuteOptions, Jobs, OUTBOX_BYTES_MAX, Server, execute};
+pub use plan_anew::{PlanChange, Planned, Planner, Reach};
+pub(crate) use prepare::suffix_of;
+pub use prepare::{Device, LoadedSuffix, Prepared};
+pub use program::{
+    JobProgram, Program, SegmentLayers, Segments, Send, Step, StepWork, segments_for,
+};
 pub use session::{Fallback, Session};
+pub use source::{Arrival, JOBS_IN_SYSTEM_MAX, Source, Waits};
 pub use throttle::{SpeedFraction, Stint};

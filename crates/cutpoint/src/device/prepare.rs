@@ -1,14 +1,18 @@
 //! Everything that a run needs and that takes time: segments loaded on the device, suffixes on the
 //! server, both warm.
 
-use super::program::{Program, SegmentLayers};
+use super::program::{JobProgram, Program, SegmentLayers};
 use super::throttle::SpeedFraction;
 use crate::engine::declared::Declared;
 use crate::engine::{Engine, EngineOptions, Session, warm_up};
 use crate::error::Result;
+use crate::link::Suffix;
 use crate::onnx::LayeredModel;
 use crate::tensor::Tensor;
+use cutpoint_plan::cut::LayerSet;
+use cutpoint_plan::plan::Partition;
 use cutpoint_plan::workload::ModelId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The device: its engine, its speed, and its models.
@@ -45,8 +49,29 @@ pub struct Prepared {
     pub program: Program,
     /// With what.
     pub device: Device,
-    /// For each job, the name of its suffix on the server; `None` if the server has no part in it.
-    pub server_models: Vec<Option<String>>,
+    /// The suffixes that the server has loaded, by model and by what stays on the device.
+    pub suffixes: BTreeMap<(ModelId, LayerSet), LoadedSuffix>,
+    /// The cuts that need no more than what is loaded, by model, each once.
+    pub cuts: Vec<(ModelId, Partition)>,
+}
+
+/// A suffix on the server.
+#[derive(Clone, Debug)]
+pub struct LoadedSuffix {
+    /// Its name there.
+    pub name: Arc<str>,
+    /// The position of its model in the workload.
+    pub model: ModelId,
+    /// What it is, should the server have to load it again.
+    pub suffix: Suffix,
+}
+
+impl Prepared {
+    /// The name of a job's suffix on the server; `None` if the server has no part in it, or has
+    /// not loaded it.
+    pub fn suffix_of(&self, job: &JobProgram) -> Option<Arc<str>> {
+        suffix_of(&self.suffixes, job)
+    }
 }
 
 impl Device {
@@ -63,7 +88,7 @@ impl Device {
     ) -> Result<Device> {
         let models = models
             .iter()
-            .zip(&program.segments)
+            .zip(&*program.segments)
             .map(|(model, segments)| DeviceModel {
                 model: model.clone(),
                 segments: segments
@@ -118,6 +143,15 @@ impl Device {
         }
         Ok(session.as_mut().expect("just loaded"))
     }
+}
+
+/// As [`Prepared::suffix_of`].
+pub(crate) fn suffix_of(
+    suffixes: &BTreeMap<(ModelId, LayerSet), LoadedSuffix>,
+    job: &JobProgram,
+) -> Option<Arc<str>> {
+    let key = (job.model, job.partition.device_layers.clone());
+    suffixes.get(&key).filter(|_| job.is_offloaded).map(|loaded| loaded.name.clone())
 }
 
 fn indices(segment: &SegmentLayers) -> Vec<usize> {

@@ -4,8 +4,9 @@ use crate::tensor::{ElementType, Tensor};
 use serde_json::{Value, json};
 
 /// `{"job":0,"outputs":{"prob":{"type":"FP32","shape":[1,2],"data":[0.25,0.75]}}}`; values that
-/// JSON has no number for (NaN, infinities) are strings.
-pub fn json_line(job: u32, outputs: &[(String, Tensor)]) -> String {
+/// JSON has no number for (NaN, infinities) are strings. `"input"` besides if the job is from a file
+/// of that name.
+pub fn json_line(job: u32, input: Option<&str>, outputs: &[(String, Tensor)]) -> String {
     let outputs: serde_json::Map<String, Value> = outputs
         .iter()
         .map(|(name, tensor)| {
@@ -17,7 +18,11 @@ pub fn json_line(job: u32, outputs: &[(String, Tensor)]) -> String {
             (name.clone(), value)
         })
         .collect();
-    json!({ "job": job, "outputs": outputs }).to_string()
+    let mut line = json!({ "job": job, "outputs": outputs });
+    if let Some(input) = input {
+        line["input"] = json!(input);
+    }
+    line.to_string()
 }
 
 fn numbers(tensor: &Tensor) -> Vec<Value> {
@@ -66,7 +71,7 @@ mod tests {
     fn a_line_holds_every_value() {
         let tensor = Tensor::from_f32(vec![1, 3], &[0.25, -1.0, f32::NAN]).unwrap();
         assert_eq!(
-            json_line(7, &[("prob".to_owned(), tensor)]),
+            json_line(7, None, &[("prob".to_owned(), tensor)]),
             r#"{"job":7,"outputs":{"prob":{"data":[0.25,-1.0,"NaN"],"shape":[1,3],"type":"FP32"}}}"#
         );
     }

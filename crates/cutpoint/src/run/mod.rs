@@ -1,31 +1,29 @@
 //! The whole path: measure models, link and server; plan; prepare; execute.
 
+mod arrivals;
 mod paced;
+mod prepare;
 mod rehearsal;
+mod replan;
+mod stream;
 mod summary;
 mod workload;
 
-pub use summary::{FallbackCause, MachineUse, Summary};
+pub use arrivals::{Names, Replay, Watch};
+pub use stream::{PATTERN_JOBS_MAX, StreamPlan};
+pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary, Summary};
 pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
 
-use crate::device::{Cancel, Device, ExecuteOptions, Prepared, Program, SpeedFraction, execute};
+use crate::device::{Cancel, SpeedFraction};
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::Inputs;
-use crate::link::{Client, HeldModel, LinkMeasurement, MeasureOptions, Suffix};
+use crate::link::{Client, HeldModel, LinkMeasurement, MeasureOptions};
 use crate::onnx::LayeredModel;
 use crate::profile::{
     EncodingOptions, EncodingProfile, ModelProfile, ProfileOptions, profile_encodings,
     profile_model,
 };
-use crate::tensor::Tensor;
-use crate::trace::Execution;
-use cutpoint_plan::check::check_plan;
-use cutpoint_plan::plan::Plan;
-use cutpoint_plan::workload::{JobId, ModelId, Workload};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use cutpoint_plan::workload::{ModelId, Workload};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -257,78 +255,6 @@ impl Runner {
         workload.models.iter().map(find).collect()
     }
 
-    /// Loads what a plan needs on both sides.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Workload`] if the plan breaks a rule; those of the engine and the connection.
-    pub fn prepare(&self, workload: &Workload, plan: &Plan) -> Result<Prepared> {
-        if let Some(violation) = check_plan(workload, plan).first() {
-            let message = format!("the plan breaks a rule: {violation}");
-            return Err(Error::new(ErrorKind::Workload, message));
-        }
-        let program = Program::new(workload, plan)?;
-        if program.encodes() && !self.server_decodes()? {
-            let message = "the plan uses encodings, and the server is not Cutpoint's own";
-            return Err(Error::new(ErrorKind::Usage, message)
-                .hint("plan from a workload without encodings"));
-        }
-        let models = self.models_of(workload)?;
-        let layered: Vec<_> = models.iter().map(|m| m.model.clone()).collect();
-        let engine = self.engine.clone();
-        let device = Device::load(engine, self.options, self.speed, &layered, &program)?;
-        let mut known: BTreeMap<(usize, &cutpoint_plan::cut::LayerSet), String> = BTreeMap::new();
-        let mut server_models = vec![None; workload.jobs.len()];
-        let mut sources = vec![None; models.len()];
-        for (j, partition) in plan.partitions.iter().enumerate() {
-            if !program.jobs[j].is_offloaded {
-                continue;
-            }
-            let m = workload.jobs[j].index();
-            let key = (m, &partition.device_layers);
-            let name = match known.entry(key) {
-                Entry::Occupied(found) => found.into_mut(),
-                Entry::Vacant(new) => {
-                    let described = &workload.models[m];
-                    let source = match sources[m].take() {
-                        Some(source) => source,
-                        None => self.source_of(models[m])?,
-                    };
-                    let layers = &partition.device_layers;
-                    let name = self.load_suffix(models[m], &source, described, layers)?;
-                    sources[m] = Some(source);
-                    new.insert(name)
-                }
-            };
-            server_models[j] = Some(name.clone());
-        }
-        Ok(Prepared { program, device, server_models })
-    }
-
-    /// Executes a prepared plan.
-    ///
-    /// # Errors
-    /// As [`execute`], and if the stream to the server cannot be opened.
-    pub fn execute(
-        &self,
-        prepared: &mut Prepared,
-        workload: &Workload,
-        inputs: &[Inputs],
-        how: &RunOptions,
-        on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
-    ) -> Result<Execution> {
-        let needs_server = prepared.server_models.iter().any(Option::is_some);
-        let connection = match &self.client {
-            Some(client) if needs_server => Some(client.open_stream()?),
-            _ => None,
-        };
-        let options = ExecuteOptions {
-            patience: how.patience,
-            round_trip: workload.link.round_trip,
-            cancel: how.cancel.clone(),
-        };
-        execute(prepared, workload, inputs, connection, options, on_outputs)
-    }
-
     /// Whether the server brings encoded tensors back.
     fn server_decodes(&self) -> Result<bool> {
         match &self.client {
@@ -350,27 +276,6 @@ impl Runner {
             Some(hello) => Ok(offer(client, &hello.models, model)?.sha256),
             None => Ok(model.model.model().sha256().to_owned()),
         }
-    }
-
-    fn load_suffix(
-        &self,
-        model: &RunModel,
-        source_sha256: &str,
-        described: &cutpoint_plan::workload::Model,
-        device_layers: &cutpoint_plan::cut::LayerSet,
-    ) -> Result<String> {
-        let RunModel { name, model: layered } = model;
-        let shapes = layered.model().inputs();
-        let names =
-            device_layers.iter().map(|l| described.layers[l.index()].name.clone()).collect();
-        let suffix = Suffix {
-            source_sha256: source_sha256.to_owned(),
-            device_layers: names,
-            shapes: shapes.iter().map(|(n, s)| (n.clone(), s.shape.clone())).collect(),
-        };
-        let name = suffix_name(name, &suffix);
-        self.server()?.load_suffix(&name, &suffix)?;
-        Ok(name)
     }
 }
 
@@ -401,23 +306,6 @@ fn offer(client: &Client, held: &[HeldModel], model: &RunModel) -> Result<OnServ
     log::info!("the server does not have {:?}; sending it", model.name);
     client.push_model(&model.name, file)?;
     Ok(OnServer { name: model.name.clone(), sha256 })
-}
-
-/// A name for a suffix that says what it is: the same suffix gets the same name.
-fn suffix_name(model: &str, suffix: &Suffix) -> String {
-    let mut hash = Sha256::new();
-    hash.update(suffix.source_sha256.as_bytes());
-    for layer in &suffix.device_layers {
-        hash.update(layer.as_bytes());
-        hash.update([0]);
-    }
-    for (name, shape) in &suffix.shapes {
-        hash.update(format!("{name}={shape:?};").as_bytes());
-    }
-    let digest: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
-    let safe: String =
-        model.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    format!("{safe}__after_{}_{digest}", suffix.device_layers.len())
 }
 
 /// Without a server nothing leaves the device.

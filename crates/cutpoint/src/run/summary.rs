@@ -1,12 +1,13 @@
 //! What a run has shown, in a few lines: predicted and measured makespan, the bound, and how busy
 //! each machine was.
 
-use crate::device::Fallback;
+use super::StreamPlan;
+use crate::device::{Fallback, PlanChange};
 use crate::trace::{Execution, utilisation};
 use cutpoint_plan::plan::{Machine, Plan};
 use cutpoint_plan::units::Time;
 use serde::Serialize;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// How busy a machine was, as shares of the makespan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,7 +54,125 @@ pub struct Summary {
     /// Why, and for how many jobs; the first cause of a run first.
     pub fallback_causes: Vec<FallbackCause>,
     /// Jobs that failed.
-    pub failures: usize,
+    pub failures: u64,
+    /// New plans in mid-run.
+    pub plan_changes: Vec<Change>,
+    /// How jobs fared that arrived over time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamSummary>,
+}
+
+/// How jobs fared that arrived over time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StreamSummary {
+    /// The time between two arrivals that was planned for.
+    pub period_ms: f64,
+    /// With a shorter period jobs pile up whatever the plan.
+    pub shortest_period_ms: f64,
+    /// Whether the period is long enough for some plan to keep up.
+    pub keeps_up: bool,
+    /// From arrival to completion, by the plan.
+    pub planned_latency_ms: Percentiles,
+    /// From arrival to completion, as it was.
+    pub latency_ms: Percentiles,
+    /// How many jobs arrived while as many were in work as may be, and had to wait outside.
+    pub waited: u64,
+    /// How long they waited on average.
+    pub wait_mean_ms: f64,
+    /// How long the one waited that waited longest.
+    pub wait_longest_ms: f64,
+}
+
+/// A distribution of times, in milliseconds: the p-th is the least that no fewer than p of 100
+/// stay within. All 0 if there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// Half stay within it.
+    pub p50: f64,
+    /// 90 of 100 do.
+    pub p90: f64,
+    /// 99 of 100 do.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl Percentiles {
+    /// Of some times, in any order.
+    pub fn of(times: impl Iterator<Item = Time>) -> Percentiles {
+        let mut times: Vec<Time> = times.collect();
+        times.sort_unstable();
+        let at = |percent: usize| {
+            let rank = (times.len() * percent).div_ceil(100).max(1) - 1;
+            times.get(rank).map_or(0.0, |time| time.milliseconds())
+        };
+        Percentiles { p50: at(50), p90: at(90), p99: at(99), max: at(100) }
+    }
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Percentiles { p50, p90, p99, max } = self;
+        write!(f, "p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, max {max:.1} ms")
+    }
+}
+
+impl StreamSummary {
+    /// How the jobs of an execution fared, and how they were planned to.
+    pub fn new(stream: &StreamPlan, execution: &Execution) -> StreamSummary {
+        let waits = &execution.waits;
+        StreamSummary {
+            period_ms: stream.stream.period.milliseconds(),
+            shortest_period_ms: stream.stream.shortest_period.milliseconds(),
+            keeps_up: stream.stream.is_stable(),
+            planned_latency_ms: Percentiles::of(stream.plan.latencies()),
+            latency_ms: Percentiles::of(execution.latencies.iter().copied()),
+            waited: waits.jobs,
+            wait_mean_ms: waits.total.milliseconds() / (waits.jobs.max(1) as f64),
+            wait_longest_ms: waits.longest.milliseconds(),
+        }
+    }
+
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let keeps = match self.keeps_up {
+            true => "can be kept up with",
+            false => "jobs pile up whatever the plan",
+        };
+        let (period, shortest) = (self.period_ms, self.shortest_period_ms);
+        let mut lines = vec![
+            ("period", format!("{period:.1} ms, at least {shortest:.1} ms is needed: {keeps}")),
+            ("planned", format!("latency {}", self.planned_latency_ms)),
+            ("measured", format!("latency {}", self.latency_ms)),
+        ];
+        if self.waited > 0 {
+            let (jobs, mean, longest) = (self.waited, self.wait_mean_ms, self.wait_longest_ms);
+            let value = format!(
+                "{jobs} jobs waited outside, {mean:.1} ms on average, {longest:.1} ms at most"
+            );
+            lines.push(("held back", value));
+        }
+        lines
+    }
+}
+
+/// A new plan in mid-run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// When it came into force.
+    pub at_ms: f64,
+    /// Why it was made.
+    pub cause: String,
+    /// How many jobs it was for.
+    pub jobs: usize,
+    /// How many of them have a part on the server.
+    pub offloaded: usize,
+}
+
+impl From<&PlanChange> for Change {
+    fn from(change: &PlanChange) -> Change {
+        let PlanChange { at, cause, jobs, offloaded, .. } = change.clone();
+        Change { at_ms: at.milliseconds(), cause, jobs, offloaded }
+    }
 }
 
 /// Why the device finished jobs in the server's stead.
@@ -99,9 +218,11 @@ impl Summary {
             raw_bytes: execution.raw_bytes,
             sent_bytes: execution.sent_bytes,
             machines,
-            fallbacks: execution.fallbacks.len(),
+            fallbacks: execution.fallback_count,
             fallback_causes: causes(&execution.fallbacks),
-            failures: execution.failures.len(),
+            failures: execution.failure_count,
+            stream: None,
+            plan_changes: execution.changes.iter().map(Change::from).collect(),
         }
     }
 
@@ -113,11 +234,17 @@ impl Summary {
         };
         line("policy", format!("{} ({} granularity)", self.policy, self.granularity));
         line("jobs", format!("{}, {} with a part on the server", self.jobs, self.offloaded));
-        let error = (self.measured_ms / self.predicted_ms - 1.0) * 100.0;
-        line("predicted", format!("{:.1} ms", self.predicted_ms));
-        line("measured", format!("{:.1} ms ({error:+.1} % of predicted)", self.measured_ms));
-        let gap = self.gap * 100.0;
-        line("lower bound", format!("{:.1} ms (gap {gap:.2} %)", self.lower_bound_ms));
+        match &self.stream {
+            Some(stream) => stream.lines().into_iter().for_each(|(name, value)| line(name, value)),
+            None => {
+                let error = (self.measured_ms / self.predicted_ms - 1.0) * 100.0;
+                let measured = self.measured_ms;
+                line("predicted", format!("{:.1} ms", self.predicted_ms));
+                line("measured", format!("{measured:.1} ms ({error:+.1} % of predicted)"));
+                let gap = self.gap * 100.0;
+                line("lower bound", format!("{:.1} ms (gap {gap:.2} %)", self.lower_bound_ms));
+            }
+        }
         let others = [("local-only", self.local_only_ms), ("server-only", self.server_only_ms)];
         for (name, makespan_ms) in others {
             if let Some(makespan_ms) = makespan_ms {
@@ -132,6 +259,10 @@ impl Summary {
             let value =
                 format!("busy {:.0} % (planned {:.0} %)", measured * 100.0, planned * 100.0);
             line(machine, value);
+        }
+        for Change { at_ms, cause, jobs, offloaded } in &self.plan_changes {
+            let what = format!("{cause}; {jobs} jobs left, {offloaded} offloaded");
+            line("planned anew", format!("at {at_ms:.1} ms: {what}"));
         }
         if self.fallbacks > 0 {
             line("fell back", format!("{} jobs were finished on the device", self.fallbacks));
@@ -166,5 +297,18 @@ fn job_numbers(jobs: &[u32]) -> String {
     match jobs.len().saturating_sub(SHOWN) {
         0 => format!("job{s} {shown}"),
         more => format!("job{s} {shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_times_that_were_measured() {
+        let times = (1..=200u64).rev().map(|ms| Time::from_nanoseconds(ms * 1_000_000));
+        let found = Percentiles::of(times);
+        assert_eq!(found, Percentiles { p50: 100.0, p90: 180.0, p99: 198.0, max: 200.0 });
+        assert_eq!(Percentiles::of(std::iter::empty()), Percentiles::default());
     }
 }

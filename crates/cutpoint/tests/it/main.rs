@@ -8,6 +8,8 @@ mod jobs;
 mod pictures;
 mod planning;
 mod profile;
+mod replan;
 mod report;
 mod run;
 mod server;
+mod streams;

@@ -28,7 +28,11 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(model: &Path) -> Served {
-        let arguments = ["serve", path(model), "--listen", "127.0.0.1:0", "--engine", "rten"];
+        Served::start_at(model, "127.0.0.1:0")
+    }
+
+    pub(crate) fn start_at(model: &Path, address: &str) -> Served {
+        let arguments = ["serve", path(model), "--listen", address, "--engine", "rten"];
         let mut child = cutpoint(&arguments)
             .args(["--threads", "1"])
             .stdout(Stdio::piped())

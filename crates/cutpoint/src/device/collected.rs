@@ -1,0 +1,112 @@
+//! What the threads of a run have reported so far.
+
+use super::execute::Event;
+use super::source::Waits;
+use crate::tensor::Tensor;
+use crate::trace::{Execution, RECORDED_JOBS_MAX};
+use cutpoint_plan::plan::{Machine, Operation, Schedule};
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::JobId;
+use std::collections::BTreeMap;
+
+/// A job that has not ended.
+#[derive(Default)]
+struct Partial {
+    outputs: Vec<(String, Tensor)>,
+    latest: Time,
+}
+
+/// What has been reported so far.
+#[derive(Default)]
+pub(super) struct Collected {
+    partial: BTreeMap<JobId, Partial>,
+    arrived: BTreeMap<JobId, Time>,
+    pub(super) execution: Execution,
+}
+
+impl Collected {
+    /// A job has arrived after the start of the run.
+    pub(super) fn arrive(&mut self, job: JobId, arrived: Time) {
+        self.arrived.insert(job, arrived);
+    }
+
+    pub(super) fn add(
+        &mut self,
+        event: Event,
+        on_outputs: &mut impl FnMut(JobId, Vec<(String, Tensor)>),
+    ) {
+        match event {
+            Event::Operation(operation) => self.record(operation),
+            Event::Transferred(transferred) => {
+                self.record(transferred.operation);
+                self.execution.raw_bytes += transferred.raw;
+                self.execution.sent_bytes += transferred.sent;
+            }
+            Event::Part(job, outputs, time) => {
+                let partial = self.partial.entry(job).or_default();
+                partial.outputs.extend(outputs);
+                partial.latest = partial.latest.max(time);
+            }
+            Event::Ended(job) => {
+                let Partial { outputs, latest } = self.partial.remove(&job).unwrap_or_default();
+                self.execution.ended += 1;
+                self.execution.makespan = self.execution.makespan.max(latest);
+                self.complete(job, Some(latest));
+                on_outputs(job, outputs);
+            }
+            Event::Failed(job, error) => self.fail(job, format!("{error:?}")),
+            Event::Called(_) | Event::Changed | Event::ThreadEnded => {}
+        }
+    }
+
+    /// A job has failed.
+    pub(super) fn fail(&mut self, job: JobId, cause: String) {
+        self.partial.remove(&job);
+        self.complete(job, None);
+        self.execution.failure_count += 1;
+        if self.execution.failures.len() < RECORDED_JOBS_MAX {
+            self.execution.failures.push((job, cause));
+        }
+    }
+
+    fn complete(&mut self, job: JobId, completion: Option<Time>) {
+        let arrived = self.arrived.remove(&job);
+        if job.index() >= RECORDED_JOBS_MAX {
+            return;
+        }
+        let completions = &mut self.execution.completions;
+        if completions.len() <= job.index() {
+            completions.resize(job.index() + 1, None);
+        }
+        completions[job.index()] = completion;
+        if let Some((arrived, completion)) = arrived.zip(completion) {
+            self.execution.latencies.push(completion.saturating_sub(arrived));
+        }
+    }
+
+    fn record(&mut self, operation: Operation) {
+        if operation.job.index() >= RECORDED_JOBS_MAX {
+            return;
+        }
+        let schedule: &mut Schedule = &mut self.execution.schedule;
+        match operation.work.machine() {
+            Machine::Device => schedule.device.push(operation),
+            Machine::Uplink => schedule.uplink.push(operation),
+            Machine::Server => schedule.server.push(operation),
+            Machine::Downlink => schedule.downlink.push(operation),
+        }
+    }
+
+    /// What really happened in a run whose `jobs` were there from the start, or which has ended so
+    /// many.
+    pub(super) fn into_execution(mut self, jobs: usize, waits: Waits) -> Execution {
+        let schedule = &mut self.execution.schedule;
+        for operations in [&mut schedule.device, &mut schedule.uplink, &mut schedule.server] {
+            operations.sort_by_key(|o| (o.start, o.end));
+        }
+        let jobs = jobs.min(RECORDED_JOBS_MAX).max(self.execution.completions.len());
+        self.execution.completions.resize(jobs, None);
+        self.execution.waits = waits;
+        self.execution
+    }
+}

@@ -1,0 +1,221 @@
+//! Has the uplink's bandwidth changed so much that the jobs that are left should be planned anew?
+//! Told by the transfers themselves, by a state machine without clock and I/O.
+//!
+//! Transfers are gathered into samples of at least [`SAMPLE_BYTES_MIN`] and [`SAMPLE_TIME_MIN`]:
+//! what is shorter says more about timers and buffers than about the link. The estimate is the
+//! median of the last [`WINDOW`] samples, so that fewer than half of them may be off by any factor.
+//! A plan is due when the estimate differs from the bandwidth that the last plan reckoned with by
+//! more than [`DRIFT`], and after a plan that was due to a change in one direction, by more than
+//! [`DRIFT_BACK`] in the other direction: a link that swings between two bandwidths does not have
+//! the jobs planned to and fro.
+
+use cutpoint_plan::units::{Bandwidth, Time};
+use std::collections::VecDeque;
+
+/// The least payload of a sample.
+const SAMPLE_BYTES_MIN: u64 = 48 << 10;
+
+/// The least time on the uplink of a sample.
+const SAMPLE_TIME_MIN: Time = Time::from_nanoseconds(2_000_000);
+
+/// How many samples are looked at.
+const WINDOW: usize = 5;
+
+/// An estimate is made of no fewer samples than this.
+const SAMPLES_MIN: usize = 3;
+
+/// A change by more than this factor is acted on.
+const DRIFT: f64 = 1.3;
+
+/// The same for a change in the direction opposite to the last one that was acted on.
+const DRIFT_BACK: f64 = 1.6;
+
+/// For fewer jobs than this no new plan is made.
+const JOBS_MIN: usize = 2;
+
+/// Watches the uplink.
+#[derive(Clone, Debug)]
+pub struct Drift {
+    planned: Bandwidth,
+    overhead: Time,
+    /// In millions of bits per second, the latest last.
+    samples: VecDeque<f64>,
+    open_bytes: u64,
+    open_time: Time,
+    /// Whether the last change that was acted on was upwards.
+    went_up: Option<bool>,
+}
+
+impl Drift {
+    /// Watches a link whose plan reckons with a bandwidth, and with this time for each message
+    /// besides its bytes.
+    pub fn new(planned: Bandwidth, overhead: Time) -> Drift {
+        Drift {
+            planned,
+            overhead,
+            samples: VecDeque::with_capacity(WINDOW),
+            open_bytes: 0,
+            open_time: Time::ZERO,
+            went_up: None,
+        }
+    }
+
+    /// A message of so many bytes was on the uplink for so long.
+    pub fn handle_transfer(&mut self, bytes: u64, time: Time) {
+        self.open_bytes = self.open_bytes.saturating_add(bytes);
+        self.open_time += time.saturating_sub(self.overhead);
+        if self.open_bytes < SAMPLE_BYTES_MIN || self.open_time < SAMPLE_TIME_MIN {
+            return;
+        }
+        let mbit_per_s = self.open_bytes as f64 * 8e3 / self.open_time.nanoseconds() as f64;
+        (self.open_bytes, self.open_time) = (0, Time::ZERO);
+        if self.samples.len() == WINDOW {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(mbit_per_s);
+    }
+
+    /// The bandwidth that the last samples show; `None` if there are too few.
+    pub fn estimate(&self) -> Option<Bandwidth> {
+        if self.samples.len() < SAMPLES_MIN {
+            return None;
+        }
+        let mut sorted: Vec<f64> = self.samples.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        Bandwidth::from_mbit_per_s(sorted[sorted.len() / 2])
+    }
+
+    /// The bandwidth to plan with, if `jobs_left` jobs are to be planned anew.
+    pub fn poll_change(&self, jobs_left: usize) -> Option<Bandwidth> {
+        let estimate = self.estimate().filter(|_| jobs_left >= JOBS_MIN)?;
+        let factor = estimate.mbit_per_s() / self.planned.mbit_per_s();
+        let is_up = factor > 1.0;
+        let limit = match self.went_up {
+            Some(went_up) if went_up != is_up => DRIFT_BACK,
+            _ => DRIFT,
+        };
+        (factor.max(1.0 / factor) > limit).then_some(estimate)
+    }
+
+    /// The bandwidth that plans reckon with.
+    pub fn planned(&self) -> Bandwidth {
+        self.planned
+    }
+
+    /// Plans reckon with another bandwidth from now on; what was seen before counts no more.
+    pub fn handle_planned(&mut self, uplink: Bandwidth) {
+        self.went_up = Some(uplink.mbit_per_s() > self.planned.mbit_per_s());
+        self.planned = uplink;
+        self.handle_connected();
+    }
+
+    /// Transfers take another way from now on; what was seen before counts no more.
+    pub fn handle_connected(&mut self) {
+        self.samples.clear();
+        (self.open_bytes, self.open_time) = (0, Time::ZERO);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    const OVERHEAD: Time = Time::from_nanoseconds(300_000);
+
+    fn mbps(value: f64) -> Bandwidth {
+        Bandwidth::from_mbit_per_s(value).expect("not negative")
+    }
+
+    /// What a message takes at a bandwidth, off by a factor.
+    fn time(bytes: u64, bandwidth: f64, factor: f64) -> Time {
+        let exact = mbps(bandwidth).transfer_time(bytes).expect("finite") + OVERHEAD;
+        Time::from_nanoseconds((exact.nanoseconds() as f64 * factor) as u64)
+    }
+
+    /// Sends messages at a bandwidth until a plan is due; how many that took, if no more than `limit`.
+    fn messages_until_due(
+        drift: &mut Drift,
+        bandwidth: f64,
+        noise: f64,
+        limit: usize,
+        random: &mut ChaCha8Rng,
+    ) -> Option<usize> {
+        (1..=limit).find(|_| {
+            let bytes = random.random_range(60_000..400_000);
+            let factor = random.random_range(1.0 - noise..=1.0 + noise);
+            drift.handle_transfer(bytes, time(bytes, bandwidth, factor));
+            drift.poll_change(10).is_some()
+        })
+    }
+
+    #[test]
+    fn noise_of_ten_percent_changes_no_plan() {
+        for seed in 0..20 {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut drift = Drift::new(mbps(18.88), OVERHEAD);
+            let due = messages_until_due(&mut drift, 18.88, 0.1, 2_000, &mut random);
+            assert_eq!(due, None, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_drop_to_a_quarter_is_noticed_within_a_window_and_then_holds() {
+        for seed in 0..20 {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut drift = Drift::new(mbps(20.0), OVERHEAD);
+            assert_eq!(messages_until_due(&mut drift, 20.0, 0.1, 50, &mut random), None);
+            let due = messages_until_due(&mut drift, 5.0, 0.1, 100, &mut random);
+            assert!(due.is_some_and(|count| count <= SAMPLES_MIN), "seed {seed}: {due:?}");
+            let found = drift.poll_change(10).expect("due");
+            assert!((3.5..7.0).contains(&found.mbit_per_s()), "seed {seed}: {found:?}");
+            drift.handle_planned(found);
+            let again = messages_until_due(&mut drift, 5.0, 0.1, 500, &mut random);
+            assert_eq!(again, None, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_swings_within_the_band_changes_no_plan_after_the_first() {
+        let mut random = ChaCha8Rng::seed_from_u64(7);
+        let mut drift = Drift::new(mbps(20.0), Time::ZERO);
+        let due = messages_until_due(&mut drift, 13.0, 0.0, 10, &mut random);
+        assert!(due.is_some());
+        drift.handle_planned(mbps(13.0));
+        for round in 0..50 {
+            let bandwidth = if round % 2 == 0 { 20.0 } else { 13.0 };
+            let due = messages_until_due(&mut drift, bandwidth, 0.02, 20, &mut random);
+            assert_eq!(due, None, "round {round}");
+        }
+    }
+
+    #[test]
+    fn one_transfer_that_stood_still_changes_no_plan() {
+        let mut drift = Drift::new(mbps(10.0), Time::ZERO);
+        for stalled in 0..30 {
+            let factor = if stalled % 5 == 0 { 50.0 } else { 1.0 };
+            drift.handle_transfer(100_000, time(100_000, 10.0, factor));
+            assert_eq!(drift.poll_change(10), None);
+        }
+    }
+
+    #[test]
+    fn small_messages_are_taken_together() {
+        let mut drift = Drift::new(mbps(10.0), Time::ZERO);
+        for _ in 0..10 {
+            drift.handle_transfer(5_000, time(5_000, 10.0, 1.0));
+        }
+        assert_eq!(drift.samples.len(), 1);
+    }
+
+    #[test]
+    fn for_the_last_job_no_plan_is_made() {
+        let mut drift = Drift::new(mbps(10.0), Time::ZERO);
+        for _ in 0..WINDOW {
+            drift.handle_transfer(100_000, time(100_000, 1.0, 1.0));
+        }
+        assert_eq!(drift.poll_change(JOBS_MIN - 1), None);
+        assert_eq!(drift.poll_change(JOBS_MIN).map(|b| b.mbit_per_s().round()), Some(1.0));
+    }
+}

@@ -1,0 +1,56 @@
+//! What the runtime asks of whoever makes plans: a program for the jobs that have not begun.
+//!
+//! The runtime carries out plans and makes none. When the link has changed, or the server is lost
+//! or back, or jobs have arrived, it asks a [`Planner`] for a program for the jobs that are left.
+
+use super::program::Program;
+use crate::error::Result;
+use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{JobId, ModelId};
+use std::sync::Arc;
+
+/// What is known about the way to the server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reach {
+    /// There is no connection.
+    Lost,
+    /// There is one, with this bandwidth of the uplink.
+    Connected(Bandwidth),
+}
+
+/// A program for some jobs.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What to do; it names exactly the jobs that were asked for.
+    pub program: Program,
+    /// For each job of the program, the name of its suffix on the server, if that has a part in it.
+    pub suffixes: Vec<Option<Arc<str>>>,
+    /// How long these jobs take by the plan, if nothing else is to be done.
+    pub makespan: Time,
+}
+
+/// Makes plans for jobs that have not begun, from what is loaded.
+pub trait Planner {
+    /// A program for these jobs; `None` if there is none that needs no more than what is loaded.
+    ///
+    /// # Errors
+    /// As [`Program::new`].
+    fn plan(&mut self, jobs: &[(JobId, ModelId)], reach: Reach) -> Result<Option<Planned>>;
+}
+
+/// A new plan in mid-run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanChange {
+    /// When it came into force.
+    pub at: Time,
+    /// Why it was made.
+    pub cause: String,
+    /// How many jobs it is for.
+    pub jobs: usize,
+    /// How many of them have a part on the server.
+    pub offloaded: usize,
+    /// The bandwidth of the uplink that it reckons with; `None` without a connection.
+    pub uplink: Option<Bandwidth>,
+    /// When the jobs will be complete by this plan, if those that have begun take no time.
+    pub predicted: Time,
+}

@@ -1,0 +1,426 @@
+//! Who owes what to whom: the state of the jobs of a run and of the connection to the server, as a
+//! state machine without I/O.
+//!
+//! The threads of a run report what happened with `handle_*` and ask what to do with `poll_*`; time
+//! is an argument and must not run backwards. The rules:
+//!
+//! - a job is complete once, whoever completes it first;
+//! - a job has begun once a step of it runs or a tensor of it is sent. A job that has not begun may
+//!   be planned anew; one that has is carried on as it was planned;
+//! - a job that has begun, whose server is lost or refuses it, is finished on the device;
+//! - a server that owes a reply and says nothing for `patience` is lost;
+//! - a server that is lost is called again after a time that doubles with each loss and each call
+//!   in vain, from [`CALL_AGAIN_FIRST`] to [`CALL_AGAIN_MAX`], until it has answered a job.
+
+#[cfg(test)]
+mod tests;
+
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::JobId;
+use std::collections::{BTreeMap, VecDeque};
+
+/// How long after its first loss a server is called again.
+const CALL_AGAIN_FIRST: Time = Time::from_nanoseconds(250_000_000);
+
+/// The longest time between two calls of a server that is lost.
+const CALL_AGAIN_MAX: Time = Time::from_nanoseconds(8_000_000_000);
+
+/// The most jobs that are listed as finished in the server's stead; beyond they are counted.
+const FALLBACKS_LISTED_MAX: usize = 10_000;
+
+/// How far the server's part of a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ServerPart {
+    /// The server has no part in it.
+    None,
+    /// Some of its tensors are still to be sent.
+    Unsent,
+    /// The server has all it needs and has not answered.
+    Owed,
+    /// The device is to do it.
+    OnDevice,
+    /// It is done, by whomever.
+    Done,
+}
+
+/// A job that has not ended.
+#[derive(Clone, Copy, Debug)]
+struct Job {
+    has_begun: bool,
+    is_device_done: bool,
+    server_part: ServerPart,
+}
+
+/// The server, as far as the session knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Server {
+    /// There is a connection.
+    Connected,
+    /// There is none, and it is time to call at `at`; `None` while a call is being made.
+    Lost { cause: String, at: Option<Time> },
+}
+
+/// The state of a run.
+#[derive(Clone, Debug)]
+pub struct Session {
+    jobs: BTreeMap<JobId, Job>,
+    ended_count: u64,
+    fresh_count: usize,
+    unsent_count: usize,
+    owed_count: usize,
+    is_open: bool,
+    is_cancelled: bool,
+    to_finish: VecDeque<JobId>,
+    server: Server,
+    /// The number of the connection, from 0.
+    connection: u32,
+    /// How long to wait after the next loss.
+    call_again: Time,
+    patience: Time,
+    heard: Time,
+    fallbacks: Vec<Fallback>,
+    fallback_count: usize,
+}
+
+/// A job that the device finished in the server's stead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// Which.
+    pub job: JobId,
+    /// Why.
+    pub cause: String,
+}
+
+impl Session {
+    /// A run without jobs, connected, to which jobs may be added until [`Session::handle_last`]; a
+    /// silent server is lost after `patience`.
+    pub fn new(patience: Time) -> Session {
+        Session {
+            jobs: BTreeMap::new(),
+            ended_count: 0,
+            fresh_count: 0,
+            unsent_count: 0,
+            owed_count: 0,
+            is_open: true,
+            is_cancelled: false,
+            to_finish: VecDeque::new(),
+            server: Server::Connected,
+            connection: 0,
+            call_again: CALL_AGAIN_FIRST,
+            patience,
+            heard: Time::ZERO,
+            fallbacks: Vec::new(),
+            fallback_count: 0,
+        }
+    }
+
+    /// A job is planned, for the first time or anew: the device has steps of it or not, the server
+    /// a part in it or not. Nothing changes for a job that has begun. Says whether the job is
+    /// complete with that.
+    pub fn handle_planned(&mut self, job: JobId, has_steps: bool, is_offloaded: bool) -> bool {
+        if self.jobs.get(&job).is_some_and(|known| known.has_begun) {
+            return false;
+        }
+        let server_part = if is_offloaded { ServerPart::Unsent } else { ServerPart::None };
+        let planned = Job { has_begun: false, is_device_done: !has_steps, server_part };
+        match self.jobs.insert(job, planned) {
+            None => self.fresh_count += 1,
+            Some(before) => {
+                self.unsent_count -= usize::from(before.server_part == ServerPart::Unsent)
+            }
+        }
+        self.unsent_count += usize::from(is_offloaded);
+        self.end_if_complete(job)
+    }
+
+    /// No more jobs will be added.
+    pub fn handle_last(&mut self) {
+        self.is_open = false;
+    }
+
+    /// A job begins, as it was planned. If the server is lost, the device will do its part; says
+    /// whether that is so, and news.
+    pub fn handle_begun(&mut self, job: JobId) -> bool {
+        let Some(state) = self.jobs.get_mut(&job).filter(|state| !state.has_begun) else {
+            return false;
+        };
+        state.has_begun = true;
+        self.fresh_count -= 1;
+        let Server::Lost { cause, .. } = &self.server else { return false };
+        let cause = cause.clone();
+        self.fall_back(job, &cause)
+    }
+
+    /// The device has done its planned part of a job; says whether the job is complete with that.
+    pub fn handle_device_done(&mut self, job: JobId) -> bool {
+        let Some(state) = self.jobs.get_mut(&job) else { return false };
+        state.is_device_done = true;
+        if state.server_part == ServerPart::OnDevice && !self.is_cancelled {
+            self.to_finish.push_back(job);
+        }
+        self.end_if_complete(job)
+    }
+
+    /// The last tensor of a job has left at `now`.
+    pub fn handle_sent(&mut self, job: JobId, now: Time) {
+        if self.server_part(job) == Some(ServerPart::Unsent) {
+            if self.owed_count == 0 {
+                // The server owed nothing before, so its silence begins to count here.
+                self.heard = self.heard.max(now);
+            }
+            self.set(job, ServerPart::Owed);
+        }
+    }
+
+    /// Whether a job waits for a tensor to be sent.
+    pub fn is_unsent(&self, job: JobId) -> bool {
+        self.server_part(job) == Some(ServerPart::Unsent)
+    }
+
+    /// Whether the server's outputs for a job are still wanted. They are not if the server's part
+    /// is done, or if the device has been told to do it.
+    pub fn wants_reply(&self, job: JobId) -> bool {
+        !self.is_cancelled
+            && matches!(self.server_part(job), Some(ServerPart::Unsent | ServerPart::Owed))
+    }
+
+    /// A reply with outputs that are wanted has come for a job at `now`; says whether the job is
+    /// complete with that.
+    pub fn handle_reply(&mut self, job: JobId, now: Time) -> bool {
+        self.heard = self.heard.max(now);
+        if !self.wants_reply(job) {
+            return false;
+        }
+        self.call_again = CALL_AGAIN_FIRST;
+        self.set(job, ServerPart::Done);
+        self.end_if_complete(job)
+    }
+
+    /// The server has answered a job at `now` with an error: the device will do the server's part.
+    pub fn handle_refused(&mut self, job: JobId, cause: &str, now: Time) {
+        self.heard = self.heard.max(now);
+        self.fall_back(job, cause);
+    }
+
+    /// Connection number `connection` broke at `now`: the device will do all that the server has
+    /// not done of the jobs that have begun. Says whether that is news.
+    pub fn handle_lost(&mut self, connection: u32, cause: &str, now: Time) -> bool {
+        if connection != self.connection || self.is_lost() || self.is_cancelled {
+            return false;
+        }
+        self.server = Server::Lost { cause: cause.to_owned(), at: Some(now + self.call_again) };
+        self.call_again = (self.call_again * 2).min(CALL_AGAIN_MAX);
+        let begun: Vec<JobId> =
+            self.jobs.iter().filter(|(_, state)| state.has_begun).map(|(&job, _)| job).collect();
+        for job in begun {
+            self.fall_back(job, cause);
+        }
+        true
+    }
+
+    /// Whether the server is to be called again now. After the answer `true` the caller reports
+    /// what came of it, with [`Session::handle_connected`] or [`Session::handle_no_answer`].
+    pub fn poll_call(&mut self, now: Time) -> bool {
+        if !self.may_offload_again() {
+            return false;
+        }
+        match &mut self.server {
+            Server::Lost { at, .. } if at.is_some_and(|at| now >= at) => {
+                *at = None;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The server was called in vain, and the attempt ended at `now`.
+    pub fn handle_no_answer(&mut self, now: Time) {
+        if let Server::Lost { at, .. } = &mut self.server {
+            *at = Some(now + self.call_again);
+            self.call_again = (self.call_again * 2).min(CALL_AGAIN_MAX);
+        }
+    }
+
+    /// There is a new connection, at `now`; the result is its number.
+    pub fn handle_connected(&mut self, now: Time) -> u32 {
+        self.server = Server::Connected;
+        self.connection += 1;
+        self.heard = self.heard.max(now);
+        self.connection
+    }
+
+    /// The device has done the server's part of a job; says whether the job is complete with that.
+    pub fn handle_finished_on_device(&mut self, job: JobId) -> bool {
+        if self.server_part(job) != Some(ServerPart::OnDevice) {
+            return false;
+        }
+        self.set(job, ServerPart::Done);
+        self.end_if_complete(job)
+    }
+
+    /// A job has failed for a reason of its own, which no other machine would change. Says whether
+    /// that is news.
+    pub fn handle_failed(&mut self, job: JobId) -> bool {
+        let Some(state) = self.jobs.get_mut(&job) else { return false };
+        state.is_device_done = true;
+        self.set(job, ServerPart::Done);
+        self.end_if_complete(job)
+    }
+
+    /// The run is given up: jobs that have not ended never will.
+    pub fn handle_cancelled(&mut self) {
+        self.is_cancelled |= self.is_open || !self.jobs.is_empty();
+        self.to_finish.clear();
+    }
+
+    /// The next job whose server's part the device must do, its planned part being done.
+    pub fn poll_fallback(&mut self) -> Option<JobId> {
+        while let Some(job) = self.to_finish.pop_front() {
+            if self.server_part(job) == Some(ServerPart::OnDevice) {
+                return Some(job);
+            }
+        }
+        None
+    }
+
+    /// Finds out whether the server has been silent for too long; says whether that is so, and news.
+    pub fn poll_silence(&mut self, now: Time) -> bool {
+        if self.silent_at().is_none_or(|deadline| now < deadline) {
+            return false;
+        }
+        let cause = format!("the server said nothing for {}", self.patience);
+        self.handle_lost(self.connection, &cause, now)
+    }
+
+    /// When the session is to be asked again, should nothing happen until then: the server will
+    /// have been silent for too long, or is to be called again.
+    pub fn deadline(&self) -> Option<Time> {
+        match &self.server {
+            Server::Connected => self.silent_at(),
+            Server::Lost { at, .. } => at.filter(|_| self.may_offload_again()),
+        }
+    }
+
+    fn silent_at(&self) -> Option<Time> {
+        (!self.is_lost() && !self.is_cancelled && self.owed_count > 0)
+            .then(|| self.heard + self.patience)
+    }
+
+    /// Whether a job is planned or carried out, and has not ended.
+    pub fn is_known(&self, job: JobId) -> bool {
+        self.jobs.contains_key(&job)
+    }
+
+    /// Whether a job has begun, or ended.
+    pub fn has_begun(&self, job: JobId) -> bool {
+        self.jobs.get(&job).is_none_or(|state| state.has_begun)
+    }
+
+    /// The jobs that have not begun.
+    pub fn fresh(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.jobs.iter().filter(|(_, state)| !state.has_begun).map(|(&job, _)| job)
+    }
+
+    /// How many jobs have not begun.
+    pub fn fresh_count(&self) -> usize {
+        self.fresh_count
+    }
+
+    /// How many jobs have not ended.
+    pub fn in_system(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// How many jobs have ended, complete or failed.
+    pub fn ended_count(&self) -> u64 {
+        self.ended_count
+    }
+
+    /// Whether nothing is left to do: every job has ended and no more will be added, or the run is
+    /// given up.
+    pub fn is_finished(&self) -> bool {
+        self.is_cancelled || (!self.is_open && self.jobs.is_empty())
+    }
+
+    /// Whether the run was given up before every job had ended.
+    pub fn is_cancelled(&self) -> bool {
+        self.is_cancelled
+    }
+
+    /// Whether the server has a part in some job, or may come to have one.
+    pub fn needs_server(&self) -> bool {
+        !self.is_cancelled && (self.unsent_count + self.owed_count > 0 || self.may_offload_again())
+    }
+
+    /// The number of the connection, if there is one.
+    pub fn connection(&self) -> Option<u32> {
+        (!self.is_lost()).then_some(self.connection)
+    }
+
+    /// Why the server is lost, if it is.
+    pub fn lost(&self) -> Option<&str> {
+        match &self.server {
+            Server::Connected => None,
+            Server::Lost { cause, .. } => Some(cause),
+        }
+    }
+
+    /// The jobs that the device finished in the server's stead, and why; of very many the first
+    /// [`FALLBACKS_LISTED_MAX`].
+    pub fn fallbacks(&self) -> &[Fallback] {
+        &self.fallbacks
+    }
+
+    /// How many jobs the device finished in the server's stead.
+    pub fn fallback_count(&self) -> usize {
+        self.fallback_count
+    }
+
+    fn is_lost(&self) -> bool {
+        self.lost().is_some()
+    }
+
+    /// Whether a plan may yet give the server a part in a job.
+    pub fn may_offload_again(&self) -> bool {
+        !self.is_cancelled && (self.is_open || self.fresh_count > 0)
+    }
+
+    fn server_part(&self, job: JobId) -> Option<ServerPart> {
+        self.jobs.get(&job).map(|state| state.server_part)
+    }
+
+    fn fall_back(&mut self, job: JobId, cause: &str) -> bool {
+        let is_news = self.wants_reply(job);
+        if is_news {
+            self.set(job, ServerPart::OnDevice);
+            self.fallback_count += 1;
+            if self.fallbacks.len() < FALLBACKS_LISTED_MAX {
+                self.fallbacks.push(Fallback { job, cause: cause.to_owned() });
+            }
+            if self.jobs[&job].is_device_done {
+                self.to_finish.push_back(job);
+            }
+        }
+        is_news
+    }
+
+    fn set(&mut self, job: JobId, part: ServerPart) {
+        let Some(state) = self.jobs.get_mut(&job) else { return };
+        let old = std::mem::replace(&mut state.server_part, part);
+        self.unsent_count -= usize::from(old == ServerPart::Unsent);
+        self.unsent_count += usize::from(part == ServerPart::Unsent);
+        self.owed_count -= usize::from(old == ServerPart::Owed);
+        self.owed_count += usize::from(part == ServerPart::Owed);
+    }
+
+    fn end_if_complete(&mut self, job: JobId) -> bool {
+        let is_complete = self.jobs.get(&job).is_some_and(|state| {
+            state.is_device_done && matches!(state.server_part, ServerPart::None | ServerPart::Done)
+        });
+        if is_complete && let Some(ended) = self.jobs.remove(&job) {
+            self.ended_count += 1;
+            self.fresh_count -= usize::from(!ended.has_begun);
+        }
+        is_complete
+    }
+}

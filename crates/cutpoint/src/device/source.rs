@@ -1,0 +1,93 @@
+//! Jobs that arrive over time, and how they are held back.
+
+use crate::input::Inputs;
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::ModelId;
+
+/// The most jobs that are in work at a time, where jobs arrive over time; the others wait outside,
+/// and hold no tensors.
+pub const JOBS_IN_SYSTEM_MAX: usize = 16;
+
+/// Where jobs come from that are not all there from the start.
+pub trait Source {
+    /// The next job, if one has arrived by `now` and there is room for it. Without room the source
+    /// only takes notice of what arrives.
+    fn poll(&mut self, now: Time, has_room: bool) -> Arrival;
+}
+
+/// What a source has.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A job.
+    Job {
+        /// Its model.
+        model: ModelId,
+        /// When it arrived.
+        arrived: Time,
+        /// Its inputs.
+        inputs: Inputs,
+    },
+    /// Nothing that may be taken now; the source is to be asked again by then, if a time is known.
+    Later(Option<Time>),
+    /// No more jobs will come.
+    End,
+}
+
+/// Jobs that arrived while the system was full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// How many.
+    pub jobs: u64,
+    /// How long all of them together waited outside.
+    pub total: Time,
+    /// How long the one waited that waited longest.
+    pub longest: Time,
+}
+
+/// Lets jobs in while there is room, and counts those that had to wait.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    pub(super) waits: Waits,
+    /// When the system was last seen to be full.
+    full_at: Option<Time>,
+}
+
+impl Gate {
+    /// Whether there is room for another job at `now`, with so many in the system.
+    pub(super) fn has_room(&mut self, in_system: usize, now: Time) -> bool {
+        let has_room = in_system < JOBS_IN_SYSTEM_MAX;
+        if !has_room {
+            self.full_at = Some(now);
+        }
+        has_room
+    }
+
+    /// A job is let in at `now` that arrived before.
+    pub(super) fn let_in(&mut self, arrived: Time, now: Time) {
+        if self.full_at.is_some_and(|full_at| full_at >= arrived) {
+            let wait = now.saturating_sub(arrived);
+            self.waits.jobs += 1;
+            self.waits.total += wait;
+            self.waits.longest = self.waits.longest.max(wait);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_jobs_that_found_the_system_full_have_waited() {
+        let at = Time::from_nanoseconds;
+        let mut gate = Gate::default();
+        assert!(gate.has_room(0, at(10)));
+        gate.let_in(at(5), at(10));
+        assert_eq!(gate.waits, Waits::default());
+        assert!(!gate.has_room(JOBS_IN_SYSTEM_MAX, at(20)));
+        assert!(gate.has_room(JOBS_IN_SYSTEM_MAX - 1, at(50)));
+        gate.let_in(at(15), at(50));
+        gate.let_in(at(30), at(51));
+        assert_eq!(gate.waits, Waits { jobs: 1, total: at(35), longest: at(35) });
+    }
+}

@@ -1,0 +1,177 @@
+//! New plans in mid-run: for the jobs that are left, from the cuts that are loaded.
+
+use crate::device::{
+    LoadedSuffix, Planned, Planner, Prepared, Program, Reach, Segments, suffix_of,
+};
+use crate::error::Result;
+use cutpoint_plan::check::check_plan;
+use cutpoint_plan::cut::LayerSet;
+use cutpoint_plan::plan::{Partition, Plan, Policy};
+use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::replan::Replanner;
+use cutpoint_plan::units::Bandwidth;
+use cutpoint_plan::workload::{JobId, ModelId, Workload};
+use std::collections::BTreeMap;
+
+/// The bandwidths, as multiples of the one that was measured, whose cuts are loaded besides.
+pub(super) const OTHER_BANDWIDTHS: [f64; 4] = [0.25, 0.5, 2.0, 4.0];
+
+/// The most cuts of a model that are loaded besides those of the plan. Each divides a segment, and
+/// is a suffix that the server holds.
+pub(super) const OTHER_CUTS_MAX: usize = 4;
+
+/// Plans of one job each, one for each cut that a plan would also take at other bandwidths. None
+/// for a plan that offloads nothing: without transfers, nobody learns that the link has changed.
+pub(super) fn other_plans(workload: &Workload, best: &Plan) -> Vec<(Workload, Plan)> {
+    if best.partitions.iter().all(|p| p.uploads.is_empty()) {
+        return Vec::new();
+    }
+    let own = cuts_of(workload, best);
+    let mut found: Vec<(ModelId, Partition, usize)> = Vec::new();
+    for plan in at_other_bandwidths(workload, best) {
+        for (model, cut) in workload.jobs.iter().zip(&plan.partitions) {
+            let is_known = own.iter().any(|(m, known)| m == model && is_alike(known, cut));
+            if is_known || cut.uploads.is_empty() {
+                continue;
+            }
+            match found.iter_mut().find(|(m, known, _)| m == model && is_alike(known, cut)) {
+                Some((_, _, jobs)) => *jobs += 1,
+                None => found.push((*model, cut.clone(), 1)),
+            }
+        }
+    }
+    found.sort_by_key(|&(_, _, jobs)| std::cmp::Reverse(jobs));
+    let mut taken = vec![0usize; workload.models.len()];
+    found.retain(|(model, _, _)| {
+        taken[model.index()] += 1;
+        taken[model.index()] <= OTHER_CUTS_MAX
+    });
+    let one_job = |(model, cut, _)| {
+        let workload = Workload { jobs: vec![model], ..workload.clone() };
+        let uplink = workload.link.uplink;
+        let mut replanner = Replanner::of_cuts(&workload, best.granularity, &[(model, cut)])?;
+        let plan = replanner.replan(uplink)?.plan();
+        Some(plan)
+    };
+    found.into_iter().filter_map(one_job).collect()
+}
+
+/// The plans that the policy of a plan makes for the same jobs at other bandwidths.
+fn at_other_bandwidths(workload: &Workload, best: &Plan) -> Vec<Plan> {
+    let mbps = workload.link.uplink.mbit_per_s();
+    let uplinks = OTHER_BANDWIDTHS.map(|factor| Bandwidth::from_mbit_per_s(mbps * factor));
+    let uplinks = uplinks.into_iter().flatten();
+    if chooses_cuts(best.policy) {
+        let Some(mut replanner) = Replanner::new(workload, best.granularity) else {
+            return Vec::new();
+        };
+        return uplinks.filter_map(|b| Some(replanner.replan(b)?.plan().1)).collect();
+    }
+    let options = PlanOptions { objective: best.objective, ..PlanOptions::at(best.granularity) };
+    let mut workload = workload.clone();
+    let again = |uplink| {
+        workload.link.uplink = uplink;
+        plan(&workload, best.policy, &options).ok()
+    };
+    uplinks.filter_map(again).collect()
+}
+
+/// Whether a policy chooses cuts and order together, among all cuts.
+fn chooses_cuts(policy: Policy) -> bool {
+    matches!(policy, Policy::Joint | Policy::Exhaustive)
+}
+
+/// Whether two cuts are the same, in whatever order their tensors are sent.
+pub(super) fn is_alike(a: &Partition, b: &Partition) -> bool {
+    a.device_layers == b.device_layers
+        && a.uploads.len() == b.uploads.len()
+        && a.uploads.iter().all(|upload| b.uploads.contains(upload))
+}
+
+/// The cuts that a plan takes, each once.
+pub(super) fn cuts_of(workload: &Workload, plan: &Plan) -> Vec<(ModelId, Partition)> {
+    let mut cuts: Vec<(ModelId, Partition)> = Vec::new();
+    for (model, cut) in workload.jobs.iter().zip(&plan.partitions) {
+        if !cuts.iter().any(|(m, known)| m == model && is_alike(known, cut)) {
+            cuts.push((*model, cut.clone()));
+        }
+    }
+    cuts
+}
+
+/// Plans the jobs that are left of a run whose jobs were all there from the start.
+pub(super) struct JobsLeft {
+    /// Its jobs and its link are those of the last plan.
+    workload: Workload,
+    policy: Policy,
+    options: PlanOptions,
+    cuts: Vec<(ModelId, Partition)>,
+    segments: Segments,
+    suffixes: BTreeMap<(ModelId, LayerSet), LoadedSuffix>,
+}
+
+impl JobsLeft {
+    pub(super) fn new(
+        workload: &Workload,
+        plan: &Plan,
+        options: PlanOptions,
+        prepared: &Prepared,
+    ) -> JobsLeft {
+        let mut cuts = prepared.cuts.clone();
+        for (m, described) in workload.models.iter().enumerate() {
+            let all = LayerSet::all(described);
+            cuts.push((ModelId::at(m), Partition { device_layers: all, uploads: Vec::new() }));
+        }
+        JobsLeft {
+            workload: workload.clone(),
+            policy: plan.policy,
+            options,
+            cuts,
+            segments: prepared.program.segments.clone(),
+            suffixes: prepared.suffixes.clone(),
+        }
+    }
+
+    /// The plan for the jobs of the workload, and its workload.
+    fn plan_of_jobs(&mut self, reach: Reach) -> Option<(Workload, Plan)> {
+        let policy = match reach {
+            Reach::Lost => Policy::LocalOnly,
+            Reach::Connected(uplink) => {
+                self.workload.link.uplink = uplink;
+                self.policy
+            }
+        };
+        if chooses_cuts(policy) {
+            let uplink = self.workload.link.uplink;
+            let granularity = self.options.granularity;
+            let mut replanner = Replanner::of_cuts(&self.workload, granularity, &self.cuts)?;
+            return Some(replanner.replan(uplink)?.plan());
+        }
+        let plan = plan(&self.workload, policy, &self.options).ok()?;
+        Some((self.workload.clone(), plan))
+    }
+}
+
+impl Planner for JobsLeft {
+    fn plan(&mut self, jobs: &[(JobId, ModelId)], reach: Reach) -> Result<Option<Planned>> {
+        self.workload.jobs = jobs.iter().map(|(_, model)| *model).collect();
+        let Some((workload, plan)) = self.plan_of_jobs(reach) else { return Ok(None) };
+        if let Some(violation) = check_plan(&workload, &plan).first() {
+            log::error!("a new plan breaks a rule: {violation}");
+            return Ok(None);
+        }
+        let Some(mut program) = Program::on(&self.segments, &workload, &plan)? else {
+            return Ok(None);
+        };
+        let suffixes: Vec<_> =
+            program.jobs.iter().map(|job| suffix_of(&self.suffixes, job)).collect();
+        let is_missing =
+            program.jobs.iter().zip(&suffixes).any(|(j, s)| j.is_offloaded && s.is_none());
+        if is_missing {
+            return Ok(None);
+        }
+        let ids: Vec<JobId> = jobs.iter().map(|(job, _)| *job).collect();
+        program.renumber(&ids);
+        Ok(Some(Planned { program, suffixes, makespan: plan.makespan }))
+    }
+}

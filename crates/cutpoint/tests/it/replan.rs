@@ -1,0 +1,163 @@
+//! Jobs that have not begun are planned anew when the link changes and when the server is lost and
+//! back: real sockets, real processes, small models.
+
+use crate::engines::OPTIONS;
+use crate::run::Served;
+use cutpoint::device::SpeedFraction;
+use cutpoint::engine::rten::Rten;
+use cutpoint::input::Inputs;
+use cutpoint::link::{Client, ConnectOptions};
+use cutpoint::onnx::{Model, ReadOptions};
+use cutpoint::profile::unsplit_outputs;
+use cutpoint::run::{
+    LinkModel, MeasuredModel, RunModel, RunOptions, Runner, parse_workload, workload_json,
+};
+use cutpoint::tensor::{Tensor, relative_difference};
+use cutpoint_plan::plan::{Granularity, Plan, Policy};
+use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::units::Bandwidth;
+use cutpoint_plan::workload::{JobId, Workload};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+const JOBS: usize = 24;
+
+fn mbps(value: f64) -> Bandwidth {
+    Bandwidth::from_mbit_per_s(value).unwrap()
+}
+
+/// A device with a model, connected to a server through an uplink that is held to a bandwidth.
+fn runner(model: &Path, address: &str, uplink_mbps: f64) -> Runner {
+    let engine = Arc::new(Rten::new());
+    let model = Model::load(model, &ReadOptions::default()).unwrap();
+    let model = Arc::new(model.into_layers(&*engine).unwrap());
+    let options =
+        ConnectOptions { uplink_limit: Some(mbps(uplink_mbps)), ..ConnectOptions::default() };
+    Runner {
+        engine,
+        options: OPTIONS,
+        speed: SpeedFraction::new(0.25).unwrap(),
+        models: vec![RunModel { name: "squeezenet".to_owned(), model }],
+        client: Some(Client::connect(address, options).unwrap()),
+    }
+}
+
+/// A workload in which the first half of the layers is quick on the device, and the others are not.
+fn workload(runner: &Runner, uplink_mbps: f64) -> Workload {
+    let RunModel { name, model } = &runner.models[0];
+    let layers = model.layers().layers.len();
+    let device_ms: Vec<f64> =
+        (0..layers).map(|l| if l < layers / 2 { 2.0 } else { 50.0 }).collect();
+    let none = BTreeMap::new();
+    let measured = MeasuredModel {
+        name,
+        model,
+        device_ms: &device_ms,
+        server: None,
+        encodings: &none,
+        jobs: JOBS,
+    };
+    let link =
+        LinkModel { uplink_mbps, downlink_mbps: None, rtt_ms: 1.0, message_overhead_ms: 0.0 };
+    let json = workload_json(&[measured], link, 1).unwrap();
+    parse_workload(&json.to_string(), "test").unwrap()
+}
+
+/// The inputs of all jobs, and what the unsplit model makes of them.
+fn inputs(runner: &Runner) -> (Vec<Inputs>, Vec<Vec<(String, Tensor)>>) {
+    let model = runner.models[0].model.model();
+    let made = |seed| {
+        let made = model.synthetic_inputs(seed).into_iter();
+        made.map(|(name, tensor)| (name, tensor.into())).collect()
+    };
+    let inputs: Vec<Inputs> = (0..JOBS as u64).map(made).collect();
+    let expected = unsplit_outputs(&*runner.engine, OPTIONS, model, &inputs).unwrap();
+    (inputs, expected)
+}
+
+/// Every job has ended once, with the right outputs.
+fn check(found: &[(JobId, Vec<(String, Tensor)>)], expected: &[Vec<(String, Tensor)>]) {
+    let mut jobs: Vec<JobId> = found.iter().map(|(job, _)| *job).collect();
+    jobs.sort();
+    assert_eq!(jobs, (0..expected.len()).map(JobId::at).collect::<Vec<_>>());
+    for (job, outputs) in found {
+        for (name, right) in &expected[job.index()] {
+            let (_, value) = outputs.iter().find(|(n, _)| n == name).expect("an output");
+            let difference = relative_difference(value, right).expect("of one shape");
+            assert!(difference <= 1e-5, "job {}: {name} differs by {difference}", job.0);
+        }
+    }
+}
+
+fn planned(workload: &Workload, policy: Policy) -> Plan {
+    plan(workload, policy, &PlanOptions::at(Granularity::Layer)).unwrap()
+}
+
+#[test]
+fn jobs_that_are_left_are_planned_anew_when_the_uplink_gets_slower() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = crate::run::squeezenet(folder.path());
+    let server = Served::start(&model);
+    let runner = runner(&model, &server.address, 160.0);
+    let workload = workload(&runner, 160.0);
+    let plan = planned(&workload, Policy::Joint);
+    let (inputs, expected) = inputs(&runner);
+    let mut prepared = runner.prepare_for_change(&workload, &plan).unwrap();
+    assert!(prepared.cuts.len() > 1, "other bandwidths have other cuts");
+    let how = RunOptions::default();
+    let mut found = Vec::new();
+    let on_outputs = |job, outputs| {
+        if found.is_empty() {
+            runner.client.as_ref().unwrap().set_uplink_limit(mbps(16.0)).unwrap();
+        }
+        found.push((job, outputs));
+    };
+    let execution = runner
+        .execute_following(&mut prepared, (&workload, &plan), &inputs, &how, on_outputs)
+        .unwrap();
+    check(&found, &expected);
+    assert!(execution.failures.is_empty() && execution.fallbacks.is_empty());
+    let change = execution.changes.first().expect("a new plan");
+    assert!(change.cause.starts_with("the uplink went from 160.00 to "), "{change:?}");
+    assert!(change.jobs > 0 && change.jobs < JOBS, "{change:?}");
+    let found_mbps = change.uplink.expect("connected").mbit_per_s();
+    assert!(found_mbps < 160.0, "{change:?}");
+}
+
+#[test]
+fn a_server_that_is_back_gets_jobs_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = crate::run::squeezenet(folder.path());
+    let mut server = Some(Served::start(&model));
+    let address = server.as_ref().unwrap().address.clone();
+    let runner = runner(&model, &address, 40.0);
+    let workload = workload(&runner, 40.0);
+    let plan = planned(&workload, Policy::ServerOnly);
+    let (inputs, expected) = inputs(&runner);
+    let mut prepared = runner.prepare_for_change(&workload, &plan).unwrap();
+    let how = RunOptions::default();
+    let mut found = Vec::new();
+    let on_outputs = |job, outputs| {
+        if found.is_empty() {
+            drop(server.take());
+            server = Some(Served::start_at(&model, &address));
+        }
+        found.push((job, outputs));
+    };
+    let execution = runner
+        .execute_following(&mut prepared, (&workload, &plan), &inputs, &how, on_outputs)
+        .unwrap();
+    check(&found, &expected);
+    assert!(execution.failures.is_empty());
+    assert!(!execution.fallbacks.is_empty(), "what was on its way when the server died");
+    let causes: Vec<&str> = execution.changes.iter().map(|c| c.cause.as_str()).collect();
+    assert!(causes[0].starts_with("the server was lost: "), "{causes:?}");
+    let back = execution.changes.iter().find(|c| c.cause == "the server is back");
+    let back = back.expect("a new plan");
+    assert_eq!(back.offloaded, back.jobs);
+    let after = execution.schedule.uplink.iter().filter(|o| o.start > back.at).count();
+    assert!(after >= back.jobs, "{after} transfers after {back:?}");
+    let served = execution.schedule.server.iter().filter(|o| o.end > back.at).count();
+    assert_eq!(served, back.jobs);
+}
