@@ -113,6 +113,11 @@ fn kill_inside(name: &str) {
 
 /// Whether something in the namespace of process `pid` listens on TCP port `port`, or on any.
 pub(crate) fn is_listening(pid: u32, port: Option<u16>) -> anyhow::Result<bool> {
+    // Before it has entered its namespace it sees the sockets of this one.
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    if namespace(&pid.to_string()) == namespace("self") {
+        return Ok(false);
+    }
     for table in ["tcp", "tcp6"] {
         match fs::read_to_string(format!("/proc/{pid}/net/{table}")) {
             Ok(table) if has_listener(&table, port) => return Ok(true),
