@@ -147,11 +147,11 @@ pub(crate) fn best(choices: &Choices) -> Option<Solution> {
     let deep = Depth::new(choices);
     let mut search = Search::new(choices, &deep);
     search.without_middle();
-    let mut proved = None;
+    let (mut proved, mut others) = (None, None);
     if choices.jobs >= 2 && !deep.ends.is_empty() {
-        let mut pairs = deep.pairs(choices, &mut search);
-        pairs.sort_unstable();
-        for (bound, ends) in pairs {
+        let pairs = deep.pairs(choices, &mut search);
+        others = pairs.bound_of_others;
+        for (bound, ends) in pairs.listed {
             if search.best.as_ref().is_some_and(|b| bound >= b.makespan) {
                 break;
             }
@@ -166,6 +166,6 @@ pub(crate) fn best(choices: &Choices) -> Option<Solution> {
         }
     }
     let mut best = search.best?;
-    best.lower_bound = proved.map_or(best.makespan, |p| p.min(best.makespan));
+    best.lower_bound = [proved, others].into_iter().flatten().fold(best.makespan, Time::min);
     Some(best)
 }

@@ -1,9 +1,12 @@
 //! Cuts by depth, and which of them can be first and last.
 
-use super::ends::{Edge, Ends};
+use super::ends::{Edge, Ends, at_least};
 use super::search::Search;
 use super::{Choices, Cut};
 use crate::units::Time;
+
+/// The most pairs of first and last cut whose bounds are worked out.
+const PAIRS_MAX: usize = 2_000;
 
 /// A cut that a job may take.
 #[derive(Clone, Copy, Debug)]
@@ -99,17 +102,33 @@ impl Depth {
         (stages.device + after, stages.uplink + tail)
     }
 
-    /// Pairs of first and last cut that may beat the best found so far, each with its bound.
-    pub(super) fn pairs(&self, choices: &Choices, search: &mut Search<'_>) -> Vec<(Time, Pair)> {
+    /// Pairs of first and last cut that may beat the best found so far, each with its bound, the
+    /// most promising first; and a bound of those that are too many to be listed.
+    pub(super) fn pairs(&self, choices: &Choices, search: &mut Search<'_>) -> Pairs {
         let edge = Ends::widest(choices, self).edge();
         let priced = Priced::new(self, choices, &edge);
-        let Some(cheapest) = priced.cheapest(self) else { return Vec::new() };
+        let Some(cheapest) = priced.cheapest(self) else { return Pairs::default() };
         search.between(&Ends::new(choices, self, cheapest));
         let best = search.best.as_ref();
         let limit = best.map_or(i128::MAX, |b| edge.weights.of(b.makespan, b.makespan));
-        let pairs = priced.below(self, limit).into_iter();
-        pairs.map(|pair| (Ends::new(choices, self, pair).bound(), pair)).collect()
+        let (pairs, least_of_others) = priced.below(self, limit);
+        let bound_of_others = least_of_others.map(|least| at_least(edge.weights.time(least)));
+        let pairs = pairs.into_iter();
+        let mut listed: Vec<(Time, Pair)> =
+            pairs.map(|(_, pair)| (Ends::new(choices, self, pair).bound(), pair)).collect();
+        listed.sort_unstable();
+        Pairs { listed, bound_of_others }
     }
+}
+
+/// Pairs of first and last cut.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    /// Each with its bound, the least bound first.
+    pub listed: Vec<(Time, Pair)>,
+    /// No counts between any other pair give a smaller makespan than this; `None` if there is no
+    /// other that may beat the best.
+    pub bound_of_others: Option<Time>,
 }
 
 /// The Pareto cuts, none of whose transfers start before all device work is done: no other cut has
@@ -202,16 +221,63 @@ impl Priced {
         each.min().map(|(_, pair)| pair)
     }
 
-    /// All pairs that cost less than `limit`.
-    fn below(&self, depth: &Depth, limit: i128) -> Vec<Pair> {
-        let mut found = Vec::new();
+    /// The pairs that cost least, with what they cost, of all that cost less than `limit`; and the
+    /// least cost of the others of these.
+    fn below(&self, depth: &Depth, limit: i128) -> (Vec<(i128, Pair)>, Option<i128>) {
+        let mut found = Cheapest { pairs: Vec::new(), limit, others: None };
         for (first, &start) in self.starts.iter().enumerate() {
-            let ends = self.ends.iter().take_while(|(end, _)| start + end < limit);
-            let last = ends.map(|&(_, last)| last).filter(|&last| depth.is_pair(first, last));
-            found.extend(last.map(|last| Pair { first, last, is_one_job: false }));
+            for &(end, last) in &self.ends {
+                if start + end >= found.limit {
+                    found.leave_out(start + end, limit);
+                    break;
+                }
+                if depth.is_pair(first, last) {
+                    found.push(start + end, Pair { first, last, is_one_job: false });
+                }
+            }
         }
-        let alone = self.alone.iter().enumerate().filter(|(_, value)| **value < limit);
-        found.extend(alone.map(|(k, _)| Pair { first: k, last: k, is_one_job: true }));
-        found
+        for (k, &value) in self.alone.iter().enumerate() {
+            if value < found.limit {
+                found.push(value, Pair { first: k, last: k, is_one_job: true });
+            } else {
+                found.leave_out(value, limit);
+            }
+        }
+        found.shrink();
+        (found.pairs, found.others)
+    }
+}
+
+/// The cheapest of the pairs that come one after the other.
+struct Cheapest {
+    pairs: Vec<(i128, Pair)>,
+    /// What costs so much is not wanted any more.
+    limit: i128,
+    /// The least cost of what was wanted at first and is left out.
+    others: Option<i128>,
+}
+
+impl Cheapest {
+    fn push(&mut self, value: i128, pair: Pair) {
+        self.pairs.push((value, pair));
+        if self.pairs.len() >= 4 * PAIRS_MAX {
+            self.shrink();
+        }
+    }
+
+    fn leave_out(&mut self, value: i128, wanted_below: i128) {
+        if value < wanted_below {
+            self.others = Some(self.others.map_or(value, |others| others.min(value)));
+        }
+    }
+
+    fn shrink(&mut self) {
+        if self.pairs.len() <= PAIRS_MAX {
+            return;
+        }
+        let (_, &mut (least, _), _) = self.pairs.select_nth_unstable(PAIRS_MAX);
+        self.pairs.truncate(PAIRS_MAX);
+        self.limit = least;
+        self.others = Some(self.others.map_or(least, |others| others.min(least)));
     }
 }

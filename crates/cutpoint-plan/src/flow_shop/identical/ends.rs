@@ -143,9 +143,13 @@ impl<'c> Ends<'c> {
     /// No counts between these ends give a smaller makespan.
     pub(super) fn bound(&self) -> Time {
         let edge = self.edge();
-        let bound = edge.weights.time(edge.value);
-        Time::from_nanoseconds(u64::try_from(bound.max(0)).unwrap_or(u64::MAX))
+        at_least(edge.weights.time(edge.value))
     }
+}
+
+/// A bound as a time.
+pub(super) fn at_least(bound: i128) -> Time {
+    Time::from_nanoseconds(u64::try_from(bound.max(0)).unwrap_or(u64::MAX))
 }
 
 /// The lower left hull of options sorted by depth, as positions.

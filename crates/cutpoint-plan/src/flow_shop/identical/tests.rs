@@ -314,3 +314,34 @@ fn a_million_identical_jobs_are_counted_not_listed() {
     let over = found.makespan.nanoseconds().checked_sub(22_473_684);
     assert!(over.is_some_and(|o| o < 20), "{found:?}");
 }
+
+/// All cuts on one line of the plane are equally good between the ends, so no pair of ends is ruled
+/// out and only some are listed.
+#[test]
+fn thm1_bound_holds_where_pairs_of_ends_are_too_many_to_be_listed() {
+    for step in [7, 10, 13] {
+        let cuts: Vec<Stages> =
+            (1..150).map(|k| stages((k * step, (150 - k) * step + k % 3))).collect();
+        for jobs in [2, 3, 5] {
+            let choices = Choices {
+                cuts: cuts.iter().map(|&s| Cut::in_sequence(s, Time::ZERO)).collect(),
+                local: None,
+                jobs,
+                leaves: LEAVES,
+            };
+            let solution = best(&choices).expect("there are cuts");
+            let mut known = Time::from_nanoseconds(u64::MAX);
+            for (i, &shallow) in cuts.iter().enumerate() {
+                for &deep in &cuts[i..] {
+                    let count = balanced_split(shallow, deep, jobs) as usize;
+                    let mut order = vec![shallow; count];
+                    order.resize(jobs as usize, deep);
+                    known = known.min(makespan(&order));
+                }
+            }
+            assert!(solution.lower_bound <= known, "{jobs} jobs: {solution:?}, {known}");
+            assert!(solution.makespan <= known, "{jobs} jobs: {solution:?}, {known}");
+            assert!(solution.lower_bound <= solution.makespan);
+        }
+    }
+}
