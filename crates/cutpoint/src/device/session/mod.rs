@@ -366,7 +366,7 @@ impl Session {
     }
 
     /// The jobs that the device finished in the server's stead, and why; of very many the first
-    /// [`FALLBACKS_LISTED_MAX`].
+    /// `FALLBACKS_LISTED_MAX`.
     pub fn fallbacks(&self) -> &[Fallback] {
         &self.fallbacks
     }
