@@ -2,8 +2,9 @@
 //!
 //! A *mode* is a cut together with the form in which each frontier tensor crosses the link. A
 //! mode's uploads are grouped into *parcels*: tensors that are ready at the same moment and so may
-//! as well leave together, unless few jobs are to be planned exactly for a server. Everything the planner decides is expressed in modes and parcels; layers
-//! come back only when a decision is written out.
+//! as well leave together, unless few jobs are to be planned exactly for a server. Everything the
+//! planner decides is expressed in modes and parcels; layers come back only when a decision is
+//! written out.
 
 mod join;
 

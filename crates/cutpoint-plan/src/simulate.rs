@@ -61,7 +61,7 @@ pub fn simulate(workload: &Workload, granularity: Granularity, decision: &Decisi
 
 /// Carries out `decision` and writes it down as a plan; `bound` gives a lower bound on the makespan
 /// of any plan, from the makespan of this one.
-pub(crate) fn plan_of(
+pub fn plan_of(
     workload: &Workload,
     policy: Policy,
     granularity: Granularity,

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::plan::{Granularity, Objective, Plan, Policy, Work};
-use cutpoint_plan::simulate::{Decision, Simulated, simulate};
+use cutpoint_plan::simulate::{Decision, plan_of};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
 
@@ -30,21 +30,10 @@ impl Outcome {
         granularity: Granularity,
         decision: Decision,
     ) -> anyhow::Result<Outcome> {
-        let Simulated { schedule, completions, makespan } =
-            simulate(workload, granularity, &decision);
-        let plan = Plan {
-            policy: Policy::PartitionOnly,
-            granularity,
-            objective: Objective::Makespan,
-            period: None,
-            partitions: decision.partitions,
-            schedule,
-            completions,
-            makespan,
-            lower_bound: Time::ZERO,
-            optimal: false,
-        };
-        Outcome::of(workload, plan)
+        let no_bound = |_| Time::ZERO;
+        let objective = Objective::Makespan;
+        let policy = Policy::PartitionOnly;
+        Outcome::of(workload, plan_of(workload, policy, granularity, objective, decision, no_bound))
     }
 
     /// The makespan less that of `other`, relative to that of `other`.

@@ -353,7 +353,7 @@ impl Diagram {
                 }
             }
             sums = kept;
-            size *= if sums.len() > 4 * width { 4 } else { 2 };
+            size = size.saturating_mul(if sums.len() > 4 * width { 4 } else { 2 });
         }
         sums
     }

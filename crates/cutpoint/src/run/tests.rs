@@ -18,7 +18,7 @@ use crate::tensor::{Tensor, relative_difference};
 use crate::trace::Execution;
 use cutpoint_plan::cut::{LayerSet, frontier};
 use cutpoint_plan::plan::{Granularity, Objective, Partition, Plan, Policy, Upload, Work};
-use cutpoint_plan::simulate::{Decision, Simulated, simulate};
+use cutpoint_plan::simulate::{Decision, plan_of};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, LayerId, Workload};
 use serde_json::Value;
@@ -190,19 +190,8 @@ fn plan_at(workload: &Workload, device_layers: &[usize], granularity: Granularit
         let uploads = uploads.collect();
         decision.partitions.push(Partition { device_layers: set, uploads });
     }
-    let Simulated { schedule, completions, makespan } = simulate(workload, granularity, &decision);
-    Plan {
-        policy: Policy::Joint,
-        granularity,
-        objective: Objective::default(),
-        period: None,
-        partitions: decision.partitions,
-        schedule,
-        completions,
-        makespan,
-        lower_bound: Time::ZERO,
-        optimal: false,
-    }
+    let no_bound = |_| Time::ZERO;
+    plan_of(workload, Policy::Joint, granularity, Objective::default(), decision, no_bound)
 }
 
 /// The jobs that fell back, in order, and the cause of the first.
