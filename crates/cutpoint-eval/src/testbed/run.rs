@@ -46,7 +46,8 @@ pub(crate) struct Args {
 /// What happened in a run.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
-    link: &'a LinkArgs,
+    /// What the link was asked to be; none on a loopback.
+    link: Option<&'a LinkArgs>,
     emulated: bool,
     device_cores: f64,
     device_period_ms: u64,
@@ -107,7 +108,7 @@ fn run_commands(args: &Args, interrupts: &Interrupts) -> anyhow::Result<u8> {
     let server_ended_itself = server.status()?.is_some();
     let server_status = server.stop(interrupts)?;
     let report = Report {
-        link: &args.settings.link,
+        link: (!session.is_loopback()).then_some(&args.settings.link),
         emulated: session.is_emulated(),
         device_cores: args.settings.device_cores,
         device_period_ms: args.settings.device_period_ms,

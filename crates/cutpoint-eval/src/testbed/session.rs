@@ -36,6 +36,8 @@ pub(crate) enum LinkKind {
     Emulator,
     /// The kernel's `tbf` and `netem`, with a router in between.
     Kernel,
+    /// None: both sides share one loopback, which nothing slows down.
+    Loopback,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -102,6 +104,7 @@ pub(crate) struct Session {
     emulator: Option<Emulator>,
     device: Netns,
     server: Netns,
+    is_loopback: bool,
     _router: Option<Netns>,
     group: Option<Group>,
     device_cores: Cores,
@@ -144,28 +147,37 @@ impl Session {
         let server = Netns::new(owner, "server", tcp)?;
         interrupts.check()?;
 
-        let by_kernel = match settings.link_kind {
-            LinkKind::Kernel => true,
-            LinkKind::Emulator => false,
-            LinkKind::Auto => settings.link.jitter_ms == 0.0 && has_netem(device.name()),
+        let kind = match settings.link_kind {
+            LinkKind::Auto if settings.link.jitter_ms == 0.0 && has_netem(device.name()) => {
+                LinkKind::Kernel
+            }
+            LinkKind::Auto => LinkKind::Emulator,
+            kind => kind,
         };
         let mut session = Session {
             emulator: None,
             device,
             server,
+            is_loopback: kind == LinkKind::Loopback,
             _router: None,
             group,
             device_cores,
             server_cores,
             addresses: Addresses { device: "10.78.0.1", server: "10.78.0.2" },
         };
-        if by_kernel {
-            let router = Netns::new(owner, "router", tcp)?;
-            session.addresses =
-                kernel_link::join(&session.device, &session.server, &router, &shape)?;
-            session._router = Some(router);
-        } else {
-            session.start_emulator(&settings.link, interrupts)?;
+        match kind {
+            LinkKind::Loopback => {
+                session.addresses = Addresses { device: "127.0.0.1", server: "127.0.0.1" };
+            }
+            LinkKind::Kernel => {
+                let router = Netns::new(owner, "router", tcp)?;
+                session.addresses =
+                    kernel_link::join(&session.device, &session.server, &router, &shape)?;
+                session._router = Some(router);
+            }
+            LinkKind::Auto | LinkKind::Emulator => {
+                session.start_emulator(&settings.link, interrupts)?;
+            }
         }
         Ok(session)
     }
@@ -205,6 +217,11 @@ impl Session {
         self.addresses
     }
 
+    /// Whether both sides share one loopback.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.is_loopback
+    }
+
     /// Whether our emulator makes the link.
     pub(crate) fn is_emulated(&self) -> bool {
         self.emulator.is_some()
@@ -219,6 +236,9 @@ impl Session {
         stdout: Stdio,
     ) -> anyhow::Result<ChildGroup> {
         let (netns, cores, group) = match side {
+            Side::Device if self.is_loopback => {
+                (&self.server, &self.device_cores, self.group.as_ref())
+            }
             Side::Device => (&self.device, &self.device_cores, self.group.as_ref()),
             Side::Server => (&self.server, &self.server_cores, None),
         };

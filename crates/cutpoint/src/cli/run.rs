@@ -82,6 +82,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) no_replan: bool,
 
+    /// Execute so many of the jobs under the policy first, on both sides together, and plan from what
+    /// they took. Needs a server.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    rehearse: usize,
+
     #[command(flatten)]
     pub(super) stream: StreamArgs,
 
@@ -150,6 +155,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         inputs.extend(entry.frames.iter().map(load));
     }
     let plan_options = PlanOptions::at(args.granularity);
+    let workload = if args.rehearse > 0 && runner.client.is_some() {
+        runner.rehearse(&workload, args.rehearse, args.policy, &plan_options, &inputs)?
+    } else {
+        workload
+    };
     let best = plan(&workload, args.policy, &plan_options)?;
     let others = [Policy::LocalOnly, Policy::ServerOnly].map(|policy| {
         let is_possible = policy == Policy::LocalOnly || runner.client.is_some();

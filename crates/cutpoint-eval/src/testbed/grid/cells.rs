@@ -1,8 +1,9 @@
 //! What a grid consists of, and the file of what was run.
 
+use super::setting::{GridLink, Subject};
 use anyhow::Context;
 use cutpoint::zoo::Network;
-use cutpoint_plan::plan::Policy;
+use cutpoint_plan::plan::{Granularity, Policy};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -12,24 +13,22 @@ use std::path::Path;
 /// Which cells there are: every combination.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Choice {
-    /// Networks of the zoo.
-    #[arg(
-        long,
-        value_name = "NAME",
-        value_delimiter = ',',
-        default_value = "alexnet,resnet18,mobilenet-v2,squeezenet,googlenet,four-camera,fpn-detector"
-    )]
+    /// Networks of the zoo. Without networks and models: seven of them.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     networks: Vec<Network>,
 
-    /// Uplinks in Mbit/s, each with its round trip in ms.
+    /// Models in files, each with the shape of its input if the file leaves it open.
+    #[arg(long, value_name = "FILE[:NAME=SHAPE]", value_delimiter = ',')]
+    models: Vec<Subject>,
+
+    /// Uplinks in Mbit/s, each with its round trip in ms; or `loopback`, which nothing slows down.
     #[arg(
         long,
         value_name = "MBPS:MS",
         value_delimiter = ',',
-        value_parser = parse_link,
         default_value = "18.88:5,5.85:50,1.1:100"
     )]
-    links: Vec<(f64, f64)>,
+    links: Vec<GridLink>,
 
     /// The device's speed as a fraction of the server's.
     #[arg(long, value_name = "FRACTION", value_delimiter = ',', default_value = "0.25")]
@@ -52,39 +51,50 @@ pub(super) struct Choice {
     )]
     policies: Vec<Policy>,
 
+    /// When tensors may leave: layer, job, or both.
+    #[arg(long, value_name = "GRANULARITY", value_delimiter = ',', default_value = "layer")]
+    granularities: Vec<Granularity>,
+
     /// How often each cell is run; the report has medians.
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     pub(super) turns: usize,
 }
 
-/// Below this an uplink is slow.
-const SLOW_MBPS: f64 = 2.0;
+/// What is run if nothing else is asked for.
+const NETWORKS: [Network; 7] = [
+    Network::AlexNet,
+    Network::ResNet18,
+    Network::MobileNetV2,
+    Network::SqueezeNet,
+    Network::GoogLeNet,
+    Network::FourCamera,
+    Network::FpnDetector,
+];
 
 /// One combination.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Cell {
-    pub network: String,
-    pub uplink_mbps: f64,
-    pub rtt_ms: f64,
+    pub model: String,
+    pub link: GridLink,
     pub device_fraction: f64,
     pub jobs: usize,
+    pub granularity: String,
     pub policy: String,
 }
 
 /// Cells that one testbed and one measurement serve.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
-    pub network: String,
-    pub uplink_mbps: f64,
-    pub rtt_ms: f64,
+    pub subject: Subject,
+    pub link: GridLink,
     pub device_fraction: f64,
     pub cells: Vec<Cell>,
 }
 
 impl fmt::Display for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Block { network, uplink_mbps, rtt_ms, device_fraction, .. } = self;
-        write!(f, "{network}, {uplink_mbps} Mbit/s, {rtt_ms} ms, device at {device_fraction}")
+        let Block { subject, link, device_fraction, .. } = self;
+        write!(f, "{}, {link}, device at {device_fraction}", subject.name())
     }
 }
 
@@ -108,20 +118,13 @@ pub(super) struct Record {
     pub commit: String,
 }
 
-fn parse_link(text: &str) -> Result<(f64, f64), String> {
-    let parts = text.split_once(':').and_then(|(mbps, ms)| {
-        let (mbps, ms): (f64, f64) = (mbps.parse().ok()?, ms.parse().ok()?);
-        (mbps > 0.0 && mbps.is_finite() && ms >= 0.0 && ms.is_finite()).then_some((mbps, ms))
-    });
-    parts.ok_or_else(|| "expected MBPS:MS, for example 5.85:50".to_owned())
-}
-
 impl Choice {
     /// Two networks on a fast link, once.
     pub(super) fn smoke() -> Choice {
         Choice {
             networks: vec![Network::MobileNetV2, Network::FourCamera],
-            links: vec![(18.88, 5.0)],
+            models: Vec::new(),
+            links: vec![GridLink::Shaped { uplink_mbps: 18.88, rtt_ms: 5.0 }],
             device_fractions: vec![0.25],
             jobs: vec![6],
             slow_jobs_max: 5,
@@ -131,6 +134,7 @@ impl Choice {
                 Policy::PartitionOnly,
                 Policy::Joint,
             ],
+            granularities: vec![Granularity::Layer],
             turns: 1,
         }
     }
@@ -139,12 +143,12 @@ impl Choice {
     /// machine is alike for all of them.
     pub(super) fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
-        for network in &self.networks {
-            for &(uplink_mbps, rtt_ms) in &self.links {
+        for subject in self.subjects() {
+            for &link in &self.links {
                 for &device_fraction in &self.device_fractions {
-                    let network = network.name().to_owned();
-                    let cells = self.cells(&network, uplink_mbps, rtt_ms, device_fraction);
-                    blocks.push(Block { network, uplink_mbps, rtt_ms, device_fraction, cells });
+                    let subject = subject.clone();
+                    let cells = self.cells(&subject.name(), link, device_fraction);
+                    blocks.push(Block { subject, link, device_fraction, cells });
                 }
             }
         }
@@ -152,20 +156,38 @@ impl Choice {
         blocks
     }
 
-    fn cells(&self, network: &str, mbps: f64, rtt_ms: f64, device_fraction: f64) -> Vec<Cell> {
-        let most = if mbps < SLOW_MBPS { self.slow_jobs_max } else { usize::MAX };
+    fn subjects(&self) -> Vec<Subject> {
+        let networks = match (&self.networks[..], &self.models[..]) {
+            ([], []) => &NETWORKS,
+            (networks, _) => networks,
+        };
+        networks.iter().copied().map(Subject::Zoo).chain(self.models.iter().cloned()).collect()
+    }
+
+    fn cells(&self, model: &str, link: GridLink, device_fraction: f64) -> Vec<Cell> {
+        let most = if link.is_slow() { self.slow_jobs_max } else { usize::MAX };
         let mut counts: Vec<usize> = self.jobs.iter().map(|&jobs| jobs.min(most)).collect();
         counts.dedup();
-        let cell = |jobs, policy: Policy| Cell {
-            network: network.to_owned(),
-            uplink_mbps: mbps,
-            rtt_ms,
-            device_fraction,
-            jobs,
-            policy: policy.name().to_owned(),
-        };
-        let of_count = |jobs| self.policies.iter().map(move |&policy| cell(jobs, policy));
-        counts.into_iter().flat_map(of_count).collect()
+        let mut cells = Vec::new();
+        for jobs in counts {
+            for policy in &self.policies {
+                // Policies that send whole inputs or nothing are the same at both.
+                let is_split = !matches!(
+                    policy,
+                    Policy::LocalOnly | Policy::ServerOnly | Policy::ScheduleOnly
+                );
+                let most = if is_split { usize::MAX } else { 1 };
+                cells.extend(self.granularities.iter().take(most).map(|granularity| Cell {
+                    model: model.to_owned(),
+                    link,
+                    device_fraction,
+                    jobs,
+                    granularity: granularity.to_string(),
+                    policy: policy.name().to_owned(),
+                }));
+            }
+        }
+        cells
     }
 }
 
@@ -239,7 +261,7 @@ mod tests {
         drop(records);
         // A run that was killed while it wrote a line.
         let mut text = std::fs::read_to_string(&path).unwrap();
-        text.push_str("{\"network\":\"mob");
+        text.push_str("{\"model\":\"mob");
         std::fs::write(&path, text).unwrap();
         let mut records = Records::open(&path).unwrap();
         assert_eq!(records.all(), [record(3, 1), record(3, 2)]);
@@ -253,7 +275,7 @@ mod tests {
     #[test]
     fn slow_links_have_few_jobs() {
         let choice = Choice {
-            links: vec![(1.1, 100.0), (18.88, 5.0)],
+            links: vec!["1.1:100".parse().unwrap(), "18.88:5".parse().unwrap()],
             jobs: vec![2, 8, 20],
             ..Choice::smoke()
         };

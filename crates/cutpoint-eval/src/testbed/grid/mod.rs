@@ -6,6 +6,7 @@
 
 mod cells;
 mod report;
+mod setting;
 
 use super::host::interrupts::{Interrupts, Waited};
 use super::link_shape::LinkArgs;
@@ -15,8 +16,8 @@ use crate::origin;
 use anyhow::{Context, bail, ensure};
 use cells::{Block, Cell, Choice, Record, Records};
 use cutpoint::engine::select::EngineChoice;
-use cutpoint::zoo::Network;
 use serde::Deserialize;
+use setting::{GridLink, Subject};
 use std::ffi::OsString;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -49,8 +50,8 @@ pub(crate) struct Args {
     #[arg(long)]
     report: bool,
 
-    /// How many jobs `cutpoint profile` rehearses on both sides before each turn; 0 for none.
-    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    /// How many jobs each run rehearses on both sides before it plans; 0 for none.
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
     rehearse: usize,
 
     /// auto, rten, onnxruntime, or onnxruntime:LIBRARY, on both sides.
@@ -143,6 +144,7 @@ impl Bench<'_> {
         serve.extend(["serve".into(), model.clone().into()]);
         serve.extend(["--listen", &listen, "--insecure"].map(OsString::from));
         serve.extend(self.engine());
+        serve.extend(self.shape());
         let log = self.folder.join("server.log");
         let mut server =
             session.spawn(Side::Server, Turn::Waits, logged(&log, serve), Stdio::null())?;
@@ -151,13 +153,14 @@ impl Bench<'_> {
         let workload = self.folder.join("workload.json");
         let mut measure: Vec<OsString> = vec!["profile".into(), model.clone().into()];
         measure.extend(["--raw".into(), "-o".into(), workload.clone().into()]);
-        let rehearse = self.args.rehearse.to_string();
-        measure.extend(["--rehearse".into(), rehearse.into()]);
         self.device(&session, measure)?;
         for cell in cells {
             let mut words: Vec<OsString> = vec!["run".into(), model.clone().into()];
             words.push(format!("synthetic:{}", cell.jobs).into());
-            words.extend(["--policy".into(), cell.policy.clone().into()]);
+            words.extend(
+                ["--policy", &cell.policy, "--granularity", &cell.granularity].map(OsString::from),
+            );
+            words.extend(["--rehearse".into(), self.args.rehearse.to_string().into()]);
             words.extend(["--format".into(), "json".into()]);
             words.extend(["--workload".into(), workload.clone().into()]);
             let said = self.device(&session, words)?;
@@ -165,8 +168,8 @@ impl Bench<'_> {
             let summary: Summary = summary.context("cutpoint run gave no summary")?;
             let record = record(cell, turn, &summary)?;
             eprintln!(
-                "  {} x {}: predicted {:.1} ms, measured {:.1} ms",
-                cell.policy, cell.jobs, record.predicted_ms, record.measured_ms
+                "  {} x {} ({}): predicted {:.1} ms, measured {:.1} ms",
+                cell.policy, cell.jobs, cell.granularity, record.predicted_ms, record.measured_ms
             );
             records.add(record)?;
         }
@@ -175,10 +178,14 @@ impl Bench<'_> {
     }
 
     fn settings(&self) -> Settings {
+        let (kind, uplink_mbps, rtt_ms) = match self.block.link {
+            GridLink::Shaped { uplink_mbps, rtt_ms } => (LinkKind::Auto, uplink_mbps, rtt_ms),
+            GridLink::Loopback => (LinkKind::Loopback, DOWNLINK_MBPS, 0.0),
+        };
         let link = LinkArgs {
-            uplink_mbps: self.block.uplink_mbps,
+            uplink_mbps,
             downlink_mbps: DOWNLINK_MBPS,
-            rtt_ms: self.block.rtt_ms,
+            rtt_ms,
             // Long enough that nothing is dropped.
             queue_kib: 1_024,
             loss: 0.0,
@@ -187,7 +194,7 @@ impl Bench<'_> {
         };
         Settings {
             link,
-            link_kind: LinkKind::Auto,
+            link_kind: kind,
             // The device is slowed by rests in its compute thread, which also hold for layers that
             // are shorter than the period of any quota.
             device_cores: 1.0,
@@ -196,14 +203,22 @@ impl Bench<'_> {
         }
     }
 
-    /// The block's network as a file.
+    /// The block's model as a file.
     fn model(&self) -> anyhow::Result<PathBuf> {
-        let network: Network = self.block.network.parse().map_err(anyhow::Error::msg)?;
+        let network = match &self.block.subject {
+            Subject::File { path, .. } => return Ok(path.clone()),
+            Subject::Zoo(network) => network,
+        };
         let path = self.folder.join(format!("{network}.onnx"));
         if !path.exists() {
             std::fs::write(&path, network.to_onnx(0))?;
         }
         Ok(path)
+    }
+
+    fn shape(&self) -> Vec<OsString> {
+        let shape = self.block.subject.shape();
+        shape.map(|shape| vec!["--shape".into(), shape.into()]).unwrap_or_default()
     }
 
     fn program(&self) -> anyhow::Result<Vec<OsString>> {
@@ -220,6 +235,7 @@ impl Bench<'_> {
         let mut command = self.program()?;
         command.extend(words);
         command.extend(self.engine());
+        command.extend(self.shape());
         let server = format!("{}:{PORT}", session.addresses().server);
         command.extend(["--server".into(), server.into()]);
         let fraction = self.block.device_fraction.to_string();

@@ -19,15 +19,16 @@ struct Row {
 pub(super) fn markdown(records: &[Record]) -> String {
     let rows = rows(records);
     let mut text = String::from(
-        "| network | Mbit/s | device | jobs | policy | turns | predicted ms | measured ms | error % | \
-         bottleneck | busy % |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| model | Mbit/s | device | jobs | policy | granularity | turns | predicted ms | measured ms | error % | \
+         bottleneck | busy % |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in &rows {
-        let Cell { network, uplink_mbps, device_fraction, jobs, policy, .. } = &row.cell;
+        let Cell { model, link, device_fraction, jobs, policy, granularity } = &row.cell;
         let _ = writeln!(
             text,
-            "| {network} | {uplink_mbps} | {device_fraction} | {jobs} | {policy} | {} | {:.1} | {:.1} | \
-             {:+.1} | {} | {:.1} |",
+            "| {model} | {} | {device_fraction} | {jobs} | {policy} | {granularity} | {} | {:.1} | {:.1} \
+             | {:+.1} | {} | {:.1} |",
+            link.rate(),
             row.turns,
             row.predicted_ms,
             row.measured_ms,
@@ -99,8 +100,9 @@ fn joint_against_others(rows: &[Row]) -> String {
     let mut over: Vec<f64> = Vec::new();
     for joint in rows.iter().filter(|row| row.cell.policy == "joint") {
         let is_rival = |row: &&Row| {
+            let Cell { policy, granularity, .. } = joint.cell.clone();
             row.cell.policy != "joint"
-                && Cell { policy: joint.cell.policy.clone(), ..row.cell.clone() } == joint.cell
+                && Cell { policy, granularity, ..row.cell.clone() } == joint.cell
         };
         let best = rows.iter().filter(is_rival).map(|row| row.measured_ms).min_by(f64::total_cmp);
         over.extend(best.map(|best| joint.measured_ms / best - 1.0));
@@ -122,11 +124,11 @@ mod tests {
 
     fn record(policy: &str, predicted_ms: f64, measured_ms: f64) -> Record {
         let cell = Cell {
-            network: "alexnet".into(),
-            uplink_mbps: 18.88,
-            rtt_ms: 5.0,
+            model: "alexnet".into(),
+            link: "18.88:5".parse().unwrap(),
             device_fraction: 0.25,
             jobs: 20,
+            granularity: "layer".into(),
             policy: policy.into(),
         };
         Record {
@@ -152,7 +154,10 @@ mod tests {
             record("joint", 80.0, 96.0),
         ];
         let text = markdown(&records);
-        assert!(text.contains("| joint | 3 | 80.0 | 84.0 | +5.0 | uplink | 95.0 |"), "{text}");
+        assert!(
+            text.contains("| joint | layer | 3 | 80.0 | 84.0 | +5.0 | uplink | 95.0 |"),
+            "{text}"
+        );
         assert!(text.contains("7.5 % in the median of 2 cells, 10.0 % at worst"), "{text}");
         assert!(text.contains("ahead of the best other policy in 1 of 1 settings"), "{text}");
     }

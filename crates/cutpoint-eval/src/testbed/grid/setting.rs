@@ -1,0 +1,132 @@
+//! The models of a grid and the links between device and server.
+
+use cutpoint::zoo::Network;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A model that jobs are of: a network of the zoo, or one in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    Zoo(Network),
+    File {
+        path: PathBuf,
+        /// `NAME=1x3x224x224`, as `cutpoint --shape` takes it.
+        shape: Option<String>,
+    },
+}
+
+impl Subject {
+    /// What it is called in tables.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Subject::Zoo(network) => network.name().to_owned(),
+            Subject::File { path, .. } => {
+                path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+            }
+        }
+    }
+
+    pub(super) fn shape(&self) -> Option<&str> {
+        match self {
+            Subject::Zoo(_) => None,
+            Subject::File { shape, .. } => shape.as_deref(),
+        }
+    }
+}
+
+impl FromStr for Subject {
+    type Err = String;
+
+    /// `FILE` or `FILE:NAME=SHAPE`.
+    fn from_str(text: &str) -> Result<Subject, String> {
+        let (path, shape) = match text.rsplit_once(':') {
+            Some((path, shape)) if shape.contains('=') => (path, Some(shape.to_owned())),
+            _ => (text, None),
+        };
+        if path.is_empty() {
+            return Err("expected FILE or FILE:NAME=1x3x224x224".to_owned());
+        }
+        Ok(Subject::File { path: path.into(), shape })
+    }
+}
+
+/// What joins device and server.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum GridLink {
+    Shaped {
+        uplink_mbps: f64,
+        rtt_ms: f64,
+    },
+    /// One loopback for both, which nothing slows down.
+    Loopback,
+}
+
+/// Below this an uplink is slow.
+const SLOW_MBPS: f64 = 2.0;
+
+impl GridLink {
+    /// Whether a raw picture takes seconds.
+    pub(super) fn is_slow(self) -> bool {
+        matches!(self, GridLink::Shaped { uplink_mbps, .. } if uplink_mbps < SLOW_MBPS)
+    }
+
+    /// The rate as tables have it.
+    pub(super) fn rate(self) -> String {
+        match self {
+            GridLink::Shaped { uplink_mbps, .. } => uplink_mbps.to_string(),
+            GridLink::Loopback => "loopback".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for GridLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GridLink::Shaped { uplink_mbps, rtt_ms } => {
+                write!(f, "{uplink_mbps} Mbit/s, {rtt_ms} ms")
+            }
+            GridLink::Loopback => f.write_str("loopback"),
+        }
+    }
+}
+
+impl FromStr for GridLink {
+    type Err = String;
+
+    /// `MBPS:MS` or `loopback`.
+    fn from_str(text: &str) -> Result<GridLink, String> {
+        if text == "loopback" {
+            return Ok(GridLink::Loopback);
+        }
+        let parts = text.split_once(':').and_then(|(mbps, ms)| {
+            let (uplink_mbps, rtt_ms): (f64, f64) = (mbps.parse().ok()?, ms.parse().ok()?);
+            let is_valid =
+                uplink_mbps > 0.0 && uplink_mbps.is_finite() && rtt_ms >= 0.0 && rtt_ms.is_finite();
+            is_valid.then_some(GridLink::Shaped { uplink_mbps, rtt_ms })
+        });
+        parts.ok_or_else(|| "expected MBPS:MS, for example 5.85:50, or loopback".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_and_models_are_read() {
+        assert_eq!("loopback".parse(), Ok(GridLink::Loopback));
+        let shaped = GridLink::Shaped { uplink_mbps: 5.85, rtt_ms: 50.0 };
+        assert_eq!("5.85:50".parse(), Ok(shaped));
+        for bad in ["", "5.85", "0:1", "-1:1", "1:-1", "nan:1", "1:inf"] {
+            assert!(bad.parse::<GridLink>().is_err(), "{bad}");
+        }
+        let model: Subject = "a/b.onnx:x=1x3x8x8".parse().unwrap();
+        assert_eq!((model.name().as_str(), model.shape()), ("b", Some("x=1x3x8x8")));
+        let plain: Subject = "c:d.onnx".parse().unwrap();
+        assert_eq!((plain.name().as_str(), plain.shape()), ("c:d", None));
+        assert!(":x=1".parse::<Subject>().is_err());
+    }
+}
