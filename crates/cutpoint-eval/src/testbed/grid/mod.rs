@@ -162,6 +162,8 @@ impl Bench<'_> {
             );
             words.extend(["--rehearse".into(), self.args.rehearse.to_string().into()]);
             words.extend(["--format".into(), "json".into()]);
+            // Outputs as text take longer to write than some models to compute.
+            words.extend(["--output".into(), self.folder.join("outputs").into()]);
             words.extend(["--workload".into(), workload.clone().into()]);
             let said = self.device(&session, words)?;
             let summary = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
