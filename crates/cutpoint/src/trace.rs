@@ -229,7 +229,8 @@ fn arrows(events: &mut Vec<Value>, pid: u32, schedule: &Schedule, rows: &[Vec<us
             let before = by_job.get(&start.job).into_iter().flatten();
             let before = before.filter(|(o, _)| o.end <= start.start).max_by_key(|(o, _)| o.end);
             let Some(&(before, row)) = before else { continue };
-            let id = format!("{pid}-{to}-{number}");
+            // Perfetto reads no ids but whole numbers.
+            let id = events.len();
             events.push(json!({
                 "name": "job", "cat": "flow", "ph": "s", "id": id, "pid": pid,
                 "tid": tid(from, row), "ts": microseconds(last_moment(before)),

@@ -89,9 +89,9 @@ fn arrows_go_from_inside_an_operation_to_one_of_the_same_job() {
         slices.iter().find(inside).unwrap_or_else(|| panic!("{event} hangs on nothing")).job
     };
     let events = trace["traceEvents"].as_array().unwrap();
-    let mut ends: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    let mut ends: BTreeMap<u64, Vec<&Value>> = BTreeMap::new();
     for event in events.iter().filter(|e| e["ph"] == "s" || e["ph"] == "f") {
-        ends.entry(event["id"].as_str().unwrap()).or_default().push(event);
+        ends.entry(event["id"].as_u64().unwrap()).or_default().push(event);
     }
     // Six jobs, device to uplink to server to downlink, planned and measured.
     assert_eq!(ends.len(), 6 * 3 * 2);

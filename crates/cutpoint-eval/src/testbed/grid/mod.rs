@@ -54,6 +54,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 5)]
     rehearse: usize,
 
+    /// How much may wait for the link in each direction. Less than 1024 is dropped from at times;
+    /// behind more, acknowledgements wait long.
+    #[arg(long, value_name = "KIB", default_value_t = 1_024)]
+    queue_kib: u64,
+
     /// auto, rten, onnxruntime, or onnxruntime:LIBRARY, on both sides.
     #[arg(long, default_value_t = EngineChoice::Auto)]
     engine: EngineChoice,
@@ -188,8 +193,7 @@ impl Bench<'_> {
             uplink_mbps,
             downlink_mbps: DOWNLINK_MBPS,
             rtt_ms,
-            // Long enough that nothing is dropped.
-            queue_kib: 1_024,
+            queue_kib: self.args.queue_kib,
             loss: 0.0,
             jitter_ms: 0.0,
             seed: 1,
