@@ -67,7 +67,7 @@ const NETWORKS: [Network; 7] = [
     Network::MobileNetV2,
     Network::SqueezeNet,
     Network::GoogLeNet,
-    Network::FourCamera,
+    Network::MultiHead,
     Network::FpnDetector,
 ];
 
