@@ -150,29 +150,31 @@ fn weighted_load(models: &[Cuts], executors: u128, weights: &[u128; 4]) -> Time 
 }
 
 /// Device, uplink and server time of a tensor in one form.
-type FormTimes = [u128; 3];
+pub(super) type FormTimes = [u128; 3];
 
 /// All cuts of one model, with what each puts on the machines.
-struct Cuts {
+pub(super) struct Cuts {
     jobs: u64,
     /// The forms in which each tensor can be sent.
-    forms: Vec<Vec<FormTimes>>,
+    pub forms: Vec<Vec<FormTimes>>,
     /// For each tensor, the device time of all layers that must run before it is there.
-    before: Vec<u128>,
-    cuts: Vec<CutLoad>,
+    pub before: Vec<u128>,
+    pub cuts: Vec<CutLoad>,
 }
 
-struct CutLoad {
-    device: u128,
-    server: u128,
-    downlink: u128,
-    frontier: Vec<usize>,
-    is_local: bool,
+pub(super) struct CutLoad {
+    pub device: u128,
+    /// Device time of the layers that some transfer waits for.
+    pub awaited: u128,
+    pub server: u128,
+    pub downlink: u128,
+    pub frontier: Vec<usize>,
+    pub is_local: bool,
 }
 
 impl Cuts {
     /// `None` if there are too many.
-    fn of(workload: &Workload, model: &Model, jobs: u64) -> Option<Cuts> {
+    pub(super) fn of(workload: &Workload, model: &Model, jobs: u64) -> Option<Cuts> {
         let link = &workload.link;
         let forms = model.tensors.iter().map(|tensor| {
             let raw = (tensor.bytes, Time::ZERO, Time::ZERO);
@@ -286,11 +288,30 @@ impl Search<'_> {
         let downlink = link.downlink.map_or(Some(Time::ZERO), |link| transfer(link, bytes))?;
         Some(CutLoad {
             device: device.nanoseconds().into(),
+            awaited: self.awaited(),
             server: server.nanoseconds().into(),
             downlink: downlink.nanoseconds().into(),
             frontier: frontier.map(|(t, _)| t).collect(),
             is_local: self.on.iter().all(|&on| on),
         })
+    }
+
+    /// Device time of the layers of the present set that some layer outside it depends on.
+    fn awaited(&self) -> u128 {
+        let model = self.model;
+        let mut is_awaited = vec![false; model.layers.len()];
+        let mut time = 0;
+        for &layer in model.topological.iter().rev() {
+            let Layer { device, writes, .. } = &model.layers[layer.index()];
+            let mut readers = writes.iter().flat_map(|t| &model.tensors[t.index()].readers);
+            if self.on[layer.index()]
+                && readers.any(|r| !self.on[r.index()] || is_awaited[r.index()])
+            {
+                is_awaited[layer.index()] = true;
+                time += u128::from(device.nanoseconds());
+            }
+        }
+        time
     }
 }
 

@@ -14,11 +14,13 @@
 mod bound;
 mod job;
 mod machines;
+mod proof;
 
 #[cfg(test)]
 mod tests;
 
 pub use bound::{load_bound, simple_makespan};
+pub use proof::proved_bound;
 
 use crate::plan::{Machine, Operation, Plan, Work};
 use crate::units::Time;

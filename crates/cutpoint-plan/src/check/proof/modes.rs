@@ -1,0 +1,201 @@
+//! What one job can put on the machines: every cut in every form, as a few numbers.
+
+use super::super::bound::{CutLoad, Cuts};
+use crate::plan::Granularity;
+use crate::workload::Workload;
+
+/// Loads on device, uplink, server (a share of one executor's time) and downlink.
+pub(super) type Loads = [u64; 4];
+
+/// A cut whose tensors have more combinations of forms than this counts with the least of each
+/// form's times, as if one form had them all.
+const FORMS_MAX: usize = 256;
+
+/// A model with more modes than this is left to the plain load bound.
+const MODES_MAX: usize = 400;
+
+/// A way to run one job, as far as bounds need it. Times in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mode {
+    pub loads: Loads,
+    /// Device time before its first transfer; `None` if the job is done without the server.
+    pub lead: Option<u64>,
+    /// The end of its transfers is so long before its completion at least.
+    pub tail: u64,
+    /// Uplink time after its last device work, if that is waited for; else 0.
+    pub trail: u64,
+    /// The end of its device work is so long before its completion at least.
+    pub end: u64,
+    /// Before the server can start.
+    pub arrival: u64,
+    /// From the end of the server's work to completion.
+    pub back: u64,
+    /// Before the downlink can start.
+    pub made: u64,
+    /// The time on the server, whatever the number of executors.
+    pub server: u64,
+    /// Whether every transfer waits for all device work: two operations, one after the other.
+    pub is_plain: bool,
+}
+
+impl Mode {
+    /// No job in this mode is complete sooner, even alone.
+    pub(super) fn alone(&self) -> u64 {
+        let there = self.arrival + self.server + self.back;
+        (self.loads[0] + self.end).max(if self.lead.is_some() { there } else { 0 })
+    }
+
+    /// Whether any plan stays one, and gets no longer, when a job takes this mode and not `other`.
+    fn replaces(&self, other: &Mode) -> bool {
+        let Some(lead) = self.lead else { return self.loads[0] <= other.loads[0] };
+        other.lead.is_some_and(|other| lead <= other)
+            && self.loads.iter().zip(other.loads).all(|(a, b)| *a <= b)
+            && self.tail <= other.tail
+            && self.trail <= other.trail
+            && self.end <= other.end
+            && self.arrival <= other.arrival
+            && self.back <= other.back
+            && self.made <= other.made
+            && self.server <= other.server
+            && (self.is_plain == other.is_plain || !self.is_plain)
+    }
+}
+
+/// The modes of one model in which a job alone is complete before `claim`, less those that another
+/// one replaces, by device time; `None` if they are too many.
+pub(super) fn modes_of(
+    workload: &Workload,
+    cuts: &Cuts,
+    granularity: Granularity,
+    claim: u64,
+) -> Option<Vec<Mode>> {
+    let mut kept: Vec<Mode> = Vec::new();
+    for cut in &cuts.cuts {
+        for forms in choices(cuts, cut) {
+            let Some(mode) = mode(workload, cuts, cut, &forms, granularity) else { continue };
+            if mode.alone() >= claim || kept.iter().any(|k| k.replaces(&mode)) {
+                continue;
+            }
+            kept.retain(|k| !mode.replaces(k));
+            kept.push(mode);
+        }
+        if kept.len() > MODES_MAX {
+            return None;
+        }
+    }
+    kept.sort_by_key(|m| (m.loads, m.lead, m.end));
+    Some(kept)
+}
+
+/// Encode, transfer and decode of every tensor of a cut's frontier, in every combination of forms.
+fn choices(cuts: &Cuts, cut: &CutLoad) -> Vec<Vec<[u64; 3]>> {
+    let forms: Vec<Vec<[u64; 3]>> = cut.frontier.iter().map(|&t| undominated(&cuts.forms[t])).collect();
+    let mut count = 1usize;
+    for forms in &forms {
+        count = count.saturating_mul(forms.len());
+    }
+    if count > FORMS_MAX {
+        let least = |forms: &Vec<[u64; 3]>| {
+            [0, 1, 2].map(|i| forms.iter().map(|f| f[i]).min().unwrap_or(0))
+        };
+        return vec![forms.iter().map(least).collect()];
+    }
+    let mut all = vec![Vec::with_capacity(forms.len())];
+    for forms in &forms {
+        let longer = all.iter().flat_map(|one: &Vec<[u64; 3]>| {
+            forms.iter().map(|form| {
+                let mut one = one.clone();
+                one.push(*form);
+                one
+            })
+        });
+        all = longer.collect();
+    }
+    all
+}
+
+fn undominated(forms: &[[u128; 3]]) -> Vec<[u64; 3]> {
+    let forms: Vec<[u64; 3]> = forms.iter().map(|f| f.map(|t| t as u64)).collect();
+    let is_worse = |a: &[u64; 3], b: &[u64; 3]| a != b && (0..3).all(|i| b[i] <= a[i]);
+    let mut kept: Vec<[u64; 3]> =
+        forms.iter().filter(|a| !forms.iter().any(|b| is_worse(a, b))).copied().collect();
+    kept.sort_unstable();
+    kept.dedup();
+    kept
+}
+
+/// `None` if its times are longer than can be counted.
+fn mode(
+    workload: &Workload,
+    cuts: &Cuts,
+    cut: &CutLoad,
+    forms: &[[u64; 3]],
+    granularity: Granularity,
+) -> Option<Mode> {
+    let half = workload.link.round_trip.half().nanoseconds();
+    let sum = |i: usize| forms.iter().map(|f| u128::from(f[i])).sum::<u128>();
+    let [encode, uplink, decode] = [0, 1, 2].map(sum);
+    let device = u64::try_from(cut.device + encode).ok()?;
+    let uplink = u64::try_from(uplink).ok()?;
+    let server = u64::try_from(cut.server + decode).ok()?;
+    let downlink = u64::try_from(cut.downlink).ok()?;
+    let limit = crate::units::TIME_MAX.nanoseconds();
+    if device.max(uplink).max(server).max(downlink) > limit {
+        return None;
+    }
+    let share = workload.server.executors.map_or(0, |n| server / u64::from(n.get()));
+    let loads = [device, uplink, share, downlink];
+    if cut.is_local {
+        let none = Mode {
+            loads,
+            lead: None,
+            tail: 0,
+            trail: 0,
+            end: 0,
+            arrival: 0,
+            back: 0,
+            made: 0,
+            server: 0,
+            is_plain: true,
+        };
+        return Some(none);
+    }
+    let back = downlink + half;
+    let layers = cut.device as u64;
+    let before = |t: usize| match granularity {
+        Granularity::Job => layers,
+        Granularity::Layer => cuts.before[t] as u64,
+    };
+    let sent: Vec<(u64, [u64; 3])> =
+        cut.frontier.iter().zip(forms).map(|(&t, &form)| (before(t), form)).collect();
+    if sent.is_empty() {
+        let tail = server + back;
+        let (made, is_plain) = (server, true);
+        return Some(Mode {
+            loads, lead: Some(0), tail, trail: 0, end: 0, arrival: 0, back, made, server, is_plain,
+        });
+    }
+    let lead = sent.iter().map(|(before, form)| before + form[0]).min().unwrap_or(0);
+    let shortest = sent.iter().map(|(_, form)| form[1]).min().unwrap_or(0);
+    // The last device work is a layer, which all transfers may wait for, or an encode, for which
+    // only its own does.
+    let is_waited_for = granularity == Granularity::Job || cut.awaited == cut.device;
+    let trail = match granularity {
+        _ if !is_waited_for => 0,
+        Granularity::Job if encode == 0 => uplink,
+        _ => shortest,
+    };
+    let each = sent.iter().map(|(before, form)| before + form[0] + form[1]).max().unwrap_or(0);
+    let needed = match granularity {
+        Granularity::Job => device,
+        Granularity::Layer => u64::try_from(cut.awaited + encode).ok()?,
+    };
+    let arrival = each.max(lead + uplink).max(needed + shortest) + half;
+    let tail = half + server + back;
+    let end = if is_waited_for { trail + tail } else { 0 };
+    let made = arrival + server;
+    let is_plain = sent.len() == 1 && lead == device;
+    Some(Mode {
+        loads, lead: Some(lead), tail, trail, end, arrival, back, made, server, is_plain,
+    })
+}
