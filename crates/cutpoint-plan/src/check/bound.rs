@@ -159,6 +159,8 @@ pub(super) struct Cuts {
     pub forms: Vec<Vec<FormTimes>>,
     /// For each tensor, the device time of all layers that must run before it is there.
     pub before: Vec<u128>,
+    /// For each layer, whether it is or depends on each other one.
+    pub ancestors: Vec<Vec<bool>>,
     pub cuts: Vec<CutLoad>,
 }
 
@@ -193,8 +195,10 @@ impl Cuts {
             found: vec![],
         };
         let is_complete = model.layers.len() < CUTS_MAX && search.from(0);
-        let before = is_complete.then(|| times_before(model))?;
-        Some(Cuts { jobs, forms: forms.collect(), before, cuts: search.found })
+        let forms = forms.collect();
+        let ancestors = is_complete.then(|| ancestors(model))?;
+        let before = times_before(model, &ancestors);
+        Some(Cuts { jobs, forms, before, ancestors, cuts: search.found })
     }
 
     /// The least weighted load of any cut, in weighted nanoseconds.
@@ -315,10 +319,9 @@ impl Search<'_> {
     }
 }
 
-/// For each tensor, the device time of its layer and of all layers before that.
-fn times_before(model: &Model) -> Vec<u128> {
+/// For each layer, itself and all that it depends on.
+fn ancestors(model: &Model) -> Vec<Vec<bool>> {
     let mut ancestors: Vec<Vec<bool>> = vec![vec![]; model.layers.len()];
-    let mut times = vec![0u128; model.layers.len()];
     for &layer in &model.topological {
         let mut set = vec![false; model.layers.len()];
         for tensor in &model.layers[layer.index()].reads {
@@ -328,9 +331,17 @@ fn times_before(model: &Model) -> Vec<u128> {
             }
         }
         set[layer.index()] = true;
-        let layers = model.layers.iter().zip(&set).filter(|(_, is_before)| **is_before);
-        times[layer.index()] = layers.map(|(l, _)| u128::from(l.device.nanoseconds())).sum();
         ancestors[layer.index()] = set;
     }
+    ancestors
+}
+
+/// For each tensor, the device time of its layer and of all layers before that.
+fn times_before(model: &Model, ancestors: &[Vec<bool>]) -> Vec<u128> {
+    let time = |set: &Vec<bool>| -> u128 {
+        let layers = model.layers.iter().zip(set).filter(|(_, is_before)| **is_before);
+        layers.map(|(l, _)| u128::from(l.device.nanoseconds())).sum()
+    };
+    let times: Vec<u128> = ancestors.iter().map(time).collect();
     model.tensors.iter().map(|t| t.producer.map_or(0, |p| times[p.index()])).collect()
 }

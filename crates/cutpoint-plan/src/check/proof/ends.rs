@@ -140,12 +140,7 @@ impl Ends {
     }
 
     /// What the weighted loads are more at least because some job has each of the ends.
-    pub(super) fn extra(
-        &self,
-        classes: &[Class<'_>],
-        weights: &Weights,
-        same_tails: bool,
-    ) -> u128 {
+    pub(super) fn extra(&self, classes: &[Class<'_>], weights: &Weights, same_tails: bool) -> u128 {
         let is_in = |value: Option<u64>, range: (u64, u64)| {
             value.is_some_and(|v| range.0 <= v && v <= range.1)
         };

@@ -5,13 +5,15 @@
 //! divided into cases by which device work comes before the first transfer and what follows the
 //! last device work ([`ends`]). In each case every job takes one of the modes that the case leaves,
 //! and weighted loads show mostly at once that nothing is shorter ([`prices`]). Where they do not,
-//! jobs are given their modes one by one ([`sums`]).
+//! jobs are given their modes one by one ([`sums`]). For few jobs the question is put once more, to a
+//! search through all orders ([`orders`]).
 //!
 //! Everything is counted, nothing is timed: beyond the limits named here, cases are left with what
 //! weighted loads say.
 
 mod ends;
 mod modes;
+mod orders;
 mod prices;
 mod sums;
 #[cfg(test)]
@@ -20,13 +22,20 @@ mod tests;
 use super::bound::{Cuts, load_bound};
 use crate::plan::Granularity;
 use crate::units::Time;
-use crate::workload::Workload;
+use crate::workload::{Model, Workload};
 use ends::{Ends, Least};
 use modes::Mode;
+use orders::Jobs;
 use prices::{Weights, heaviest, time_of, total, weighted};
 
 /// Steps of [`sums`] that a proof may take, each a job in one more mode.
 const STEPS_MAX: u64 = 3_000_000;
+
+/// Steps of [`orders`] that a proof may take, each a transfer.
+const TRANSFERS_MAX: u64 = 300_000;
+
+/// With more jobs than this their orders are not searched.
+const ORDERED_JOBS_MAX: usize = 12;
 
 /// Looks at a mode that the division into cases may take.
 const LOOKS_MAX: usize = 3_000_000;
@@ -56,23 +65,26 @@ pub fn proved_bound(workload: &Workload, granularity: Granularity, claim: Time) 
 }
 
 /// What is to be shown, and what the jobs can do.
-struct Proof {
+struct Proof<'w> {
+    workload: &'w Workload,
+    granularity: Granularity,
     claim: u64,
     /// Half the round trip.
     half: u64,
     models: Vec<(u64, Vec<Mode>)>,
+    cuts: Vec<(&'w Model, Cuts)>,
     /// The device time of all jobs, if none needs the server.
     local: u64,
     /// Whether all jobs that use the server have the same time left after their transfers.
     same_tails: bool,
 }
 
-impl Proof {
+impl<'w> Proof<'w> {
     /// `None` if some model has too many cuts.
-    fn new(workload: &Workload, granularity: Granularity, claim: Time) -> Option<Proof> {
+    fn new(workload: &'w Workload, granularity: Granularity, claim: Time) -> Option<Proof<'w>> {
         let mut counts = vec![0u64; workload.models.len()];
         workload.jobs.iter().for_each(|id| counts[id.index()] += 1);
-        let mut models = Vec::new();
+        let (mut models, mut all_cuts) = (Vec::new(), Vec::new());
         let mut local = 0u64;
         for (model, &count) in workload.models.iter().zip(&counts).filter(|(_, c)| **c > 0) {
             let cuts = Cuts::of(workload, model, count)?;
@@ -80,26 +92,45 @@ impl Proof {
             let device: Time = model.layers.iter().map(|l| l.device).sum();
             local = local.saturating_add(device.nanoseconds().saturating_mul(count));
             models.push((count, modes));
+            all_cuts.push((model, cuts));
         }
         let sending = || models.iter().flat_map(|(_, modes)| modes).filter(|m| m.lead.is_some());
         let same_tails = sending().all(|m| Some(m.tail) == sending().map(|m| m.tail).next());
         let half = workload.link.round_trip.half().nanoseconds();
-        Some(Proof { claim: claim.nanoseconds(), half, local, same_tails, models })
+        let (claim, cuts) = (claim.nanoseconds(), all_cuts);
+        Some(Proof { workload, granularity, claim, half, local, same_tails, models, cuts })
     }
 
     /// The claim or, as far as proved, less.
     fn bound(&self) -> Time {
         // A job without modes cannot be done in time.
         let is_hopeless = self.models.iter().any(|(_, modes)| modes.is_empty());
-        let mut proved = self.claim.min(self.local);
+        let most = self.claim.min(self.local);
+        let mut proved = most;
         if !is_hopeless {
             let (mut steps, mut known) = (STEPS_MAX, None);
             for case in self.cases() {
                 let found = self.bound_of(&case, proved, &mut known, &mut steps);
                 proved = proved.min(found);
             }
+            if proved < most {
+                proved = proved.max(self.bound_of_orders(most, known).unwrap_or(0));
+            }
         }
         Time::from_nanoseconds(proved)
+    }
+
+    /// A bound on all plans that use the server, at most `enough`, by going through their orders.
+    fn bound_of_orders(&self, enough: u64, known: Option<Weights>) -> Option<u64> {
+        if self.workload.jobs.len() > ORDERED_JOBS_MAX {
+            return None;
+        }
+        let jobs = self.cuts.iter().zip(&self.models).map(|((model, cuts), &(count, _))| {
+            Jobs::new(self.workload, model, cuts, self.granularity, count)
+        });
+        let jobs: Vec<Jobs> = jobs.collect::<Option<_>>()?;
+        let weights = known.unwrap_or([1, 1, 1, 1]);
+        orders::bound(self.workload, &jobs, &weights, enough, TRANSFERS_MAX)
     }
 
     /// The case's modes; `None` if some job has none.
@@ -147,7 +178,9 @@ impl Proof {
         for class in &mut classes {
             let least = class.modes.iter().map(|m| weighted(&weights, &m.loads)).min();
             let spare = base - least.unwrap_or(0);
-            class.modes.retain(|m| time_of(spare + weighted(&weights, &m.loads), &weights) < enough);
+            class
+                .modes
+                .retain(|m| time_of(spare + weighted(&weights, &m.loads), &weights) < enough);
             if class.modes.is_empty() {
                 return enough;
             }

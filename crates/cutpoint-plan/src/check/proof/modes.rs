@@ -2,6 +2,7 @@
 
 use super::super::bound::{CutLoad, Cuts};
 use crate::plan::Granularity;
+use crate::units::TIME_MAX;
 use crate::workload::Workload;
 
 /// Loads on device, uplink, server (a share of one executor's time) and downlink.
@@ -34,8 +35,6 @@ pub(super) struct Mode {
     pub made: u64,
     /// The time on the server, whatever the number of executors.
     pub server: u64,
-    /// Whether every transfer waits for all device work: two operations, one after the other.
-    pub is_plain: bool,
 }
 
 impl Mode {
@@ -57,7 +56,6 @@ impl Mode {
             && self.back <= other.back
             && self.made <= other.made
             && self.server <= other.server
-            && (self.is_plain == other.is_plain || !self.is_plain)
     }
 }
 
@@ -71,7 +69,8 @@ pub(super) fn modes_of(
 ) -> Option<Vec<Mode>> {
     let mut kept: Vec<Mode> = Vec::new();
     for cut in &cuts.cuts {
-        for forms in choices(cuts, cut) {
+        let forms = choices(cuts, cut).unwrap_or_else(|| vec![least_forms(cuts, cut)]);
+        for forms in forms {
             let Some(mode) = mode(workload, cuts, cut, &forms, granularity) else { continue };
             if mode.alone() >= claim || kept.iter().any(|k| k.replaces(&mode)) {
                 continue;
@@ -87,18 +86,17 @@ pub(super) fn modes_of(
     Some(kept)
 }
 
-/// Encode, transfer and decode of every tensor of a cut's frontier, in every combination of forms.
-fn choices(cuts: &Cuts, cut: &CutLoad) -> Vec<Vec<[u64; 3]>> {
-    let forms: Vec<Vec<[u64; 3]>> = cut.frontier.iter().map(|&t| undominated(&cuts.forms[t])).collect();
+/// Encode, transfer and decode of every tensor of a cut's frontier, in every combination of forms;
+/// `None` if there are too many.
+pub(super) fn choices(cuts: &Cuts, cut: &CutLoad) -> Option<Vec<Vec<[u64; 3]>>> {
+    let forms: Vec<Vec<[u64; 3]>> =
+        cut.frontier.iter().map(|&t| undominated(&cuts.forms[t])).collect();
     let mut count = 1usize;
     for forms in &forms {
         count = count.saturating_mul(forms.len());
     }
     if count > FORMS_MAX {
-        let least = |forms: &Vec<[u64; 3]>| {
-            [0, 1, 2].map(|i| forms.iter().map(|f| f[i]).min().unwrap_or(0))
-        };
-        return vec![forms.iter().map(least).collect()];
+        return None;
     }
     let mut all = vec![Vec::with_capacity(forms.len())];
     for forms in &forms {
@@ -111,7 +109,16 @@ fn choices(cuts: &Cuts, cut: &CutLoad) -> Vec<Vec<[u64; 3]>> {
         });
         all = longer.collect();
     }
-    all
+    Some(all)
+}
+
+/// For every tensor of a cut's frontier the least of each of its forms' times.
+fn least_forms(cuts: &Cuts, cut: &CutLoad) -> Vec<[u64; 3]> {
+    let least = |&t: &usize| {
+        let forms = undominated(&cuts.forms[t]);
+        [0, 1, 2].map(|i| forms.iter().map(|f| f[i]).min().unwrap_or(0))
+    };
+    cut.frontier.iter().map(least).collect()
 }
 
 fn undominated(forms: &[[u128; 3]]) -> Vec<[u64; 3]> {
@@ -124,6 +131,24 @@ fn undominated(forms: &[[u128; 3]]) -> Vec<[u64; 3]> {
     kept
 }
 
+/// What a cut puts on the machines, and its time on the server whatever the number of executors;
+/// `None` if that is longer than can be counted.
+pub(super) fn loads_of(
+    workload: &Workload,
+    cut: &CutLoad,
+    forms: &[[u64; 3]],
+) -> Option<(Loads, u64)> {
+    let sum = |i: usize| forms.iter().map(|f| u128::from(f[i])).sum::<u128>();
+    let times = [cut.device + sum(0), sum(1), cut.server + sum(2), cut.downlink];
+    let limit = u128::from(TIME_MAX.nanoseconds());
+    if times.iter().any(|&time| time > limit) {
+        return None;
+    }
+    let [device, uplink, server, downlink] = times.map(|time| time as u64);
+    let share = workload.server.executors.map_or(0, |n| server / u64::from(n.get()));
+    Some(([device, uplink, share, downlink], server))
+}
+
 /// `None` if its times are longer than can be counted.
 fn mode(
     workload: &Workload,
@@ -133,18 +158,9 @@ fn mode(
     granularity: Granularity,
 ) -> Option<Mode> {
     let half = workload.link.round_trip.half().nanoseconds();
-    let sum = |i: usize| forms.iter().map(|f| u128::from(f[i])).sum::<u128>();
-    let [encode, uplink, decode] = [0, 1, 2].map(sum);
-    let device = u64::try_from(cut.device + encode).ok()?;
-    let uplink = u64::try_from(uplink).ok()?;
-    let server = u64::try_from(cut.server + decode).ok()?;
-    let downlink = u64::try_from(cut.downlink).ok()?;
-    let limit = crate::units::TIME_MAX.nanoseconds();
-    if device.max(uplink).max(server).max(downlink) > limit {
-        return None;
-    }
-    let share = workload.server.executors.map_or(0, |n| server / u64::from(n.get()));
-    let loads = [device, uplink, share, downlink];
+    let (loads, server) = loads_of(workload, cut, forms)?;
+    let [device, uplink, _, downlink] = loads;
+    let encode: u64 = forms.iter().map(|f| f[0]).sum();
     if cut.is_local {
         let none = Mode {
             loads,
@@ -156,7 +172,6 @@ fn mode(
             back: 0,
             made: 0,
             server: 0,
-            is_plain: true,
         };
         return Some(none);
     }
@@ -170,9 +185,17 @@ fn mode(
         cut.frontier.iter().zip(forms).map(|(&t, &form)| (before(t), form)).collect();
     if sent.is_empty() {
         let tail = server + back;
-        let (made, is_plain) = (server, true);
+        let made = server;
         return Some(Mode {
-            loads, lead: Some(0), tail, trail: 0, end: 0, arrival: 0, back, made, server, is_plain,
+            loads,
+            lead: Some(0),
+            tail,
+            trail: 0,
+            end: 0,
+            arrival: 0,
+            back,
+            made,
+            server,
         });
     }
     let lead = sent.iter().map(|(before, form)| before + form[0]).min().unwrap_or(0);
@@ -188,14 +211,11 @@ fn mode(
     let each = sent.iter().map(|(before, form)| before + form[0] + form[1]).max().unwrap_or(0);
     let needed = match granularity {
         Granularity::Job => device,
-        Granularity::Layer => u64::try_from(cut.awaited + encode).ok()?,
+        Granularity::Layer => cut.awaited as u64 + encode,
     };
     let arrival = each.max(lead + uplink).max(needed + shortest) + half;
     let tail = half + server + back;
     let end = if is_waited_for { trail + tail } else { 0 };
     let made = arrival + server;
-    let is_plain = sent.len() == 1 && lead == device;
-    Some(Mode {
-        loads, lead: Some(lead), tail, trail, end, arrival, back, made, server, is_plain,
-    })
+    Some(Mode { loads, lead: Some(lead), tail, trail, end, arrival, back, made, server })
 }

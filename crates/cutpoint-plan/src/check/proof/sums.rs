@@ -89,7 +89,8 @@ pub(super) fn bound(
                     let added = class.modes[mode].loads;
                     loads.iter_mut().zip(added).for_each(|(sum, load)| *sum += load);
                     let sum = Sum { loads, least: sum.least.and(&pieces[mode]), mode };
-                    if at_least(&sum, &from[mode], left, after, &weights, question) < question.enough
+                    if at_least(&sum, &from[mode], left, after, &weights, question)
+                        < question.enough
                     {
                         next.push(sum);
                     }
