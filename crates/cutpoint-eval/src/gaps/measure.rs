@@ -3,7 +3,7 @@
 use super::instance::{Family, Machines, instance};
 use crate::oracle::{self, Answer, Limits};
 use anyhow::{bail, ensure};
-use cutpoint_plan::check::check_plan;
+use cutpoint_plan::check::{check_plan, load_bound, proved_bound};
 use cutpoint_plan::plan::{Granularity, Plan, Policy};
 use cutpoint_plan::policy::{PlanError, PlanOptions, plan};
 use cutpoint_plan::units::Time;
@@ -31,6 +31,12 @@ pub(super) struct Outcome {
     pub makespan: Time,
     #[serde(serialize_with = "as_nanoseconds", rename = "lower_bound_ns")]
     pub lower_bound: Time,
+    /// As far as the checker proves the lower bound, by its own means.
+    #[serde(serialize_with = "as_nanoseconds", rename = "proved_bound_ns")]
+    pub proved_bound: Time,
+    /// As far as weighted loads prove it.
+    #[serde(serialize_with = "as_nanoseconds", rename = "load_bound_ns")]
+    pub load_bound: Time,
     /// Certified by the plan itself.
     pub gap: f64,
     /// Whether the plan says that it is optimal.
@@ -97,6 +103,8 @@ pub(super) fn measure(
         seed,
         makespan: joint.makespan,
         lower_bound: joint.lower_bound,
+        proved_bound: proved_bound(&workload, granularity, joint.lower_bound),
+        load_bound: load_bound(&workload, granularity),
         gap: joint.gap(),
         is_optimal: joint.optimal,
         optimum,

@@ -15,8 +15,9 @@ const LISTED_GAP_TO_OPTIMUM: f64 = 0.02;
 pub(super) fn markdown(machines: Machines, outcomes: &[Outcome]) -> String {
     let mut text = String::from(
         "| family | granularity | jobs | instances | gap mean % | gap worst % | said to be optimal \
-         | optimum known | to optimum mean % | to optimum worst % | behind a policy |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|\n",
+         | bound re-proved % | by loads alone % | optimum known | to optimum mean % \
+         | to optimum worst % | behind a policy |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut rest = outcomes;
     while let Some(first) = rest.first() {
@@ -37,6 +38,10 @@ pub(super) fn markdown(machines: Machines, outcomes: &[Outcome]) -> String {
     text += "\n";
     text += &list("Behind another policy", outcomes, |o| joined(&o.behind));
     text += &list("Claims refuted", outcomes, |o| joined(&o.refuted));
+    text += &list("Bounds not re-proved", outcomes, |o| {
+        let is_short = o.proved_bound < o.lower_bound;
+        is_short.then(|| format!("{} of {}", o.proved_bound, o.lower_bound))
+    });
     let title = format!("More than {:.0} % above the optimum", LISTED_GAP_TO_OPTIMUM * 100.0);
     text += &list(&title, outcomes, |o| {
         let gap = o.gap_to_optimum.filter(|&gap| gap > LISTED_GAP_TO_OPTIMUM)?;
@@ -72,6 +77,12 @@ fn table_row(family: &str, granularity: &str, jobs: usize, row: &[&Outcome]) -> 
     let gaps: Vec<f64> = row.iter().map(|o| o.gap).collect();
     let to_optimum: Vec<f64> = row.iter().filter_map(|o| o.gap_to_optimum).collect();
     let optimal = row.iter().filter(|o| o.is_optimal).count();
+    let share = |is_proved: &dyn Fn(&Outcome) -> bool| {
+        let proved = row.iter().filter(|o| is_proved(o)).count();
+        format!("{:.1}", proved as f64 / row.len() as f64 * 100.0)
+    };
+    let proved = share(&|o| o.proved_bound >= o.lower_bound);
+    let by_loads = share(&|o| o.load_bound >= o.lower_bound);
     let by_program = row
         .iter()
         .filter(|o| o.optimum.is_some_and(|optimum| optimum.by == Source::Program))
@@ -83,7 +94,8 @@ fn table_row(family: &str, granularity: &str, jobs: usize, row: &[&Outcome]) -> 
     };
     let behind = row.iter().filter(|o| !o.behind.is_empty()).count();
     format!(
-        "| {family} | {granularity} | {jobs} | {} | {} | {} | {optimal} | {known} | {} | {} | \
+        "| {family} | {granularity} | {jobs} | {} | {} | {} | {optimal} | {proved} | {by_loads} \
+         | {known} | {} | {} | \
          {behind} |\n",
         row.len(),
         mean(&gaps),

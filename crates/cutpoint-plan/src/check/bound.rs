@@ -79,6 +79,13 @@ fn transfer(bandwidth: Bandwidth, bytes: u64) -> Option<Time> {
     fits.then(|| Time::from_nanoseconds(nanoseconds as u64))
 }
 
+/// The same, where half a nanosecond may have been rounded down: no shorter transfer is right.
+fn shortest_transfer(bandwidth: Bandwidth, bytes: u64) -> Option<Time> {
+    transfer(bandwidth, bytes)?;
+    let exact = if bytes == 0 { 0.0 } else { bytes as f64 * 8000.0 / bandwidth.mbit_per_s() };
+    Some(Time::from_nanoseconds((exact * (1.0 - 4.0 * f64::EPSILON)).round() as u64))
+}
+
 /// A lower bound on the makespan of every plan at this granularity.
 ///
 /// It is the larger of two. For any weights of the machines that add up to 1, no makespan is below
@@ -182,7 +189,7 @@ impl Cuts {
             let raw = (tensor.bytes, Time::ZERO, Time::ZERO);
             let encoded = tensor.encodings.iter().map(|e| (e.bytes, e.encode, e.decode));
             let times = encoded.chain([raw]).filter_map(|(bytes, encode, decode)| {
-                let sent = transfer(link.uplink, bytes)? + link.message_overhead;
+                let sent = shortest_transfer(link.uplink, bytes)? + link.message_overhead;
                 Some([encode, sent, decode].map(|t| u128::from(t.nanoseconds())))
             });
             times.collect()
@@ -289,7 +296,8 @@ impl Search<'_> {
         let results = model.outputs.iter().map(|t| &model.tensors[t.index()]);
         let remote = results.filter(|t| t.producer.is_some_and(|p| !self.on[p.index()]));
         let bytes = u64::try_from(remote.map(|t| u128::from(t.bytes)).sum::<u128>()).ok()?;
-        let downlink = link.downlink.map_or(Some(Time::ZERO), |link| transfer(link, bytes))?;
+        let downlink =
+            link.downlink.map_or(Some(Time::ZERO), |link| shortest_transfer(link, bytes))?;
         Some(CutLoad {
             device: device.nanoseconds().into(),
             awaited: self.awaited(),

@@ -2,7 +2,7 @@
 
 use super::output::write_whole;
 use super::plan_files::WorkloadArgs;
-use cutpoint_plan::check::{check_plan, load_bound, simple_makespan};
+use cutpoint_plan::check::{check_plan, proved_bound, simple_makespan};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::workload::Workload;
 use std::fmt::Write;
@@ -39,9 +39,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// What was proved of a plan without violations, and what was not.
 fn verdict(workload: &Workload, plan: &Plan) -> anyhow::Result<String> {
     let mut text = String::new();
-    let (claimed, own) = (plan.lower_bound, load_bound(workload, plan.granularity));
+    let claimed = plan.lower_bound;
+    let own = proved_bound(workload, plan.granularity, claimed);
     writeln!(text, "valid: cuts, operations, completions and makespan are right")?;
-    if claimed <= own {
+    if claimed <= own && plan.optimal {
+        writeln!(text, "optimal: proved, no plan is shorter than {own}")?;
+    } else if claimed <= own {
         writeln!(text, "lower bound {claimed}: proved, no plan is shorter than {own}")?;
     } else if let Some(period) = plan.period {
         writeln!(

@@ -15,6 +15,8 @@ fn outcome(jobs: usize, seed: u64, makespan: u64, bound: u64, optimum: Option<u6
         seed,
         makespan: ns(makespan),
         lower_bound: ns(bound),
+        proved_bound: ns(bound - u64::from(jobs == 20)),
+        load_bound: ns(bound - u64::from(makespan > bound)),
         gap: (makespan - bound) as f64 / bound as f64,
         is_optimal: makespan == bound,
         optimum: optimum.map(|o| Optimum { makespan: ns(o), by: Source::Program }),
@@ -31,10 +33,20 @@ fn rows_hold_means_and_worsts_and_lists_what_stands_out() {
     outcomes.push(outcome(20, 7, 106, 100, None));
     let text = markdown(Machines::Three, &outcomes);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[2], "| wide | layer | 2 | 2 | 5.000 | 10.000 | 1 | 2 | 5.000 | 10.000 | 0 |");
-    assert_eq!(lines[3], "| wide | layer | 20 | 1 | 6.000 | 6.000 | 0 | - | - | - | 0 |");
-    assert_eq!(lines[4], "| all | both | 2 | 2 | 5.000 | 10.000 | 1 | 2 | 5.000 | 10.000 | 0 |");
+    assert_eq!(
+        lines[2],
+        "| wide | layer | 2 | 2 | 5.000 | 10.000 | 1 | 100.0 | 50.0 | 2 | 5.000 | 10.000 | 0 |"
+    );
+    assert_eq!(
+        lines[3],
+        "| wide | layer | 20 | 1 | 6.000 | 6.000 | 0 | 0.0 | 0.0 | - | - | - | 0 |"
+    );
+    assert_eq!(
+        lines[4],
+        "| all | both | 2 | 2 | 5.000 | 10.000 | 1 | 100.0 | 50.0 | 2 | 5.000 | 10.000 | 0 |"
+    );
     assert!(text.contains("Behind another policy: none."));
+    assert!(text.contains("- wide, layer, 20 jobs, seed 7: 99 ns of 100 ns"), "{text}");
     assert!(text.contains("- wide, layer, 2 jobs, seed 8: 10.000 %"), "{text}");
     assert!(text.contains("at 20 jobs:\n\n- wide, layer, 20 jobs, seed 7: 6.000 %"), "{text}");
     assert!(is_sound(&outcomes));

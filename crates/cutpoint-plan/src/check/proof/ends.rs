@@ -75,22 +75,27 @@ impl Least {
         }
     }
 
-    /// Which of the two ends in Johnson's order are known from some job.
-    pub(super) fn known(&self) -> (bool, bool) {
-        (self.head < u64::MAX, self.last < u64::MAX)
+    /// Of which of these there is some job: sums that differ in it cannot stand for each other.
+    pub(super) fn known(&self) -> [bool; 5] {
+        [self.head, self.lead, self.last, self.end, self.made].map(|time| time < u64::MAX)
     }
 
-    /// What these jobs have, whoever `others` are that may join them.
+    /// What these jobs have, whichever of `others` join them.
     pub(super) fn with_any(&self, others: &Least) -> Least {
         let mut both = self.and(others);
-        if !self.known().0 {
+        if self.head == u64::MAX {
             both.head = both.lead;
         }
-        if !self.known().1 {
+        // Others need neither work on the device nor download anything.
+        if self.last == u64::MAX {
             both.last = both.end;
         }
-        // Others need not download anything.
-        both.made = if self.made == u64::MAX { u64::MAX } else { both.made };
+        if self.end == u64::MAX {
+            (both.last, both.end) = (u64::MAX, u64::MAX);
+        }
+        if self.made == u64::MAX {
+            both.made = u64::MAX;
+        }
         both
     }
 
@@ -129,6 +134,21 @@ pub(super) struct Ends {
 }
 
 impl Ends {
+    /// The least of what jobs have in every plan of the case that uses the server.
+    pub(super) fn least(&self, classes: &[Class<'_>], same_tails: bool) -> Least {
+        let mut least = Least::NONE;
+        let all = || classes.iter().flat_map(|c| &c.modes);
+        all().for_each(|mode| least = least.and(&Least::of(mode, same_tails)));
+        let works = |class: &Class<'_>| class.modes.iter().all(|m| m.loads[0] > 0);
+        if self.last.is_none() && !classes.iter().any(works) {
+            least.end = u64::MAX;
+        }
+        if all().any(|m| m.lead.is_some() && m.loads[3] == 0) {
+            least.made = u64::MAX;
+        }
+        least
+    }
+
     /// Whether a job of such a plan may take a mode.
     pub(super) fn allows(&self, mode: &Mode, same_tails: bool) -> bool {
         let is_after = |value: Option<u64>, range: Option<(u64, u64)>| match (value, range) {

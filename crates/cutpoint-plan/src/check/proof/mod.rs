@@ -23,16 +23,16 @@ use super::bound::{Cuts, load_bound};
 use crate::plan::Granularity;
 use crate::units::Time;
 use crate::workload::{Model, Workload};
-use ends::{Ends, Least};
+use ends::Ends;
 use modes::Mode;
 use orders::Jobs;
 use prices::{Weights, heaviest, time_of, total, weighted};
 
 /// Steps of [`sums`] that a proof may take, each a job in one more mode.
-const STEPS_MAX: u64 = 3_000_000;
+const STEPS_MAX: u64 = 5_000_000;
 
 /// Steps of [`orders`] that a proof may take, each a transfer.
-const TRANSFERS_MAX: u64 = 300_000;
+const TRANSFERS_MAX: u64 = 1_000_000;
 
 /// With more jobs than this their orders are not searched.
 const ORDERED_JOBS_MAX: usize = 12;
@@ -153,9 +153,7 @@ impl<'w> Proof<'w> {
         steps: &mut u64,
     ) -> u64 {
         let Some(mut classes) = self.classes(case) else { return enough };
-        let mut least = Least::NONE;
-        let all = || classes.iter().flat_map(|c| &c.modes);
-        all().for_each(|mode| least = least.and(&Least::of(mode, self.same_tails)));
+        let least = case.least(&classes, self.same_tails);
         if least.lead == u64::MAX {
             return enough;
         }

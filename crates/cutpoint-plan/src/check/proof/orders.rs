@@ -14,7 +14,7 @@ use crate::workload::{Model, Workload};
 use std::collections::BTreeMap;
 
 /// A cut with more tensors than this on its frontier is not searched.
-const SENDS_MAX: usize = 5;
+const SENDS_MAX: usize = 8;
 
 /// A model with more ways than this is not searched.
 const WAYS_MAX: usize = 600;

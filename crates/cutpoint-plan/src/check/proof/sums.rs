@@ -10,7 +10,7 @@ use super::modes::{Loads, Mode};
 use super::prices::{Weights, around, time_of, weighted};
 
 /// Sums kept after each job.
-const WIDTH: usize = 6_000;
+const WIDTH: usize = 20_000;
 
 /// A sum is compared with so many others that come before it by their device time.
 const COMPARED: usize = 24;
