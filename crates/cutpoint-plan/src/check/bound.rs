@@ -9,7 +9,10 @@ use std::collections::BinaryHeap;
 
 /// The most cuts of one model that are looked at; jobs of a model with more count for nothing in
 /// [`load_bound`].
-const CUTS_MAX: usize = 4096;
+const CUTS_MAX: usize = 1 << 15;
+
+/// The cuts of a model with more layers than this are not looked at.
+const LAYERS_MAX: usize = 4096;
 
 /// Weights of machines are whole multiples of 1 / `WEIGHTS`.
 const WEIGHTS: u128 = 1 << 14;
@@ -201,7 +204,7 @@ impl Cuts {
             visited: 0,
             found: vec![],
         };
-        let is_complete = model.layers.len() < CUTS_MAX && search.from(0);
+        let is_complete = model.layers.len() < LAYERS_MAX && search.from(0);
         let forms = forms.collect();
         let ancestors = is_complete.then(|| ancestors(model))?;
         let before = times_before(model, &ancestors);

@@ -8,7 +8,7 @@
 //! every nanosecond has a floating-point number of milliseconds, and the allowance grows with it.
 //!
 //! What a checker cannot see is whether a claimed lower bound holds for *all* plans. A bound above
-//! the makespan of some plan is refused; [`load_bound`] works a bound out by other means than the
+//! the makespan of some plan is refused; [`proved_bound`] works a bound out by other means than the
 //! planner, and a claim that is not above it is proved.
 
 mod bound;

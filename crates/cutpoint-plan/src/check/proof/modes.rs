@@ -12,8 +12,11 @@ pub(super) type Loads = [u64; 4];
 /// form's times, as if one form had them all.
 const FORMS_MAX: usize = 256;
 
+/// The same for all cuts of a model together, on average.
+const FORMS_SUM_MAX: usize = 400_000;
+
 /// A model with more modes than this is left to the plain load bound.
-const MODES_MAX: usize = 400;
+const MODES_MAX: usize = 1_000;
 
 /// A way to run one job, as far as bounds need it. Times in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +98,8 @@ pub(super) fn choices(cuts: &Cuts, cut: &CutLoad) -> Option<Vec<Vec<[u64; 3]>>> 
     for forms in &forms {
         count = count.saturating_mul(forms.len());
     }
-    if count > FORMS_MAX {
+    let average = FORMS_SUM_MAX / cuts.cuts.len().max(1);
+    if count > FORMS_MAX.min(average) {
         return None;
     }
     let mut all = vec![Vec::with_capacity(forms.len())];
