@@ -56,6 +56,13 @@ impl Agenda {
         !self.sends.is_empty()
     }
 
+    /// Whether the tensor whose turn it is is there.
+    pub(super) fn can_send(&self) -> bool {
+        self.sends.front().is_some_and(|next| {
+            next.is_there || self.waiting.contains_key(&(next.job, next.tensor))
+        })
+    }
+
     /// The next tensor to send, and its form unless it is an input as it is; nothing while the
     /// tensor whose turn it is is not there.
     pub(super) fn take_send(&mut self) -> Option<(Send, Option<Form>)> {

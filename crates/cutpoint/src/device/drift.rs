@@ -21,17 +21,11 @@ const SAMPLE_TIME_MIN: Time = Time::from_nanoseconds(2_000_000);
 /// How many samples are looked at.
 const WINDOW: usize = 5;
 
-/// An estimate is made of no fewer samples than this.
-const SAMPLES_MIN: usize = 3;
-
 /// A change by more than this factor is acted on.
 const DRIFT: f64 = 1.3;
 
 /// The same for a change in the direction opposite to the last one that was acted on.
 const DRIFT_BACK: f64 = 1.6;
-
-/// For fewer jobs than this no new plan is made.
-const JOBS_MIN: usize = 2;
 
 /// Watches the uplink.
 #[derive(Clone, Debug)]
@@ -47,6 +41,12 @@ pub struct Drift {
 }
 
 impl Drift {
+    /// An estimate is made of no fewer samples than this.
+    pub(super) const SAMPLES_MIN: usize = 3;
+
+    /// For fewer jobs than this no new plan is made.
+    pub(super) const JOBS_MIN: usize = 2;
+
     /// Watches a link whose plan reckons with a bandwidth, and with this time for each message
     /// besides its bytes.
     pub fn new(planned: Bandwidth, overhead: Time) -> Drift {
@@ -60,15 +60,29 @@ impl Drift {
         }
     }
 
-    /// A message of so many bytes was on the uplink for so long.
-    pub fn handle_transfer(&mut self, bytes: u64, time: Time) {
+    /// A message of so many bytes was on the uplink for so long; says whether a sample is complete
+    /// with that.
+    pub fn handle_transfer(&mut self, bytes: u64, time: Time) -> bool {
         self.open_bytes = self.open_bytes.saturating_add(bytes);
         self.open_time += time.saturating_sub(self.overhead);
         if self.open_bytes < SAMPLE_BYTES_MIN || self.open_time < SAMPLE_TIME_MIN {
-            return;
+            return false;
         }
-        let mbit_per_s = self.open_bytes as f64 * 8e3 / self.open_time.nanoseconds() as f64;
+        let mbit_per_s = rate(self.open_bytes, self.open_time);
         (self.open_bytes, self.open_time) = (0, Time::ZERO);
+        self.push(mbit_per_s);
+        true
+    }
+
+    /// A probe of so many bytes took so long on the uplink: a sample of its own. Says whether it
+    /// alone would have the jobs planned anew.
+    pub fn handle_probe(&mut self, bytes: u64, time: Time) -> bool {
+        let mbit_per_s = rate(bytes, time.max(SAMPLE_TIME_MIN));
+        self.push(mbit_per_s);
+        self.is_change(mbit_per_s)
+    }
+
+    fn push(&mut self, mbit_per_s: f64) {
         if self.samples.len() == WINDOW {
             self.samples.pop_front();
         }
@@ -77,7 +91,7 @@ impl Drift {
 
     /// The bandwidth that the last samples show; `None` if there are too few.
     pub fn estimate(&self) -> Option<Bandwidth> {
-        if self.samples.len() < SAMPLES_MIN {
+        if self.samples.len() < Drift::SAMPLES_MIN {
             return None;
         }
         let mut sorted: Vec<f64> = self.samples.iter().copied().collect();
@@ -87,14 +101,18 @@ impl Drift {
 
     /// The bandwidth to plan with, if `jobs_left` jobs are to be planned anew.
     pub fn poll_change(&self, jobs_left: usize) -> Option<Bandwidth> {
-        let estimate = self.estimate().filter(|_| jobs_left >= JOBS_MIN)?;
-        let factor = estimate.mbit_per_s() / self.planned.mbit_per_s();
+        let estimate = self.estimate().filter(|_| jobs_left >= Drift::JOBS_MIN)?;
+        self.is_change(estimate.mbit_per_s()).then_some(estimate)
+    }
+
+    fn is_change(&self, mbit_per_s: f64) -> bool {
+        let factor = mbit_per_s / self.planned.mbit_per_s();
         let is_up = factor > 1.0;
         let limit = match self.went_up {
             Some(went_up) if went_up != is_up => DRIFT_BACK,
             _ => DRIFT,
         };
-        (factor.max(1.0 / factor) > limit).then_some(estimate)
+        factor.max(1.0 / factor) > limit
     }
 
     /// The bandwidth that plans reckon with.
@@ -114,6 +132,11 @@ impl Drift {
         self.samples.clear();
         (self.open_bytes, self.open_time) = (0, Time::ZERO);
     }
+}
+
+/// In millions of bits per second.
+fn rate(bytes: u64, time: Time) -> f64 {
+    bytes as f64 * 8e3 / time.nanoseconds() as f64
 }
 
 #[cfg(test)]
@@ -167,7 +190,7 @@ mod tests {
             let mut drift = Drift::new(mbps(20.0), OVERHEAD);
             assert_eq!(messages_until_due(&mut drift, 20.0, 0.1, 50, &mut random), None);
             let due = messages_until_due(&mut drift, 5.0, 0.1, 100, &mut random);
-            assert!(due.is_some_and(|count| count <= SAMPLES_MIN), "seed {seed}: {due:?}");
+            assert!(due.is_some_and(|count| count <= Drift::SAMPLES_MIN), "seed {seed}: {due:?}");
             let found = drift.poll_change(10).expect("due");
             assert!((3.5..7.0).contains(&found.mbit_per_s()), "seed {seed}: {found:?}");
             drift.handle_planned(found);
@@ -215,7 +238,7 @@ mod tests {
         for _ in 0..WINDOW {
             drift.handle_transfer(100_000, time(100_000, 1.0, 1.0));
         }
-        assert_eq!(drift.poll_change(JOBS_MIN - 1), None);
-        assert_eq!(drift.poll_change(JOBS_MIN).map(|b| b.mbit_per_s().round()), Some(1.0));
+        assert_eq!(drift.poll_change(Drift::JOBS_MIN - 1), None);
+        assert_eq!(drift.poll_change(Drift::JOBS_MIN).map(|b| b.mbit_per_s().round()), Some(1.0));
     }
 }

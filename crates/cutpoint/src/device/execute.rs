@@ -62,7 +62,12 @@ pub struct Server {
     pub connection: Connection,
     /// Makes another one after that is lost, with all suffixes loaded; takes as long as it takes.
     pub call: Arc<dyn Fn() -> Result<Connection> + Send + Sync>,
+    /// Sends so many bytes that are of no use, and says how long they took on the uplink.
+    pub probe: Probe,
 }
+
+/// Sends bytes that are of no use, to learn how long they take on the uplink.
+pub type Probe = Arc<dyn Fn(u64) -> Result<Duration> + Send + Sync>;
 
 /// What happened, as the threads report it.
 pub(super) enum Event {
@@ -78,6 +83,8 @@ pub(super) enum Event {
     Failed(JobId, Error),
     /// The server was called after it was lost.
     Called(Result<Connection>),
+    /// A probe came through on a connection with this number, and took so long, or did not.
+    Probed(u32, Result<Duration>),
     /// The session has changed.
     Changed,
     /// A thread has nothing more to do.
@@ -147,18 +154,18 @@ pub fn execute<'a>(
         let of_compute = events.clone();
         scope.spawn(move || Compute::new(shared, segments, device, encoder, of_compute).run());
         let mut threads = 1;
-        let mut call = None;
+        let mut calls = None;
         if let Some(server) = server {
             connect(0, server.connection, &events);
             threads += 2;
-            call = Some(server.call);
+            calls = Some((server.call, server.probe));
         }
         let link = &workload.link;
         let mut supervisor = Supervisor::new(
             (shared, expected),
             planner,
             source,
-            call,
+            calls,
             link,
             options.follows_link,
             &events,
@@ -177,6 +184,7 @@ pub fn execute<'a>(
                         threads += 2;
                     }
                 }
+                Ok(Event::Probed(number, answer)) => supervisor.probed(number, answer),
                 Ok(event) => supervisor.handle(event, &mut on_outputs),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

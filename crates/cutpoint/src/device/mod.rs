@@ -11,6 +11,7 @@ mod execute;
 mod expected;
 mod plan_anew;
 mod prepare;
+mod probing;
 mod program;
 mod session;
 mod shared;
@@ -21,7 +22,7 @@ mod transfer;
 
 pub use cancel::Cancel;
 pub use drift::Drift;
-pub use execute::{Connection, ExecuteOptions, Jobs, OUTBOX_BYTES_MAX, Server, execute};
+pub use execute::{Connection, ExecuteOptions, Jobs, OUTBOX_BYTES_MAX, Probe, Server, execute};
 pub use plan_anew::{PlanChange, Planned, Planner, Reach};
 pub(crate) use prepare::suffix_of;
 pub use prepare::{Device, LoadedSuffix, Prepared};

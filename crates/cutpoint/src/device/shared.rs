@@ -3,6 +3,7 @@
 use super::agenda::Agenda;
 use super::execute::Event;
 use super::plan_anew::Planned;
+use super::probing::Uplink;
 use super::program::{Send, Step};
 use super::session::Session;
 use crate::encoding::Form;
@@ -37,6 +38,8 @@ pub(super) struct State {
     jobs: BTreeMap<JobId, Arc<Job>>,
     /// Jobs that have ended, and whose tensors the compute thread may still hold.
     ended: Vec<JobId>,
+    /// Whether the sender has a tensor in hand.
+    is_sending: bool,
 }
 
 /// What the threads share.
@@ -58,7 +61,8 @@ pub(super) enum Task {
 impl<'a> Shared<'a> {
     pub(super) fn new(workload: &'a Workload, session: Session, bytes_max: usize) -> Shared<'a> {
         let agenda = Agenda::new(bytes_max);
-        let state = State { session, agenda, jobs: BTreeMap::new(), ended: Vec::new() };
+        let (jobs, ended) = (BTreeMap::new(), Vec::new());
+        let state = State { session, agenda, jobs, ended, is_sending: false };
         Shared {
             workload,
             state: Mutex::new(state),
@@ -125,6 +129,7 @@ impl<'a> Shared<'a> {
     /// will.
     pub(super) fn next_send(&self, connection: u32) -> Option<(Send, Arc<Job>, Option<Form>)> {
         let mut state = self.lock();
+        state.is_sending = false;
         loop {
             if !state.is_in_use(connection) || state.has_sent_all() {
                 return None;
@@ -133,8 +138,9 @@ impl<'a> Shared<'a> {
                 state.begin(send.job);
                 // The compute thread may wait for the room of what was taken.
                 self.changed.notify_all();
-                if let Some(planned) = state.jobs.get(&send.job) {
-                    return Some((send, planned.clone(), form));
+                if let Some(planned) = state.jobs.get(&send.job).cloned() {
+                    state.is_sending = true;
+                    return Some((send, planned, form));
                 }
             } else {
                 // An idle sender makes room, too.
@@ -178,6 +184,14 @@ impl State {
     /// it has answered.
     fn has_sent_all(&self) -> bool {
         !self.agenda.has_sends() && !self.session.may_offload_again()
+    }
+
+    /// What the uplink does, as far as the plan knows.
+    pub(super) fn uplink(&self) -> Uplink {
+        if self.is_sending || self.agenda.can_send() {
+            return Uplink::Busy;
+        }
+        if self.agenda.has_sends() { Uplink::Waits } else { Uplink::Quiet }
     }
 
     /// The jobs that have not begun.

@@ -1,24 +1,26 @@
 //! The thread that began the run: it lets jobs in, has them planned anew, has the server called
-//! again, and collects what the others report.
+//! again and the idle uplink probed, and collects what the others report.
 
 use super::ahead::decode_ahead;
 use super::collected::Collected;
 use super::drift::Drift;
-use super::execute::{Connection, Event};
+use super::execute::{Connection, Event, Probe};
 use super::expected::Expected;
 use super::plan_anew::{PlanChange, Planned, Planner, Reach};
+use super::probing::Probing;
 use super::shared::{Job, Shared};
 use super::source::{Arrival, Gate, Source};
 use crate::error::Result;
 use crate::input::Inputs;
 use crate::tensor::Tensor;
 use crate::trace::Execution;
-use cutpoint_plan::plan::Partition;
+use cutpoint_plan::plan::{Operation, Partition};
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, Link, ModelId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 /// The most changes of plan that are listed.
 const CHANGES_LISTED_MAX: usize = 1000;
@@ -33,7 +35,9 @@ pub(super) struct Supervisor<'s, 'a> {
     gate: Gate,
     next_job: u32,
     call: Option<Call>,
+    probe: Option<Probe>,
     drift: Drift,
+    probing: Probing,
     follows_link: bool,
     /// The connection whose loss has been dealt with.
     seen_lost: Option<u32>,
@@ -48,11 +52,12 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         (shared, expected): (&'s Shared<'s>, &'s Expected<'s>),
         planner: Option<&'a mut dyn Planner>,
         source: Option<&'a mut dyn Source>,
-        call: Option<Call>,
+        calls: Option<(Call, Probe)>,
         link: &Link,
         follows_link: bool,
         events: &Sender<Event>,
     ) -> Supervisor<'s, 'a> {
+        let (call, probe) = calls.unzip();
         Supervisor {
             shared,
             planner,
@@ -60,7 +65,9 @@ impl<'s, 'a> Supervisor<'s, 'a> {
             gate: Gate::default(),
             next_job: 0,
             call,
+            probe,
             drift: Drift::new(link.uplink, link.message_overhead),
+            probing: Probing::new(),
             follows_link,
             seen_lost: None,
             connection: 0,
@@ -81,6 +88,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         self.after_loss();
         self.call_again(now);
         self.follow_link();
+        self.probe(now);
         let arrival = self.let_in();
         let is_lost = self.shared.ask(|state| state.session.lost().is_some());
         let deadline = self.shared.ask(|state| state.session.deadline());
@@ -97,8 +105,12 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         if let Event::Transferred(transferred) = &event
             && transferred.connection == self.connection
         {
-            let operation = &transferred.operation;
-            self.drift.handle_transfer(transferred.sent, operation.end - operation.start);
+            let Operation { start, end, .. } = transferred.operation;
+            self.probing.handle_transfer();
+            // What shared the uplink with a probe says less about it.
+            if !self.probing.is_out() && self.drift.handle_transfer(transferred.sent, end - start) {
+                self.probing.handle_sample(end);
+            }
         }
         self.collected.add(event, on_outputs);
     }
@@ -111,6 +123,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
                 let number = self.shared.tell(|state| state.session.handle_connected(now));
                 self.connection = number;
                 self.drift.handle_connected();
+                self.probing.handle_changed(now);
                 log::info!("the server is back");
                 let reach = Reach::Connected(self.drift.planned());
                 self.plan_fresh(reach, "the server is back");
@@ -120,6 +133,25 @@ impl<'s, 'a> Supervisor<'s, 'a> {
                 log::debug!("the server does not answer: {error:?}");
                 self.shared.tell(|state| state.session.handle_no_answer(now));
                 None
+            }
+        }
+    }
+
+    /// What came of a probe on connection number `connection`.
+    pub(super) fn probed(&mut self, connection: u32, answer: Result<Duration>) {
+        if connection != self.connection {
+            return;
+        }
+        let now = self.shared.now();
+        match answer {
+            Ok(time) => {
+                let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+                let time = Time::from_nanoseconds(time);
+                self.probing.handle_answer(now, time, &mut self.drift);
+            }
+            Err(error) => {
+                log::debug!("a probe was lost: {error:?}");
+                self.probing.handle_no_answer(now);
             }
         }
     }
@@ -171,18 +203,41 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         if !self.follows_link || self.planner.is_none() || self.drift.estimate().is_none() {
             return;
         }
-        let jobs_left = match self.source {
-            Some(_) => usize::MAX,
-            None => self.shared.ask(|state| state.session.fresh_count()),
-        };
-        let Some(uplink) = self.drift.poll_change(jobs_left) else { return };
+        let Some(uplink) = self.drift.poll_change(self.jobs_left()) else { return };
         if self.shared.ask(|state| state.session.lost().is_some()) {
             return;
         }
         let [before, after] = [self.drift.planned(), uplink].map(Bandwidth::mbit_per_s);
         self.drift.handle_planned(uplink);
+        self.probing.handle_changed(self.shared.now());
         let cause = format!("the uplink went from {before:.2} to {after:.2} Mbit/s");
         self.plan_fresh(Reach::Connected(uplink), &cause);
+    }
+
+    /// How many jobs could be planned anew, at most.
+    fn jobs_left(&self) -> usize {
+        match self.source {
+            Some(_) => usize::MAX,
+            None => self.shared.ask(|state| state.session.fresh_count()),
+        }
+    }
+
+    /// Has a probe sent if the idle uplink is due for one.
+    fn probe(&mut self, now: Time) {
+        let Some(probe) = self.probe.as_ref().filter(|_| self.follows_link) else { return };
+        let is_lost = self.shared.ask(|state| state.session.lost().is_some());
+        if is_lost || self.planner.is_none() || self.jobs_left() < Drift::JOBS_MIN {
+            return;
+        }
+        let uplink = self.shared.ask(|state| state.uplink());
+        let planned = self.drift.planned();
+        let Some(bytes) = self.probing.poll(now, uplink, planned) else { return };
+        let (probe, events) = (probe.clone(), self.events.clone());
+        let connection = self.connection;
+        // Not a thread of the run: a probe may take longer than what is left to do.
+        std::thread::spawn(move || {
+            let _ = events.send(Event::Probed(connection, probe(bytes)));
+        });
     }
 
     /// Has the jobs that have not begun planned anew; says whether there is a plan for them.

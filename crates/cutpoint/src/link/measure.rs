@@ -71,7 +71,7 @@ impl Client {
 
 async fn measure(peer: std::sync::Arc<Peer>, options: MeasureOptions) -> Result<LinkMeasurement> {
     let (channel, _) = peer.open().await?;
-    let mut prober = Prober::new(&peer, channel).await?;
+    let mut prober = Prober::new(&peer, channel, PROBE_BYTES.end).await?;
     let mut round_trips = Vec::new();
     for index in 0..ROUND_TRIP_WARMUPS + ROUND_TRIPS {
         let time = prober.probe(Direction::Up, 0).await?;
@@ -217,7 +217,12 @@ enum Calls {
 }
 
 impl<'a> Prober<'a> {
-    pub(super) async fn new(peer: &'a Peer, channel: Channel) -> Result<Prober<'a>> {
+    /// Gets ready for probes of up to `bytes_max`.
+    pub(super) async fn new(
+        peer: &'a Peer,
+        channel: Channel,
+        bytes_max: usize,
+    ) -> Result<Prober<'a>> {
         let (requests, queue) = mpsc::channel(1);
         let mut own =
             CutpointClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
@@ -232,7 +237,7 @@ impl<'a> Prober<'a> {
             }
             Err(status) => return Err(peer.failed(&status, None)),
         };
-        Ok(Prober { peer, payload: Bytes::from(vec![0x5A; PROBE_BYTES.end]), calls })
+        Ok(Prober { peer, payload: Bytes::from(vec![0x5A; bytes_max]), calls })
     }
 
     /// Whether the server is Cutpoint's own.

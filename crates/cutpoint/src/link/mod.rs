@@ -8,11 +8,13 @@
 mod connect;
 mod measure;
 mod pacer;
+mod probe;
 mod socket;
 mod stream;
 mod warm_up;
 
 pub use measure::{LinkMeasurement, MeasureOptions};
+pub use probe::LinkProbe;
 pub use stream::{Sent, StreamReceiver, StreamReply, StreamSender, Waited};
 
 use crate::encoding::{Encoded, Form};

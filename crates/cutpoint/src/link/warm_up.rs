@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 pub(super) async fn warm_up(peer: &Peer, channel: Channel) -> bool {
     let begin = Instant::now();
     let probes = async {
-        let mut prober = Prober::new(peer, channel).await?;
+        let mut prober = Prober::new(peer, channel, *BYTES.end()).await?;
         if !prober.is_own() {
             return Ok(());
         }

@@ -177,11 +177,13 @@ impl Runner {
             return Ok(None);
         };
         let connection = client.open_stream()?;
+        let probe = client.probe();
         let client = client.clone();
         let models: Vec<RunModel> = self.models_of(workload)?.into_iter().cloned().collect();
         let suffixes: Vec<LoadedSuffix> = prepared.suffixes.values().cloned().collect();
         let call = Arc::new(move || call_again(&client, &models, &suffixes));
-        Ok(Some(Server { connection, call }))
+        let probe = Arc::new(move |bytes| probe.up(bytes));
+        Ok(Some(Server { connection, call, probe }))
     }
 
     fn load_suffix(

@@ -20,12 +20,8 @@ pub(super) const OTHER_BANDWIDTHS: [f64; 4] = [0.25, 0.5, 2.0, 4.0];
 /// is a suffix that the server holds.
 pub(super) const OTHER_CUTS_MAX: usize = 4;
 
-/// Plans of one job each, one for each cut that a plan would also take at other bandwidths. None
-/// for a plan that offloads nothing: without transfers, nobody learns that the link has changed.
+/// Plans of one job each, one for each cut that a plan would also take at other bandwidths.
 pub(super) fn other_plans(workload: &Workload, best: &Plan) -> Vec<(Workload, Plan)> {
-    if best.partitions.iter().all(|p| p.uploads.is_empty()) {
-        return Vec::new();
-    }
     let own = cuts_of(workload, best);
     let mut found: Vec<(ModelId, Partition, usize)> = Vec::new();
     for plan in at_other_bandwidths(workload, best) {

@@ -3,6 +3,7 @@
 mod cuts;
 mod faults;
 pub(crate) mod meddler;
+mod recovery;
 mod relay;
 
 use super::{LinkModel, MeasuredModel, RunModel, RunOptions, Runner, workload_json};

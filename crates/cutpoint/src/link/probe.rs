@@ -1,0 +1,53 @@
+//! Small probes of the uplink in the middle of a run.
+
+use super::Core;
+use super::measure::Prober;
+use crate::error::Result;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tonic::transport::Channel;
+
+/// The largest probe.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// Sends probes through a connection of their own, which is opened with the first: what they take
+/// from the uplink they do not take from a stream's order.
+pub struct LinkProbe {
+    core: Arc<Core>,
+    channel: Mutex<Option<Channel>>,
+}
+
+impl super::Client {
+    /// Gets ready to probe the uplink; opens nothing yet.
+    pub fn probe(&self) -> LinkProbe {
+        LinkProbe { core: self.core.clone(), channel: Mutex::new(None) }
+    }
+}
+
+impl LinkProbe {
+    /// Sends `bytes` to the server, 1 MiB at most; returns how much longer the answer took than that
+    /// to an empty message. Blocks.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Network`] if the connection fails or an answer takes longer than
+    /// the request timeout; [`crate::error::ErrorKind::Protocol`] if the server answers with an
+    /// error.
+    pub fn up(&self, bytes: u64) -> Result<Duration> {
+        let lock = || self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = lock().take();
+        let peer = &self.core.peer;
+        let bytes = bytes.min(BYTES_MAX) as usize;
+        let (channel, time) = self.core.runtime().block_on(async {
+            let channel = match held {
+                Some(channel) => channel,
+                None => peer.open().await?.0,
+            };
+            let mut prober = Prober::new(peer, channel.clone(), bytes).await?;
+            let round_trip = prober.up(0).await?;
+            let time = prober.up(bytes).await?.saturating_sub(round_trip);
+            Ok::<_, crate::error::Error>((channel, time))
+        })?;
+        *lock() = Some(channel);
+        Ok(time)
+    }
+}
