@@ -34,11 +34,39 @@ pub struct SessionOptions {
     pub connect: ConnectOptions,
     /// A server that owes a reply and says nothing for so long is given up.
     pub patience: Duration,
+    /// Whether jobs that have not begun are planned anew in the middle of a run, when the uplink's
+    /// bandwidth has changed, and when the server is lost or back. The cuts that other bandwidths
+    /// call for are loaded with the plan's, each weight once.
+    pub replans: bool,
+}
+
+impl SessionOptions {
+    /// The same, but a run keeps to its plan whatever becomes of the link; a server that is lost is
+    /// not called again.
+    ///
+    /// ```
+    /// # use cutpoint::{Model, Policy, Session, SessionOptions};
+    /// # use cutpoint::profile::ProfileOptions;
+    /// # use cutpoint::zoo::Network;
+    /// # let model = Model::from_bytes("squeezenet", Network::SqueezeNet.to_onnx(1), &[])?;
+    /// # let inputs = vec![model.synthetic_inputs(1), model.synthetic_inputs(2)];
+    /// # let options = SessionOptions { engine: "rten".parse()?, ..SessionOptions::default() };
+    /// let session = Session::open(vec![model], options.without_replanning())?;
+    /// # let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };
+    /// # let planned = session.profile_with(&quick, None)?.plan(&[("squeezenet", 2)], Policy::Joint)?;
+    /// let outcome = session.run(&planned, &inputs)?;
+    /// assert!(outcome.execution.changes.is_empty());
+    /// # Ok::<(), cutpoint::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_replanning(self) -> SessionOptions {
+        SessionOptions { replans: false, ..self }
+    }
 }
 
 impl Default for SessionOptions {
     /// ONNX Runtime where its library is found, else the embedded engine; all cores, at full speed;
-    /// no server.
+    /// no server. Jobs are planned anew when the link changes.
     fn default() -> SessionOptions {
         SessionOptions {
             engine: EngineChoice::Auto,
@@ -47,6 +75,7 @@ impl Default for SessionOptions {
             server: None,
             connect: ConnectOptions::default(),
             patience: RunOptions::default().patience,
+            replans: true,
         }
     }
 }
@@ -79,6 +108,7 @@ pub struct Session {
 struct Inner {
     runner: Runner,
     patience: Duration,
+    replans: bool,
     /// What is loaded for the plan that was last asked for.
     prepared: Mutex<Option<(Planned, Prepared)>>,
 }
@@ -106,8 +136,9 @@ impl Session {
         let engine_options = EngineOptions { threads: options.threads.unwrap_or_else(cores) };
         let speed = options.speed;
         let runner = Runner { engine, options: engine_options, speed, models, client };
-        let (patience, prepared) = (options.patience, Mutex::new(None));
-        Ok(Session { inner: Arc::new(Inner { runner, patience, prepared }) })
+        let SessionOptions { patience, replans, .. } = options;
+        let prepared = Mutex::new(None);
+        Ok(Session { inner: Arc::new(Inner { runner, patience, replans, prepared }) })
     }
 
     /// [`Session::open`] without blocking.
@@ -172,8 +203,9 @@ impl Session {
 
     /// Executes a plan on one set of inputs for each job, in the order of the plan's jobs.
     ///
-    /// A server that is lost costs time, not jobs: the device does the rest. A job that cannot be
-    /// computed fails alone.
+    /// A server that is lost costs time, not jobs: the device does the rest, and jobs that have not
+    /// begun are planned anew, as they are when the link changes ([`SessionOptions::replans`]);
+    /// [`Execution::changes`] says when and why. A job that cannot be computed fails alone.
     ///
     /// # Errors
     /// As [`Session::prepare`]; [`ErrorKind::Usage`] if the inputs are not as many as the jobs.
@@ -282,7 +314,12 @@ impl Inner {
     ) -> Result<Execution> {
         let how = RunOptions { patience: self.patience, cancel };
         self.with_prepared(planned, |prepared| {
-            self.runner.execute(prepared, planned.workload(), inputs, &how, on_outputs)
+            let workload = planned.workload();
+            if !self.replans {
+                return self.runner.execute(prepared, workload, inputs, &how, on_outputs);
+            }
+            let both = (workload, planned.plan());
+            self.runner.execute_following(prepared, both, inputs, &how, on_outputs)
         })
     }
 
@@ -299,8 +336,12 @@ impl Inner {
             // Dropped before the next is loaded, so that no two plans' segments are held.
             other => {
                 drop(other);
-                self.runner.check_fits(planned.workload())?;
-                self.runner.prepare(planned.workload(), planned.plan())?
+                let (workload, plan) = (planned.workload(), planned.plan());
+                self.runner.check_fits(workload)?;
+                match self.replans {
+                    true => self.runner.prepare_for_change(workload, plan)?,
+                    false => self.runner.prepare(workload, plan)?,
+                }
             }
         };
         let (_, prepared) = held.insert((planned.clone(), prepared));

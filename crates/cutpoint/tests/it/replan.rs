@@ -3,7 +3,7 @@
 
 use crate::engines::OPTIONS;
 use crate::run::Served;
-use cutpoint::device::SpeedFraction;
+use cutpoint::device::{Cancel, SpeedFraction};
 use cutpoint::engine::rten::Rten;
 use cutpoint::input::Inputs;
 use cutpoint::link::{Client, ConnectOptions};
@@ -13,6 +13,7 @@ use cutpoint::run::{
     LinkModel, MeasuredModel, RunModel, RunOptions, Runner, parse_workload, workload_json,
 };
 use cutpoint::tensor::{Tensor, relative_difference};
+use cutpoint::{Profile, Session, SessionOptions};
 use cutpoint_plan::plan::{Granularity, Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::units::Bandwidth;
@@ -161,4 +162,44 @@ fn a_server_that_is_back_gets_jobs_again() {
     assert!(after >= back.jobs, "{after} transfers after {back:?}");
     let served = execution.schedule.server.iter().filter(|o| o.end > back.at).count();
     assert_eq!(served, back.jobs);
+}
+
+#[test]
+fn a_session_plans_anew_unless_it_is_told_not_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = crate::run::squeezenet(folder.path());
+    for replans in [true, false] {
+        let mut server = Some(Served::start(&file));
+        let address = server.as_ref().unwrap().address.clone();
+        let runner = runner(&file, &address, 40.0);
+        let (inputs, expected) = inputs(&runner);
+        let mut text = Vec::new();
+        cutpoint_plan::format::write_workload(&workload(&runner, 40.0), &mut text).unwrap();
+        let profile = Profile::from_json(&String::from_utf8(text).unwrap()).unwrap();
+        let connect =
+            ConnectOptions { uplink_limit: Some(mbps(40.0)), ..ConnectOptions::default() };
+        let options = SessionOptions {
+            engine: "rten".parse().unwrap(),
+            threads: Some(OPTIONS.threads),
+            server: Some(address),
+            connect,
+            ..SessionOptions::default()
+        };
+        let options = if replans { options } else { options.without_replanning() };
+        let model = cutpoint::Model::load(&file).unwrap();
+        let session = Session::open(vec![model], options).unwrap();
+        let planned = profile.plan(&[("squeezenet", JOBS)], Policy::ServerOnly).unwrap();
+        let mut found = Vec::new();
+        let on_outputs = |job, outputs| {
+            drop(server.take());
+            found.push((job, outputs));
+        };
+        let execution = session.run_each(&planned, &inputs, &Cancel::new(), on_outputs).unwrap();
+        check(&found, &expected);
+        assert!(execution.failures.is_empty());
+        let change = execution.changes.first();
+        assert_eq!(change.is_some(), replans, "{change:?}");
+        assert!(change.is_none_or(|c| c.cause.starts_with("the server was lost: ")), "{change:?}");
+        assert!(!execution.fallbacks.is_empty());
+    }
 }
