@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::task::Poll;
 
 /// Flattened into `cutpoint run`.
 #[derive(Debug, clap::Args)]
@@ -129,8 +130,15 @@ fn stop_at_signal(how: &RunOptions) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (is_stopped, cancel) = (stop.clone(), how.cancel.clone());
+    // The signal is caught from the first poll on, and that is to be before the first job.
+    let mut first = Box::pin(tokio::signal::ctrl_c());
+    let polled = std::future::poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx)));
+    if let Poll::Ready(Err(error)) = runtime.block_on(polled) {
+        log::warn!("Ctrl-C cannot be caught: {error}");
+        return Ok(stop);
+    }
     std::thread::spawn(move || {
-        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+        if runtime.block_on(first).is_ok() {
             is_stopped.store(true, Ordering::SeqCst);
             log::info!("no more files are taken; Ctrl-C again ends what is in work");
         }

@@ -57,6 +57,10 @@ impl Source for Replay<'_> {
     }
 }
 
+/// The most names that are kept: of the latest files. Far more than jobs are in work at a time, as a
+/// job that fails leaves its name here.
+const NAMES_MAX: usize = 1024;
+
 /// The names of the files that jobs in work are from.
 pub type Names = Arc<Mutex<BTreeMap<JobId, String>>>;
 
@@ -136,6 +140,10 @@ impl Source for Watch<'_> {
         let inputs = (self.load)(&self.folder.join(&name));
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.insert(JobId(self.taken), name.to_string_lossy().into_owned());
+        if names.len() > NAMES_MAX {
+            names.pop_first();
+        }
+        drop(names);
         self.taken += 1;
         Arrival::Job { model: self.model, arrived, inputs }
     }
@@ -236,6 +244,27 @@ mod tests {
         assert_eq!(sightings.complete(vec![], at(3_000)), none);
         assert_eq!(sightings.complete(vec![file("a.jpg", 30)], at(3_100)), none);
         assert_eq!(sightings.complete(vec![file("a.jpg", 30)], at(3_400)), ["a.jpg"]);
+    }
+
+    #[test]
+    fn names_of_files_that_nobody_asks_for_do_not_pile_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for number in 0..NAMES_MAX + 100 {
+            let path = folder.path().join(format!("{number:05}.npy"));
+            std::fs::write(path, b"no array").expect("written");
+        }
+        let load = |_: &Path| Inputs::new();
+        let mut watch =
+            Watch::new(folder.path(), ModelId(0), &load, None, Arc::default()).expect("a folder");
+        let (names, mut taken) = (watch.names(), 0);
+        for look in 0..10 {
+            while let Arrival::Job { .. } = watch.poll(at(1_000 * look), true) {
+                taken += 1;
+            }
+        }
+        let names = names.lock().expect("no panic");
+        assert_eq!((taken, names.len()), (NAMES_MAX + 100, NAMES_MAX));
+        assert!(names.contains_key(&JobId::at(NAMES_MAX + 99)), "the latest are kept");
     }
 
     #[test]

@@ -7,8 +7,9 @@ use crate::run::{
 use cutpoint::frames::write_npy;
 use cutpoint::zoo::Network;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Lines, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 const ENGINE: [&str; 4] = ["--engine", "rten", "--threads", "1"];
 
@@ -27,7 +28,7 @@ fn replayed_inputs_give_what_they_give_all_at_once_and_wait_outside_while_the_sy
     let expected = outputs(&alone);
     let server = Served::start(&model);
     let workload = folder.path().join("workload.json");
-    let at = ["--server", &server.address, "--uplink-limit-mbps", "200"];
+    let at = ["--server", &server.address, "--uplink-limit-mbps", "20"];
     let to = ["-o", path(&workload)];
     let profiled = run(&[&["profile", path(&model)][..], &ENGINE, &at, &to].concat());
     assert!(profiled.status.success(), "{}", stderr(&profiled));
@@ -97,4 +98,163 @@ fn files_are_run_as_they_appear_and_a_bad_one_fails_alone() {
     let missing = run(&[&["run", path(&model), "--watch", path(&nowhere)][..], &ENGINE].concat());
     assert_eq!(missing.status.code(), Some(1));
     assert!(stderr(&missing).contains("nowhere"), "{}", stderr(&missing));
+}
+
+/// A program that watches a folder, and whose outputs are read one by one.
+struct Watching {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    stderr: Lines<BufReader<ChildStderr>>,
+    folder: PathBuf,
+    put: u64,
+    /// The outputs by the name of the file that they are of.
+    found: Vec<(String, Vec<f64>)>,
+}
+
+impl Watching {
+    fn start(model: &Path, folder: &Path, arguments: &[&str]) -> Watching {
+        let folder = folder.join("watched");
+        std::fs::create_dir_all(&folder).unwrap();
+        let watch = ["run", path(model), "--watch", path(&folder), "--format", "json"];
+        let mut child = cutpoint(&[&watch[..], &ENGINE, arguments].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let stderr = BufReader::new(child.stderr.take().expect("piped")).lines();
+        Watching { child, stdout, stderr, folder, put: 0, found: Vec::new() }
+    }
+
+    /// Puts frames into the folder: the first is the first synthetic one, and so on.
+    fn put(&mut self, count: u64) {
+        for seed in self.put..self.put + count {
+            let frame = zoo(Network::SqueezeNet).synthetic_inputs(seed).remove(0).1;
+            let hidden = self.folder.join(format!(".{seed:03}.npy"));
+            write_npy(&hidden, &frame).unwrap();
+            std::fs::rename(hidden, self.folder.join(format!("{seed:03}.npy"))).unwrap();
+        }
+        self.put += count;
+    }
+
+    /// Waits for the outputs of so many jobs.
+    fn take(&mut self, count: usize) {
+        for _ in 0..count {
+            let line = self.stdout.next().expect("outputs").unwrap();
+            self.read(&line);
+        }
+    }
+
+    fn read(&mut self, line: &str) {
+        let line: Value = serde_json::from_str(line).expect("a JSON line");
+        let tensors = line["outputs"].as_object().unwrap().values();
+        let numbers = tensors.flat_map(|t| t["data"].as_array().unwrap()).map(|v| v.as_f64());
+        let name = line["input"].as_str().unwrap().to_owned();
+        self.found.push((name, numbers.map(Option::unwrap).collect()));
+    }
+
+    /// Waits until the program says this.
+    fn hear(&mut self, words: &str) {
+        while !self.stderr.next().expect("it goes on").unwrap().contains(words) {}
+    }
+
+    /// Presses Ctrl-C and waits for the end; the summary, and how the program ended.
+    fn interrupt(&mut self) -> (Value, ExitStatus) {
+        signal("INT", self.child.id());
+        while let Some(line) = self.stdout.next() {
+            self.read(&line.unwrap());
+        }
+        let said: Vec<String> = self.stderr.by_ref().map(Result::unwrap).collect();
+        (summary(&said.join("\n")), self.child.wait().unwrap())
+    }
+
+    /// Each file that was taken has given its outputs once.
+    fn check(&self, expected: &[Vec<f64>]) {
+        let mut names: Vec<&str> = self.found.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), self.found.len(), "a file was taken twice");
+        for (name, found) in &self.found {
+            let seed: usize = name.trim_end_matches(".npy").parse().unwrap();
+            let off = difference(std::slice::from_ref(found), &expected[seed..=seed]);
+            assert!(off <= 1e-5, "{name} differs by {off}");
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(name: &str, process: u32) {
+    let sent = Command::new("kill").args([format!("-{name}"), process.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// What the unsplit model makes of the first synthetic frames.
+fn expected(model: &Path, frames: u64) -> Vec<Vec<f64>> {
+    let frames = format!("synthetic:{frames}");
+    outputs(&run(&[&["run", path(model), &frames][..], &ENGINE].concat()))
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_watch_when_what_is_in_work_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = squeezenet(folder.path());
+    let trace = folder.path().join("trace.json");
+    let mut watching = Watching::start(&model, folder.path(), &["--trace", path(&trace)]);
+    watching.put(40);
+    watching.take(1);
+    let (summary, status) = watching.interrupt();
+    assert_eq!(status.code(), Some(0));
+    watching.check(&expected(&model, 40));
+    assert_eq!(summary["jobs"].as_u64(), Some(watching.found.len() as u64), "{summary}");
+    assert_eq!(summary["failures"], 0);
+    assert!(summary["stream"]["latency_ms"]["p50"].as_f64().unwrap() > 0.0, "{summary}");
+    check_trace(&trace);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stream_goes_on_without_its_server_and_uses_it_again_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = squeezenet(folder.path());
+    let server = Served::start(&model);
+    let address = server.address.clone();
+    let (trace, at) = (folder.path().join("trace.json"), ["--server", &address]);
+    let how = ["--policy", "server-only", "--trace", path(&trace)];
+    let limit = ["--uplink-limit-mbps", "200", "--raw"];
+    let arguments = [&at[..], &how, &limit].concat();
+    let mut watching = Watching::start(&model, folder.path(), &arguments);
+    watching.put(8);
+    watching.take(1);
+    drop(server);
+    watching.take(7);
+    let _server = Served::start_at(&model, &address);
+    watching.hear("the server is back");
+    watching.put(3);
+    watching.take(3);
+    let (summary, status) = watching.interrupt();
+    assert_eq!((status.code(), watching.found.len()), (Some(0), 11), "{summary}");
+    watching.check(&expected(&model, 11));
+    let causes = summary["fallback_causes"].as_array().unwrap();
+    let jobs = causes.iter().flat_map(|c| c["jobs"].as_array().unwrap()).map(Value::as_u64);
+    let jobs: Vec<u64> = jobs.map(Option::unwrap).collect();
+    assert!(!jobs.is_empty() && jobs.iter().all(|job| (1..8).contains(job)), "{summary}");
+    assert_eq!(summary["fallbacks"].as_u64(), Some(jobs.len() as u64));
+    check_trace(&trace);
+    let trace: Value = serde_json::from_str(&std::fs::read_to_string(&trace).unwrap()).unwrap();
+    // A row of the server's; there is a row for each job that it computes at the same time.
+    let is_measured = |e: &Value| e["ph"] == "X" && e["pid"] == 2;
+    let is_server = |e: &Value| e["tid"].as_u64().is_some_and(|tid| tid % 4 == 2);
+    let by_server = |job: u64| {
+        let mut events = trace["traceEvents"].as_array().unwrap().iter();
+        events.any(|e| is_measured(e) && is_server(e) && e["args"]["job"].as_u64() == Some(job))
+    };
+    let served: Vec<u64> = (0..11).filter(|&job| by_server(job)).collect();
+    assert!([0, 8, 9, 10].iter().all(|job| served.contains(job)), "{served:?}");
 }
