@@ -8,9 +8,15 @@ use std::process::ExitCode;
 #[cfg(unix)]
 const DISABLE_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
 
+/// How many heaps the C library's allocator keeps, on Linux. By default each thread has one, and the
+/// tensors that threads pass on leave free memory behind in each. Large tensors are few, so threads
+/// do not wait for the only heap.
+#[cfg(unix)]
+const HEAPS: &str = "MALLOC_ARENA_MAX";
+
 fn main() -> ExitCode {
     #[cfg(unix)]
-    restart_without_telemetry();
+    restart_with_settings();
     match cutpoint::cli::run(cutpoint::cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
@@ -27,10 +33,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Starts the program over, in the same process, with telemetry turned off; a program cannot change
-/// its own environment without risk. Goes on as it is where that fails.
+/// Starts the program over, in the same process, with telemetry turned off and one heap, unless the
+/// user has chosen another number; a program cannot change its own environment without risk. Goes on
+/// as it is where that fails.
 #[cfg(unix)]
-fn restart_without_telemetry() {
+fn restart_with_settings() {
     use std::os::unix::process::CommandExt;
     if std::env::var_os(DISABLE_TELEMETRY).is_some() {
         return;
@@ -40,6 +47,9 @@ fn restart_without_telemetry() {
     let mut command = std::process::Command::new(program);
     if let Some(name) = arguments.next() {
         command.arg0(name);
+    }
+    if std::env::var_os(HEAPS).is_none() {
+        command.env(HEAPS, "1");
     }
     let error = command.args(arguments).env(DISABLE_TELEMETRY, "1").exec();
     eprintln!("warning: cannot turn off the telemetry of ONNX Runtime: {error}");

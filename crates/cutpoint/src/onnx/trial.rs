@@ -18,7 +18,7 @@ use std::ops::Range;
 const SEED: u64 = 0;
 
 /// A stage has so many nodes, or more if there would be too many stages.
-const STAGE_NODES: usize = 16;
+const STAGE_NODES: usize = 4;
 
 /// The most stages of a model.
 const STAGES_MAX: usize = 64;
