@@ -110,3 +110,40 @@ impl Collected {
         self.execution
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutpoint_plan::plan::Work;
+    use cutpoint_plan::workload::{LayerId, TensorId};
+
+    #[test]
+    fn what_is_kept_of_a_stream_is_bounded_and_little_for_each_job() {
+        let mut collected = Collected::default();
+        let (jobs, mut ended) = (RECORDED_JOBS_MAX + 1_000, 0);
+        for number in 0..jobs {
+            let job = JobId::at(number);
+            let start = Time::from_nanoseconds(number as u64);
+            collected.arrive(job, start);
+            for work in [Work::Layer(LayerId(0)), Work::Transfer(TensorId(0)), Work::Suffix] {
+                let operation = Operation { job, work, start, end: start };
+                collected.add(Event::Operation(operation), &mut |_, _| ());
+            }
+            collected.add(Event::Part(job, Vec::new(), start), &mut |_, _| ());
+            collected.add(Event::Ended(job), &mut |_, _| ended += 1);
+        }
+        assert_eq!(ended, jobs);
+        assert!(collected.partial.is_empty() && collected.arrived.is_empty());
+        let execution = collected.into_execution(jobs, Waits::default());
+        assert_eq!(execution.ended, jobs as u64);
+        assert_eq!(execution.completions.len(), RECORDED_JOBS_MAX);
+        assert_eq!(execution.latencies.len(), RECORDED_JOBS_MAX);
+        let Schedule { device, uplink, server, .. } = &execution.schedule;
+        for operations in [device, uplink, server] {
+            assert_eq!(operations.len(), RECORDED_JOBS_MAX);
+        }
+        // As docs/formats.md has it.
+        assert_eq!(size_of::<Option<Time>>() + size_of::<Time>(), 24);
+        assert_eq!(size_of::<Operation>(), 32);
+    }
+}
