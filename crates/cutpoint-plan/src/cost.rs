@@ -152,6 +152,37 @@ impl<'m> Pricer<'m> {
         }
     }
 
+    /// Whether tensors wait for no more than they need to, so that modes with few parcels are exact.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.is_by_job() || self.ancestors.len() == self.model.layers.len()
+    }
+
+    /// Whether tensors wait for all of their job's layers.
+    pub(crate) fn is_by_job(&self) -> bool {
+        self.pricing.granularity == Granularity::Job
+    }
+
+    /// Raw tensors of one cut with the same group become ready together.
+    pub(crate) fn group(&self, tensor: TensorId) -> Option<LayerId> {
+        if self.is_by_job() { None } else { self.model.tensors[tensor.index()].producer }
+    }
+
+    /// Device time of all layers that some of `tensors` waits for.
+    pub(crate) fn waited_for(&self, tensors: &[TensorId]) -> Time {
+        let mut union = LayerSet::none(self.model);
+        for tensor in tensors {
+            if let Some(producer) = self.model.tensors[tensor.index()].producer {
+                union.extend(&self.ancestors[producer.index()]);
+            }
+        }
+        self.device(&union)
+    }
+
+    /// Whether all jobs could take so long.
+    pub(crate) fn fits(&self, whole: Time) -> bool {
+        whole.checked_mul(self.pricing.jobs).is_some()
+    }
+
     /// What crossing the link costs a tensor in one of its forms: encode, transfer, decode. `None`
     /// if it never gets through.
     pub(crate) fn crossing(&self, upload: &Upload) -> Option<(Time, Time, Time)> {

@@ -69,6 +69,11 @@ impl LayerSet {
         self.words.iter().zip(&other.words).all(|(a, b)| a & !b == 0)
     }
 
+    /// Whether some layer is in both sets.
+    pub(crate) fn meets(&self, other: &LayerSet) -> bool {
+        self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
+    }
+
     /// The layers, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = LayerId> + '_ {
         self.words.iter().enumerate().flat_map(|(i, &word)| {

@@ -11,6 +11,7 @@
 
 mod ends;
 pub(crate) mod mean;
+pub(crate) mod sketched;
 pub(crate) mod whole;
 
 use crate::bound::ends::bound_by_ends;
@@ -236,6 +237,7 @@ fn idle(problem: &Problem<'_>) -> Loads {
     [Time::ZERO, uplink, server, downlink].map(Time::nanoseconds)
 }
 
-fn weighted(prices: Loads, loads: Loads) -> u128 {
+/// Loads weighted by prices.
+pub(crate) fn weighted(prices: Loads, loads: Loads) -> u128 {
     prices.iter().zip(loads).map(|(&p, l)| u128::from(p) * u128::from(l)).sum()
 }

@@ -24,6 +24,9 @@ const SUMS_MAX: usize = 100_000;
 /// With fewer sums than this kept after each job nothing is gained.
 const WIDTH_MIN: usize = 16;
 
+/// With more choices of a mode for a job than this nothing is looked for.
+pub(crate) const CHOICES_MAX: usize = SUMS_MAX / WIDTH_MIN;
+
 /// Sums closer than one part in this of the makespan are the first to be replaced by one.
 const FINEST: u64 = 1 << 12;
 

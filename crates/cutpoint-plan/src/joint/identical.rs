@@ -6,6 +6,7 @@ use crate::flow_shop::johnson::segment_key;
 use crate::flow_shop::segments::Segment;
 use crate::joint::mix::Counts;
 use crate::joint::problem::{Class, Problem};
+use crate::partition::sketch::Sketch;
 use crate::units::Time;
 
 /// Leaves of the search for counts that a plan from scratch may visit.
@@ -44,6 +45,33 @@ pub(crate) fn identical(problem: &Problem<'_>, leaves: u64) -> Option<(Solution,
     Some((solution, vec![counts]))
 }
 
+/// The same where a server follows the uplink, for all modes of a model as they are sketched: the
+/// counts are by position. Nothing if the server can compute something that needs nothing from the
+/// device.
+pub(crate) fn identical_of(
+    sketches: &[Sketch],
+    jobs: u64,
+    half: Time,
+    leaves: u64,
+) -> Option<(Solution, Vec<u64>)> {
+    let sending: Vec<usize> = (0..sketches.len()).filter(|&s| sketches[s].has_suffix).collect();
+    if sending.iter().any(|&s| sketches[s].parcels == 0) {
+        return None;
+    }
+    let local = sketches.iter().position(|s| !s.has_suffix);
+    let cuts = sending.iter().map(|&s| sketched_cut(&sketches[s], half)).collect();
+    let choices = Choices { cuts, local: local.map(|l| sketches[l].device), jobs, leaves };
+    let solution = best(&choices)?;
+    let mut counts = vec![0; sketches.len()];
+    for (&position, &count) in sending.iter().zip(&solution.counts) {
+        counts[position] = count;
+    }
+    if let Some(local) = local {
+        counts[local] += solution.local;
+    }
+    Some((solution, counts))
+}
+
 /// Gives cuts their places in Johnson's order of all segments, and the leads and trails of their
 /// first and last segments in it.
 fn place(class: &Class<'_>, sending: &[usize], cuts: &mut [Cut]) {
@@ -80,4 +108,15 @@ fn cut(mode: &Mode, half: Time) -> Cut {
         tail,
         places: None,
     }
+}
+
+/// The same of a sketch.
+fn sketched_cut(sketch: &Sketch, half: Time) -> Cut {
+    let stages = Stages { device: sketch.device, uplink: sketch.uplink };
+    let tail = sketch.tail(half);
+    if sketch.lead == sketch.device {
+        return Cut::in_sequence(stages, tail);
+    }
+    let Sketch { sending, lead, trail, .. } = *sketch;
+    Cut { stages, sending, lead, trail, tail, places: None }
 }

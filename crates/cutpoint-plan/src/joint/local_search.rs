@@ -1,13 +1,12 @@
 //! From one mix to a better one, by moving copies from one mode to another.
 
 use crate::bound::{Loads, loads};
-use crate::cost::Mode;
 use crate::joint::mix::{Counts, Mix};
 use crate::joint::problem::{Class, Problem};
 use crate::units::Time;
 
 /// Of a class with more modes than this, only the cheapest at the bound's prices are tried.
-const TRIED_MAX: usize = 24;
+pub(crate) const TRIED_MAX: usize = 24;
 
 /// The modes of each class that are worth trying, cheapest first at the bound's prices.
 pub(crate) fn promising(problem: &Problem<'_>, prices: Loads) -> Vec<Vec<usize>> {
@@ -48,7 +47,7 @@ pub(crate) fn balanced(problem: &Problem<'_>) -> Counts {
     let mut counts: Counts = Vec::new();
     let (mut device, mut uplink) = (0i128, 0i128);
     for (c, class) in problem.classes.iter().enumerate() {
-        let hull = hull(&class.modes);
+        let hull = lower_hull(&class.modes, |m| (m.device, m.uplink));
         let first = &class.modes[hull[0]];
         device += i128::from((first.device * class.count()).nanoseconds());
         uplink += i128::from((first.uplink * class.count()).nanoseconds());
@@ -80,12 +79,13 @@ pub(crate) fn balanced(problem: &Problem<'_>) -> Counts {
     counts
 }
 
-/// The modes on the lower hull of device and uplink time, by device time.
-fn hull(modes: &[Mode]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..modes.len()).collect();
-    order.sort_by_key(|&m| (modes[m].device, modes[m].uplink));
+/// The positions of those on the lower hull of device and uplink time, by device time.
+pub(crate) fn lower_hull<T>(all: &[T], times: impl Fn(&T) -> (Time, Time)) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_key(|&m| times(&all[m]));
     let at = |m: usize| {
-        (i128::from(modes[m].device.nanoseconds()), i128::from(modes[m].uplink.nanoseconds()))
+        let (device, uplink) = times(&all[m]);
+        (i128::from(device.nanoseconds()), i128::from(uplink.nanoseconds()))
     };
     let mut hull: Vec<usize> = Vec::new();
     for m in order {
@@ -147,6 +147,9 @@ impl Search<'_, '_, '_> {
             let mut to_best = None;
             for &to in self.tried[class].iter().filter(|&&to| to != from) {
                 self.budget = self.budget.saturating_sub(1);
+                if self.mix.load_after(class, from, to, copies) >= self.best {
+                    continue;
+                }
                 self.mix.shift(class, from, to, copies);
                 let makespan = self.mix.makespan();
                 self.mix.shift(class, to, from, copies);
@@ -177,6 +180,9 @@ impl Search<'_, '_, '_> {
                     continue;
                 }
                 self.budget -= 1;
+                if self.mix.load_after(c, a, b, 1) >= self.best {
+                    continue;
+                }
                 self.mix.shift(c, a, b, 1);
                 let makespan = self.mix.makespan();
                 if makespan < self.best {

@@ -140,6 +140,10 @@ pub(crate) struct Mix<'l, 'p> {
     tree: Tree,
     /// Device time of all jobs.
     device: Time,
+    /// Uplink time of all jobs.
+    uplink: Time,
+    /// Server time of all jobs.
+    server: Time,
     /// How many jobs send something.
     sending: u64,
     /// Elsewhere: the slots in use, in order.
@@ -155,6 +159,8 @@ impl<'l, 'p> Mix<'l, 'p> {
             counts: empty,
             tree: Tree::new(leaves),
             device: Time::ZERO,
+            uplink: Time::ZERO,
+            server: Time::ZERO,
             sending: 0,
             used: Vec::new(),
         };
@@ -175,8 +181,10 @@ impl<'l, 'p> Mix<'l, 'p> {
     fn set(&mut self, class: usize, mode: usize, count: u64) {
         let priced = &self.line.problem.classes[class].modes[mode];
         let old = std::mem::replace(&mut self.counts[class][mode], count);
+        self.device = self.device + priced.device * count - priced.device * old;
+        self.uplink = self.uplink + priced.uplink * count - priced.uplink * old;
+        self.server = self.server + priced.server * count - priced.server * old;
         if self.line.is_two_machine {
-            self.device = self.device + priced.device * count - priced.device * old;
             self.sending =
                 if priced.has_suffix { self.sending + count - old } else { self.sending };
             for &place in &self.line.places[class][mode] {
@@ -192,6 +200,19 @@ impl<'l, 'p> Mix<'l, 'p> {
                     Err(at) => self.used.insert(at, place),
                 }
             }
+        }
+    }
+
+    /// After a [`Mix::shift`] the makespan would be no shorter than the load of any one machine. O(1).
+    pub(crate) fn load_after(&self, class: usize, from: usize, to: usize, copies: u64) -> Time {
+        let modes = &self.line.problem.classes[class].modes;
+        let (from, to) = (&modes[from], &modes[to]);
+        let device = self.device + to.device * copies - from.device * copies;
+        let uplink = self.uplink + to.uplink * copies - from.uplink * copies;
+        let load = device.max(uplink);
+        match self.line.problem.executors {
+            Some(1) => load.max(self.server + to.server * copies - from.server * copies),
+            _ => load,
         }
     }
 

@@ -12,6 +12,6 @@ pub(crate) mod outline;
 pub(crate) mod problem;
 pub(crate) mod sequence;
 pub(crate) mod server;
-
+pub(crate) mod shortlist;
 pub(crate) mod tree;
 pub(crate) mod turns;

@@ -50,6 +50,14 @@ impl<'w> Context<'w> {
         }
     }
 
+    /// The model and the number of its jobs, if no other model has jobs.
+    pub(crate) fn only_class(&self) -> Option<(&Pricer<'w>, usize)> {
+        match self.classes.as_slice() {
+            [(pricer, jobs)] => Some((pricer, jobs.len())),
+            _ => None,
+        }
+    }
+
     /// Prices cuts at another bandwidth of the uplink from now on.
     pub(crate) fn set_uplink(&mut self, uplink: Bandwidth) {
         self.classes.iter_mut().for_each(|(pricer, _)| pricer.set_uplink(uplink));

@@ -9,7 +9,7 @@ use crate::units::Time;
 use crate::workload::TensorId;
 
 /// All combinations of encodings of a frontier are listed if there are at most this many.
-const FORMS_MAX: usize = 512;
+pub(super) const FORMS_MAX: usize = 512;
 
 /// With at most this many candidates each new one is compared at once.
 const WEIGHED_MAX: usize = 48;
@@ -30,11 +30,11 @@ pub(crate) struct Candidate {
 
 /// A way for a tensor to cross the link.
 #[derive(Clone, Debug)]
-struct Form {
-    upload: Upload,
-    encode: Time,
-    transfer: Time,
-    decode: Time,
+pub(super) struct Form {
+    pub upload: Upload,
+    pub encode: Time,
+    pub transfer: Time,
+    pub decode: Time,
 }
 
 /// Candidates of a model, those that plainly lose left out.
@@ -195,7 +195,7 @@ fn form(pricer: &Pricer<'_>, upload: Upload) -> Option<Form> {
 
 /// The forms of a tensor that no other form beats in encode, transfer and decode time; the one
 /// with the smallest sum first.
-fn forms(pricer: &Pricer<'_>, tensor: TensorId) -> Vec<Form> {
+pub(super) fn forms(pricer: &Pricer<'_>, tensor: TensorId) -> Vec<Form> {
     let encodings = pricer.model.tensors[tensor.index()].encodings.len();
     let all = std::iter::once(None).chain((0..encodings).map(Some));
     let mut priced: Vec<Form> =

@@ -18,22 +18,35 @@ pub(crate) struct Ideal<'s> {
     pub server: Time,
 }
 
+/// Whether there are at most `limit` downward-closed sets.
+pub(crate) fn are_at_most(model: &Model, limit: usize) -> bool {
+    let mut shown = 0;
+    walk(model, |_| {
+        shown += 1;
+        shown <= limit
+    })
+}
+
 /// Shows every downward-closed set to `see` until that returns false; says whether it has shown
 /// them all. Stops, with false, when there are more than `limit`.
 pub(crate) fn visit(model: &Model, limit: usize, mut see: impl FnMut(Ideal<'_>) -> bool) -> bool {
-    let mut state = State::new(model);
     let mut frontier = Vec::new();
-    let sources: Vec<LayerId> =
-        model.topological.iter().copied().filter(|l| state.parents_left[l.index()] == 0).collect();
-    let mut frames = vec![Frame { ready: sources, next: 0, taken: None }];
     let mut shown = 0;
-    let mut show = |state: &State<'_>| {
+    walk(model, |state| {
         shown += 1;
         state.frontier(&mut frontier);
         let (layers, device, server) = (&state.set, state.device, state.server);
         shown <= limit && see(Ideal { layers, frontier: &frontier, device, server })
-    };
-    if !show(&state) {
+    })
+}
+
+/// Goes through every downward-closed set until `see` returns false; says whether that never was.
+fn walk(model: &Model, mut see: impl FnMut(&State<'_>) -> bool) -> bool {
+    let mut state = State::new(model);
+    let sources: Vec<LayerId> =
+        model.topological.iter().copied().filter(|l| state.parents_left[l.index()] == 0).collect();
+    let mut frames = vec![Frame { ready: sources, next: 0, taken: None }];
+    if !see(&state) {
         return false;
     }
     while let Some(frame) = frames.last_mut() {
@@ -46,7 +59,7 @@ pub(crate) fn visit(model: &Model, limit: usize, mut see: impl FnMut(Ideal<'_>) 
         let mut ready = frame.ready[frame.next..].to_vec();
         state.take(layer, &mut ready);
         frames.push(Frame { ready, next: 0, taken: Some(layer) });
-        if !show(&state) {
+        if !see(&state) {
             return false;
         }
     }

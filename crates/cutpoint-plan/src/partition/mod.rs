@@ -10,6 +10,7 @@ pub(crate) mod dominance;
 pub(crate) mod ideals;
 mod max_flow;
 pub(crate) mod min_cut;
+pub(crate) mod sketch;
 #[cfg(test)]
 mod tests;
 
@@ -50,8 +51,7 @@ pub(crate) fn modes(pricer: &Pricer<'_>, executors: Option<u64>) -> ModeSet {
     let layers = pricer.model.layers.len();
     let limit = CUTS_MAX.min((LISTED_MAX / layers.max(1)).max(2 * layers + 2));
     // Counting costs little, and listing in vain a lot.
-    let is_few = ideals::visit(pricer.model, limit, |_| true);
-    let within = is_few
+    let within = ideals::are_at_most(pricer.model, limit)
         && ideals::visit(pricer.model, limit, |ideal| {
             is_complete &= candidates.add(&ideal);
             candidates.found.len() < MODES_MAX

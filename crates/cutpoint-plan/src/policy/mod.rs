@@ -13,6 +13,7 @@ use crate::joint::mix::{Counts, Line, Mix, Rule};
 use crate::joint::outline::Outline;
 use crate::joint::problem::{Context, EXACT_JOBS_MAX, Problem};
 use crate::joint::sequence;
+use crate::joint::shortlist::{Shortlist, shortlist};
 use crate::joint::turns::Goal;
 use crate::partition::modes;
 use crate::plan::{Granularity, Objective, Plan, Policy};
@@ -177,6 +178,9 @@ pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Resul
 fn or_by_whole_jobs(workload: &Workload, plan: Plan) -> Plan {
     let context = Context::new(workload, Granularity::Job);
     let Some(planner) = Planner::new(&context, true) else { return plan };
+    if planner.bound.time >= plan.makespan {
+        return plan;
+    }
     let found = planner.joint(NODES_JOINT);
     if found.makespan >= plan.makespan {
         return plan;
@@ -215,12 +219,20 @@ struct Planner<'c> {
     problem: Problem<'c>,
     bound: LoadBound,
     identical: Option<(Solution, Counts)>,
+    /// Whether some mode sends something before all device work of its job is done.
+    sends_early: bool,
 }
 
 impl<'c> Planner<'c> {
     /// `None` if some job cannot be done at all. `is_makespan` says that nothing else than the
     /// makespan of jobs that are all there is asked for.
     fn new(context: &'c Context<'c>, is_makespan: bool) -> Option<Planner<'c>> {
+        if let Some(found) = is_makespan.then(|| shortlist(context, LEAVES)).flatten() {
+            let Shortlist { problem, mut bound, solution, counts, sends_early } = found;
+            bound.time = bound.time.max(solution.lower_bound);
+            let identical = Some((solution, counts));
+            return Some(Planner { context, problem, bound, identical, sends_early });
+        }
         let mut problem = context.problem(|_, pricer| modes(pricer, context.executors))?;
         if !problem.is_complete {
             add_cheapest_cuts(&mut problem);
@@ -233,7 +245,10 @@ impl<'c> Planner<'c> {
         if let Some((solution, _)) = identical.as_ref().filter(|_| problem.is_complete) {
             bound.time = bound.time.max(solution.lower_bound);
         }
-        Some(Planner { context, problem, bound, identical })
+        let sends_early = problem.all_modes().any(|(_, m)| {
+            !m.is_exact || m.parcels.len() > 1 || (m.has_suffix && m.rest() > Time::ZERO)
+        });
+        Some(Planner { context, problem, bound, identical, sends_early })
     }
 
     /// Cuts and order together, starting from the best of all other policies.
@@ -286,10 +301,7 @@ impl<'c> Planner<'c> {
     /// Whether some mode sends something before all device work of its job is done: only then do
     /// the granularities differ.
     fn has_early_sends(&self) -> bool {
-        self.context.granularity == Granularity::Layer
-            && self.problem.all_modes().any(|(_, m)| {
-                !m.is_exact || m.parcels.len() > 1 || (m.has_suffix && m.rest() > Time::ZERO)
-            })
+        self.context.granularity == Granularity::Layer && self.sends_early
     }
 
     /// Whether a plan is as short as the bound.

@@ -1,6 +1,6 @@
 //! Cuts by depth, and which of them can be first and last.
 
-use super::ends::{Edge, Ends, at_least};
+use super::ends::{Between, Edge, Ends, at_least};
 use super::search::Search;
 use super::{Choices, Cut};
 use crate::units::Time;
@@ -28,6 +28,10 @@ pub(super) struct Depth {
     pub between: Vec<Taken>,
     /// What these two may take.
     pub ends: Vec<Taken>,
+    /// Everything that jobs between some ends may take.
+    pub options: Between,
+    /// Whether the ends restrict what may be taken between them.
+    pub is_ordered: bool,
     /// Whether one job can be both.
     is_apart: bool,
     /// Whether the device may still be at work when the last transfer starts.
@@ -61,11 +65,14 @@ impl Depth {
             let cuts = in_place(choices);
             (cuts.clone(), cuts)
         } else {
-            (least(choices), anywhere(choices))
+            let all = anywhere(choices);
+            (least(&all), all)
         };
         let is_open =
             choices.local.is_some() || between.iter().any(|t| t.cut.sending < t.cut.stages.device);
-        Depth { between, ends, is_apart: !is_in_sequence, is_open }
+        let is_ordered = is_in_sequence || is_placed;
+        let options = Between::new(choices, between.iter().enumerate());
+        Depth { between, ends, options, is_ordered, is_apart: !is_in_sequence, is_open }
     }
 
     /// Whether all transfers of a cut can come between those of the ends.
@@ -135,7 +142,7 @@ pub(super) struct Pairs {
 /// less of both device and uplink time. Their order is that of depth, also with tails that fall
 /// with depth (section 5.6); each gets the least tail of all that are no deeper.
 fn in_sequence(choices: &Choices) -> Vec<Taken> {
-    let mut cuts = least(choices);
+    let mut cuts = least(&anywhere(choices));
     for i in 0..cuts.len() {
         let before = i.checked_sub(1).map(|b| cuts[b].cut.tail);
         let Taken { cut, first, last, .. } = &mut cuts[i];
@@ -158,19 +165,21 @@ fn in_place(choices: &Choices) -> Vec<Taken> {
 
 /// All cuts by depth but those that a job does better to keep on the device.
 fn anywhere(choices: &Choices) -> Vec<Taken> {
-    let all = choices.cuts.iter().copied().enumerate();
-    let mut all: Vec<Taken> =
-        all.map(|(position, cut)| Taken { position, cut, first: 0, last: 0 }).collect();
-    all.retain(|t| choices.local.is_none_or(|local| t.cut.stages.device < local));
-    all.sort_by_key(|t| (t.cut.stages.device, t.cut.stages.uplink, t.cut.tail));
-    all
+    let all = choices.cuts.iter().enumerate();
+    let kept = all.filter(|(_, cut)| choices.local.is_none_or(|local| cut.stages.device < local));
+    let mut order: Vec<(Time, Time, Time, usize)> =
+        kept.map(|(k, cut)| (cut.stages.device, cut.stages.uplink, cut.tail, k)).collect();
+    order.sort_unstable();
+    let taken =
+        |(_, _, _, position)| Taken { position, cut: choices.cuts[position], first: 0, last: 0 };
+    order.into_iter().map(taken).collect()
 }
 
 /// The Pareto cuts: no other has less of both device and uplink time. In all else each is taken to
 /// cost as little as any cut that it stands for.
-fn least(choices: &Choices) -> Vec<Taken> {
+fn least(all: &[Taken]) -> Vec<Taken> {
     let mut cuts: Vec<Taken> = Vec::new();
-    for taken in anywhere(choices) {
+    for &taken in all {
         match cuts.last_mut() {
             Some(Taken { cut: last, .. }) if taken.cut.stages.uplink >= last.stages.uplink => {
                 last.sending = last.sending.min(taken.cut.sending);
@@ -221,12 +230,40 @@ impl Priced {
         each.min().map(|(_, pair)| pair)
     }
 
+    /// Cuts at the start, at the end and as both, each with its value, that can be in a pair of value
+    /// below `limit` and that no other replaces without making anything longer.
+    fn needed(&self, depth: &Depth, limit: i128) -> (Valued, Valued, Valued) {
+        let starts = self.starts.iter().enumerate().map(|(first, &start)| (start, first));
+        let alone = self.alone.iter().enumerate().map(|(k, &value)| (value, k));
+        if depth.is_ordered {
+            return (starts.collect(), self.ends.clone(), alone.collect());
+        }
+        let cut = |k: usize| &depth.ends[k].cut;
+        let least_end = self.ends.first().map_or(0, |&(end, _)| end);
+        let least_start = self.starts.iter().copied().min().unwrap_or(0);
+        let starts = unbeaten(starts, limit.saturating_sub(least_end), |k| {
+            let Cut { stages, sending, lead, .. } = *cut(k);
+            [stages.device, sending, lead + stages.uplink]
+        });
+        let ends = self.ends.iter().copied();
+        let ends = unbeaten(ends, limit.saturating_sub(least_start), |k| {
+            let Cut { stages, sending, trail, tail, .. } = *cut(k);
+            [stages.device, sending + trail + tail, stages.uplink + tail]
+        });
+        let alone = unbeaten(alone, limit, |k| {
+            let Cut { stages, sending, lead, trail, tail, .. } = *cut(k);
+            [stages.device, sending + trail + tail, lead + stages.uplink + tail]
+        });
+        (starts, ends, alone)
+    }
+
     /// The pairs that cost least, with what they cost, of all that cost less than `limit`; and the
     /// least cost of the others of these.
     fn below(&self, depth: &Depth, limit: i128) -> (Vec<(i128, Pair)>, Option<i128>) {
         let mut found = Cheapest { pairs: Vec::new(), limit, others: None };
-        for (first, &start) in self.starts.iter().enumerate() {
-            for &(end, last) in &self.ends {
+        let (starts, ends, alone) = self.needed(depth, limit);
+        for (start, first) in starts {
+            for &(end, last) in &ends {
                 if start + end >= found.limit {
                     found.leave_out(start + end, limit);
                     break;
@@ -236,7 +273,7 @@ impl Priced {
                 }
             }
         }
-        for (k, &value) in self.alone.iter().enumerate() {
+        for (value, k) in alone {
             if value < found.limit {
                 found.push(value, Pair { first: k, last: k, is_one_job: true });
             } else {
@@ -246,6 +283,29 @@ impl Priced {
         found.shrink();
         (found.pairs, found.others)
     }
+}
+
+/// Positions in [`Depth::ends`], each after its value.
+type Valued = Vec<(i128, usize)>;
+
+/// Of what is worth less than `limit`, the cheapest first, all whose times no other has at most.
+fn unbeaten(
+    all: impl Iterator<Item = (i128, usize)>,
+    limit: i128,
+    times: impl Fn(usize) -> [Time; 3],
+) -> Valued {
+    let mut order: Valued = all.filter(|&(value, _)| value < limit).collect();
+    order.sort_unstable();
+    let mut kept: Vec<[Time; 3]> = Vec::new();
+    order.retain(|&(_, k)| {
+        let own = times(k);
+        let is_beaten = kept.iter().any(|other| other.iter().zip(own).all(|(&o, t)| o <= t));
+        if !is_beaten {
+            kept.push(own);
+        }
+        !is_beaten
+    });
+    order
 }
 
 /// The cheapest of the pairs that come one after the other.

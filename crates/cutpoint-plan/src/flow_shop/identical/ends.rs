@@ -1,18 +1,40 @@
 //! A first and a last cut, and the linear relaxation of what may be taken between them.
 
-use super::depth::{Depth, Pair};
+use super::depth::{Depth, Pair, Taken};
 use super::{Choices, Cut, Stages};
 use crate::units::Time;
+use std::borrow::Cow;
 
 /// A first and a last cut, and what may be taken between them.
 pub(super) struct Ends<'c> {
     pub choices: &'c Choices,
     pub deep: &'c Depth,
     pub pair: Pair,
-    /// Positions in [`Depth::between`]; `None` for a job that sends nothing.
-    pub between: Vec<(Option<usize>, Stages)>,
+    pub between: Cow<'c, Between>,
     /// How many jobs are between.
     pub jobs: u64,
+}
+
+/// What may be taken between two ends.
+#[derive(Clone, Debug)]
+pub(super) struct Between {
+    /// Positions in [`Depth::between`]; `None` for a job that sends nothing.
+    pub options: Vec<(Option<usize>, Stages)>,
+    /// Positions in `options` of those on the lower hull.
+    hull: Vec<usize>,
+}
+
+impl Between {
+    pub(super) fn new<'t>(
+        choices: &Choices,
+        taken: impl Iterator<Item = (usize, &'t Taken)>,
+    ) -> Between {
+        let cuts = taken.map(|(k, taken)| (Some(k), taken.cut.stages));
+        let local = choices.local.map(|device| (None, Stages { device, uplink: Time::ZERO }));
+        let options: Vec<_> = cuts.chain(local).collect();
+        let hull = lower_hull(&options);
+        Between { options, hull }
+    }
 }
 
 /// What jobs take together.
@@ -65,20 +87,19 @@ pub(super) struct Edge {
 
 impl<'c> Ends<'c> {
     pub(super) fn new(choices: &'c Choices, deep: &'c Depth, pair: Pair) -> Ends<'c> {
-        let all = deep.between.iter().enumerate();
-        let cuts = all.filter(|(_, taken)| deep.is_between(taken, pair));
-        let cuts = cuts.map(|(k, taken)| (Some(k), taken.cut.stages));
-        let local = choices.local.map(|device| (None, Stages { device, uplink: Time::ZERO }));
-        let between = cuts.chain(local).collect();
+        let between = if deep.is_ordered {
+            let all = deep.between.iter().enumerate();
+            Cow::Owned(Between::new(choices, all.filter(|(_, t)| deep.is_between(t, pair))))
+        } else {
+            Cow::Borrowed(&deep.options)
+        };
         Ends { choices, deep, pair, between, jobs: choices.jobs - pair.jobs() }
     }
 
     /// Everything between the shallowest and the deepest cut.
     pub(super) fn widest(choices: &'c Choices, deep: &'c Depth) -> Ends<'c> {
         let pair = Pair { first: 0, last: deep.ends.len() - 1, is_one_job: false };
-        let all = deep.between.iter().enumerate().map(|(k, taken)| (Some(k), taken.cut.stages));
-        let local = choices.local.map(|device| (None, Stages { device, uplink: Time::ZERO }));
-        let between = all.chain(local).collect();
+        let between = Cow::Borrowed(&deep.options);
         Ends { choices, deep, pair, between, jobs: choices.jobs - pair.jobs() }
     }
 
@@ -97,7 +118,7 @@ impl<'c> Ends<'c> {
 
     /// Adds `count` jobs that take one of the options between.
     pub(super) fn add(&self, sums: &mut Sums, option: usize, count: u64) {
-        let (cut, stages) = self.between[option];
+        let (cut, stages) = self.between.options[option];
         match cut {
             Some(k) => sums.add(&self.deep.between[k].cut, count),
             None => sums.device += stages.device * count,
@@ -114,7 +135,7 @@ impl<'c> Ends<'c> {
 
     /// The best weights for the relaxation: those of an edge of the lower hull, or all on one row.
     pub(super) fn edge(&self) -> Edge {
-        let hull = lower_hull(&self.between);
+        let Between { options, hull } = &*self.between;
         let (device, uplink) = self.deep.fixed(self.pair);
         let edge = |low: usize, high: usize, weights: Weights| {
             let each = self.weighted(low, weights);
@@ -127,7 +148,7 @@ impl<'c> Ends<'c> {
             edge(end, end, Weights { device: 0, uplink: 1 }),
         ];
         let edges = hull.windows(2).map(|w| {
-            let (rise, fall) = delta(self.between[w[0]].1, self.between[w[1]].1);
+            let (rise, fall) = delta(options[w[0]].1, options[w[1]].1);
             edge(w[0], w[1], Weights { device: -fall, uplink: rise })
         });
         let time = |e: &Edge| e.weights.time(e.value);
@@ -136,7 +157,7 @@ impl<'c> Ends<'c> {
 
     /// An option's weighted times.
     pub(super) fn weighted(&self, option: usize, weights: Weights) -> i128 {
-        let stages = self.between[option].1;
+        let stages = self.between.options[option].1;
         weights.of(stages.device, stages.uplink)
     }
 

@@ -62,12 +62,12 @@ impl<'c> Search<'c> {
     pub(super) fn between(&mut self, ends: &Ends<'_>) -> bool {
         let edge = ends.edge();
         let base = ends.weighted(edge.low, edge.weights);
-        let mut others: Vec<(i128, usize)> = (0..ends.between.len())
+        let mut others: Vec<(i128, usize)> = (0..ends.between.options.len())
             .filter(|&o| o != edge.low && o != edge.high)
             .map(|o| (ends.weighted(o, edge.weights) - base, o))
             .collect();
         others.sort_unstable();
-        let mut counts = vec![0; ends.between.len()];
+        let mut counts = vec![0; ends.between.options.len()];
         self.choose(ends, &edge, &others, &mut counts, ends.jobs, edge.value)
     }
 
@@ -136,7 +136,7 @@ impl<'c> Search<'c> {
             let mut all = vec![0; ends.choices.cuts.len()];
             let mut local = 0;
             let Depth { between, ends: at_ends, .. } = ends.deep;
-            for (count, (cut, _)) in counts.iter().zip(&ends.between) {
+            for (count, (cut, _)) in counts.iter().zip(&ends.between.options) {
                 *cut.map_or(&mut local, |k| &mut all[between[k].position]) += count;
             }
             all[at_ends[ends.pair.last].position] += 1;

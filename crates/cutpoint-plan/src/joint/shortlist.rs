@@ -1,0 +1,185 @@
+//! Identical jobs with thousands of modes: which few of them does a search need?
+//!
+//! Bounds and the counts of section 5.6 need the times of all modes and nothing else of them. What
+//! is built in full are the modes of these counts, those cheapest at the bound's prices, those on
+//! the hull of device and uplink time, and those that the other policies would take.
+
+use crate::bound::LoadBound;
+use crate::bound::sketched::{load_bound_of, loads};
+use crate::bound::weighted;
+use crate::bound::whole::CHOICES_MAX;
+use crate::cost::Mode;
+use crate::flow_shop::identical::Solution;
+use crate::joint::identical::identical_of;
+use crate::joint::local_search::{TRIED_MAX, lower_hull};
+use crate::joint::mix::{Counts, Line, Mix, Rule};
+use crate::joint::problem::{Context, EXACT_JOBS_MAX, Problem};
+use crate::partition::ModeSet;
+use crate::partition::dominance::dominates;
+use crate::partition::sketch::{Sketch, Sketches};
+use crate::units::Time;
+
+/// So many modes are tried at once for all jobs together.
+const SINGLE_TRIED: usize = 8;
+
+/// A problem with the modes that a search needs, and what is known from all modes.
+pub(crate) struct Shortlist<'c> {
+    pub problem: Problem<'c>,
+    /// From all modes.
+    pub bound: LoadBound,
+    /// The best counts as section 5.6 has them, and a bound from all modes.
+    pub solution: Solution,
+    pub counts: Counts,
+    /// Whether some mode sends something before all device work of its job is done.
+    pub sends_early: bool,
+}
+
+/// The shortlist of the only class of a workload with a server, if it has more jobs than the exact
+/// search is for and more modes than the bound of whole jobs can go through. O(rounds x modes).
+pub(crate) fn shortlist<'c>(context: &'c Context<'c>, leaves: u64) -> Option<Shortlist<'c>> {
+    let (pricer, jobs) = context.only_class()?;
+    if jobs <= EXACT_JOBS_MAX {
+        return None;
+    }
+    let sketches = Sketches::list(pricer)?;
+    let all = &sketches.all;
+    let has_server = |s: &Sketch| s.tail(Time::ZERO) > Time::ZERO;
+    if all.len() * jobs <= CHOICES_MAX || !all.iter().any(has_server) {
+        return None;
+    }
+    let half = context.workload.link.round_trip.half();
+    let count = jobs as u64;
+    let (solution, counts) = identical_of(all, count, half, leaves)?;
+    let exact = Exact { sketches: &sketches };
+    let sent = |position: usize| all[position].has_suffix;
+    let (arrival, _) = exact.least(sent, Sketch::sent_alone, Mode::sent_alone)?;
+    let (latency, quickest) = exact.least(|_| true, |s| s.latency(half), |m| m.latency(half))?;
+    let mut bound = load_bound_of(all, count, context.executors, half, arrival + half);
+    if let Some(local) = all.iter().find(|s| !s.has_suffix) {
+        bound.time = bound.time.min(local.device * count);
+    }
+    bound.time = bound.time.max(latency);
+
+    let mut picked: Vec<usize> = (0..all.len()).filter(|&p| counts[p] > 0).collect();
+    picked.extend(all.iter().position(|s| !s.has_suffix));
+    picked.push(quickest);
+    picked.extend(lower_hull(all, |s| (s.device, s.uplink)));
+    picked.extend(cheapest(&sketches, context.executors, &bound));
+    picked.extend(best_single(context, &sketches, count)?);
+    picked.sort_by_key(|&p| (all[p].device, all[p].uplink, p));
+    picked.dedup();
+    let modes: Vec<Mode> = picked.iter().map(|&p| sketches.mode(p)).collect::<Option<_>>()?;
+    let counts = vec![picked.iter().map(|&p| counts[p]).collect()];
+    let problem = problem_of(context, modes)?;
+    let sends_early = all.iter().any(|s| s.parcels > 1 || (s.has_suffix && s.sending < s.device));
+    Some(Shortlist { problem, bound, solution, counts, sends_early })
+}
+
+fn problem_of<'c>(context: &'c Context<'c>, modes: Vec<Mode>) -> Option<Problem<'c>> {
+    context.problem(|_, _| ModeSet { modes: modes.clone(), is_complete: false })
+}
+
+/// Exact times of modes, built in full only where their sketches do not tell.
+struct Exact<'s> {
+    sketches: &'s Sketches<'s>,
+}
+
+impl Exact<'_> {
+    /// The least time of a mode and its position; of equal ones the one with the least device time.
+    fn least(
+        &self,
+        is_asked: impl Fn(usize) -> bool,
+        at_least: impl Fn(&Sketch) -> Time,
+        exactly: impl Fn(&Mode) -> Time,
+    ) -> Option<(Time, usize)> {
+        let all = &self.sketches.all;
+        let key = |position: usize| (at_least(&all[position]), all[position].device, position);
+        let asked = || (0..all.len()).filter(|&p| is_asked(p));
+        let mut best = asked().filter(|&p| all[p].parcels <= 1).map(key).min();
+        for position in asked().filter(|&p| all[p].parcels > 1) {
+            if best.is_none_or(|b| key(position) < b)
+                && let Some(mode) = self.sketches.mode(position)
+            {
+                let found = (exactly(&mode), mode.device, position);
+                best = best.map_or(Some(found), |b| Some(b.min(found)));
+            }
+        }
+        best.map(|(time, _, position)| (time, position))
+    }
+}
+
+/// The modes cheapest at the bound's prices that no cheaper one can replace in every schedule.
+fn cheapest(sketches: &Sketches<'_>, executors: Option<u64>, bound: &LoadBound) -> Vec<usize> {
+    let all = &sketches.all;
+    let price = |p: usize| weighted(bound.prices, loads(&all[p], executors));
+    let mut order: Vec<(u128, usize)> = (0..all.len()).map(|p| (price(p), p)).collect();
+    let mut found: Vec<(usize, Mode)> = Vec::with_capacity(TRIED_MAX);
+    let mut from = 0;
+    while found.len() < TRIED_MAX && from < order.len() {
+        // In portions: few of thousands are wanted.
+        let to = (from + 4 * TRIED_MAX).min(order.len());
+        if to < order.len() {
+            order[from..].select_nth_unstable(to - from);
+        }
+        order[from..to].sort_unstable();
+        for &(_, position) in &order[from..to] {
+            if found.len() < TRIED_MAX
+                && let Some(mode) = sketches.mode(position)
+                && !found.iter().any(|(_, cheaper)| dominates(cheaper, &mode))
+            {
+                found.push((position, mode));
+            }
+        }
+        from = to;
+    }
+    found.into_iter().map(|(position, _)| position).collect()
+}
+
+/// The mode that is best if all jobs take the same one.
+fn best_single(
+    context: &Context<'_>,
+    sketches: &Sketches<'_>,
+    count: u64,
+) -> Option<Option<usize>> {
+    let half = context.workload.link.round_trip.half();
+    let all = &sketches.all;
+    let at_least = |s: &Sketch| {
+        let [device, uplink, server, download] =
+            loads(s, context.executors).map(Time::from_nanoseconds);
+        if !s.has_suffix {
+            return device * count;
+        }
+        let sent = (s.lead + uplink * count).max(s.sending * count + s.trail) + s.tail(half);
+        let made = s.sent_alone() + half + server * count + s.download.unwrap_or_default() + half;
+        sent.max(device * count).max(made).max(download * count)
+    };
+    let mut order: Vec<(Time, usize)> = (0..all.len()).map(|p| (at_least(&all[p]), p)).collect();
+    let mut best: Option<(Time, usize)> = None;
+    let mut from = 0;
+    while from < order.len() {
+        let to = (from + SINGLE_TRIED).min(order.len());
+        if to < order.len() {
+            order[from..].select_nth_unstable(to - from);
+        }
+        let portion = &mut order[from..to];
+        portion.sort_unstable();
+        if best.is_some_and(|(makespan, _)| portion[0].0 >= makespan) {
+            break;
+        }
+        let modes = portion.iter().map(|&(_, p)| sketches.mode(p)).collect::<Option<Vec<_>>>()?;
+        let problem = problem_of(context, modes)?;
+        for rule in Rule::ALL {
+            let line = Line::new(&problem, rule);
+            for (mode, &(_, position)) in portion.iter().enumerate() {
+                let mut counts = vec![0; portion.len()];
+                counts[mode] = count;
+                let makespan = Mix::new(&line, vec![counts]).makespan();
+                if best.is_none_or(|(b, _)| makespan < b) {
+                    best = Some((makespan, position));
+                }
+            }
+        }
+        from = to;
+    }
+    Some(best.map(|(_, position)| position))
+}

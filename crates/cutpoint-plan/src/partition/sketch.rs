@@ -1,0 +1,199 @@
+//! All modes of a model in a few numbers each: what bounds and counts need to know of thousands of
+//! cuts, of which a plan for many jobs takes a handful.
+
+use super::LISTED_MAX;
+use super::candidates::{FORMS_MAX, Form, forms};
+use super::ideals::{self, Ideal};
+use crate::cost::{Mode, PARCELS_MAX, Pricer};
+use crate::cut::{LayerSet, frontier};
+use crate::units::Time;
+use crate::workload::{LayerId, TensorId};
+
+/// Of a model with more modes than this none are sketched.
+const SKETCHES_MAX: usize = 20_000;
+
+/// The times of one mode, without its layers and parcels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sketch {
+    /// Device time of all layers and encodes.
+    pub device: Time,
+    /// Device time that some transfer waits for.
+    pub sending: Time,
+    /// Device time before the first transfer can start.
+    pub lead: Time,
+    /// Uplink time of all parcels.
+    pub uplink: Time,
+    /// Uplink time of the shortest parcel.
+    pub trail: Time,
+    /// Server time of all other layers and the decodes.
+    pub server: Time,
+    /// Downlink time; `None` if nothing is downloaded or downloads cost nothing.
+    pub download: Option<Time>,
+    /// Whether the server computes anything.
+    pub has_suffix: bool,
+    pub parcels: usize,
+}
+
+impl Sketch {
+    /// When the last parcel of a job alone has been sent, and no later; exactly then if there is
+    /// one parcel.
+    pub(crate) fn sent_alone(&self) -> Time {
+        (self.lead + self.uplink).max(self.sending + self.trail)
+    }
+
+    /// A job alone completes no sooner, and exactly then if it has one parcel.
+    pub(crate) fn latency(&self, half: Time) -> Time {
+        if !self.has_suffix {
+            return self.device;
+        }
+        (self.sent_alone() + self.tail(half)).max(self.device)
+    }
+
+    /// From the end of the last transfer to completion.
+    pub(crate) fn tail(&self, half: Time) -> Time {
+        half + self.server + self.download.unwrap_or_default() + half
+    }
+}
+
+/// Every mode of a model, dominated ones among them.
+pub(crate) struct Sketches<'p> {
+    pricer: &'p Pricer<'p>,
+    /// For each tensor, the forms that no other form beats.
+    forms: Vec<Vec<Form>>,
+    /// Layers that no other layer reads from: where a cut has one of them, its transfers may not
+    /// wait for all of its layers.
+    ends: LayerSet,
+    pub all: Vec<Sketch>,
+    /// For each mode, its cut and its place among the combinations of forms.
+    chosen: Vec<(usize, usize)>,
+    cuts: Vec<LayerSet>,
+}
+
+impl<'p> Sketches<'p> {
+    /// Lists the modes of a model in O(1) for each tensor that a cut sends; nothing if they are too
+    /// many, or if some of them cannot be priced exactly.
+    pub(crate) fn list(pricer: &'p Pricer<'p>) -> Option<Sketches<'p>> {
+        let model = pricer.model;
+        let limit = SKETCHES_MAX.min(LISTED_MAX / model.layers.len().max(1));
+        if !pricer.is_exact() || !ideals::are_at_most(model, limit) {
+            return None;
+        }
+        let mut sketches = Sketches {
+            pricer,
+            forms: (0..model.tensors.len()).map(|t| forms(pricer, TensorId::at(t))).collect(),
+            ends: ends(pricer),
+            all: Vec::new(),
+            chosen: Vec::new(),
+            cuts: Vec::new(),
+        };
+        ideals::visit(model, limit, |ideal| sketches.add(&ideal)).then_some(sketches)
+    }
+
+    /// Adds the modes of a cut; says whether that was possible.
+    fn add(&mut self, ideal: &Ideal<'_>) -> bool {
+        let mut counts = ideal.frontier.iter().map(|t| self.forms[t.index()].len());
+        let count = counts.try_fold(1usize, usize::checked_mul);
+        let Some(count) = count.filter(|&n| n <= FORMS_MAX) else { return false };
+        if count == 0 {
+            // Something never gets through.
+            return true;
+        }
+        let has_suffix = ideal.layers.count() < self.pricer.model.layers.len();
+        let Some(download) = self.pricer.download(ideal.layers) else { return true };
+        let waited = match ideal.frontier {
+            [] => Time::ZERO,
+            _ if self.pricer.is_by_job() || !ideal.layers.meets(&self.ends) => ideal.device,
+            frontier => self.pricer.waited_for(frontier),
+        };
+        let server = self.pricer.server_total() - ideal.server;
+        let start = Sketch {
+            device: ideal.device,
+            sending: waited,
+            lead: ideal.device,
+            uplink: Time::ZERO,
+            trail: Time::ZERO,
+            server,
+            download,
+            has_suffix,
+            parcels: 0,
+        };
+        let cut = self.cuts.len();
+        self.cuts.push(ideal.layers.clone());
+        for place in 0..count {
+            let Some(sketch) = self.sketch(ideal, place, start) else { continue };
+            if sketch.parcels > PARCELS_MAX || self.all.len() == SKETCHES_MAX {
+                return false;
+            }
+            self.all.push(sketch);
+            self.chosen.push((cut, place));
+        }
+        true
+    }
+
+    /// The forms of one combination.
+    fn combination<'s>(
+        &'s self,
+        frontier: &'s [TensorId],
+        mut place: usize,
+    ) -> impl Iterator<Item = &'s Form> {
+        frontier.iter().map(move |tensor| {
+            let forms = &self.forms[tensor.index()];
+            let form = &forms[place % forms.len()];
+            place /= forms.len();
+            form
+        })
+    }
+
+    /// One combination of forms; `None` if the times pass the limit.
+    fn sketch(&self, ideal: &Ideal<'_>, place: usize, start: Sketch) -> Option<Sketch> {
+        let pricer = self.pricer;
+        let mut sketch = start;
+        // Raw tensors that are ready together leave together: by what they wait for, their parcel.
+        let mut parcels = [(None, Time::ZERO); PARCELS_MAX + 1];
+        for form in self.combination(ideal.frontier, place) {
+            sketch.device = sketch.device.checked_add(form.encode)?;
+            sketch.sending = sketch.sending.checked_add(form.encode)?;
+            sketch.uplink = sketch.uplink.checked_add(form.transfer)?;
+            sketch.server = sketch.server.checked_add(form.decode)?;
+            let is_raw = form.upload.encoding.is_none();
+            let group = is_raw.then(|| pricer.group(form.upload.tensor));
+            let filled = sketch.parcels.min(PARCELS_MAX);
+            let same = parcels[..filled].iter().position(|(g, _)| is_raw && *g == group);
+            let parcel = same.unwrap_or(filled);
+            if same.is_none() {
+                sketch.parcels += 1;
+                let waits = pricer.wait(form.upload.tensor, ideal.device) + form.encode;
+                sketch.lead = if filled == 0 { waits } else { sketch.lead.min(waits) };
+                parcels[parcel] = (group, Time::ZERO);
+            }
+            parcels[parcel].1 += form.transfer;
+        }
+        let shortest = parcels[..sketch.parcels.min(PARCELS_MAX)].iter().map(|(_, time)| *time);
+        sketch.trail = shortest.min().unwrap_or_default();
+        let whole = sketch.device.checked_add(sketch.uplink)?.checked_add(sketch.server)?;
+        let whole = whole.checked_add(sketch.download.unwrap_or_default())?;
+        pricer.fits(whole).then_some(sketch)
+    }
+
+    /// A mode in full.
+    pub(crate) fn mode(&self, position: usize) -> Option<Mode> {
+        let (cut, place) = self.chosen[position];
+        let layers = self.cuts[cut].clone();
+        let frontier = frontier(self.pricer.model, &layers);
+        let uploads = self.combination(&frontier, place).map(|form| form.upload.clone()).collect();
+        self.pricer.mode(layers, uploads)
+    }
+}
+
+/// The layers that no other layer reads from. Every layer of a cut without one of them is waited for
+/// by something that is sent.
+fn ends(pricer: &Pricer<'_>) -> LayerSet {
+    let model = pricer.model;
+    let mut ends = LayerSet::none(model);
+    for (l, layer) in model.layers.iter().enumerate() {
+        if layer.writes.iter().all(|t| model.tensors[t.index()].readers.is_empty()) {
+            ends.insert(LayerId::at(l));
+        }
+    }
+    ends
+}
