@@ -55,7 +55,11 @@ impl Collected {
                 on_outputs(job, outputs);
             }
             Event::Failed(job, error) => self.fail(job, format!("{error:?}")),
-            Event::Called(_) | Event::Probed(..) | Event::Changed | Event::ThreadEnded => {}
+            Event::Called(_)
+            | Event::Probed(..)
+            | Event::Arrived(..)
+            | Event::Changed
+            | Event::ThreadEnded => {}
         }
     }
 

@@ -1,15 +1,22 @@
 //! Has the uplink's bandwidth changed so much that the jobs that are left should be planned anew?
-//! Told by the transfers themselves, by a state machine without clock and I/O.
+//! Told by the transfers and the server's answers, by a state machine without clock and I/O.
 //!
 //! Transfers are gathered into samples of at least [`SAMPLE_BYTES_MIN`] and [`SAMPLE_TIME_MIN`]:
-//! what is shorter says more about timers and buffers than about the link. The estimate is the
+//! what is shorter says more about timers and buffers than about the link. An estimate is the
 //! median of the last [`WINDOW`] samples, so that fewer than half of them may be off by any factor.
+//! There are two: of how fast tensors left, and of how fast they arrived ([`Delivery`]). No tensor
+//! leaves slower than the link is, so the first shows a slower link; but the system's window and the
+//! queues on the way take tensors faster than that until they are full, so a link is faster only if
+//! both say so.
+//!
 //! A plan is due when the estimate differs from the bandwidth that the last plan reckoned with by
 //! more than [`DRIFT`], and after a plan that was due to a change in one direction, by more than
 //! [`DRIFT_BACK`] in the other direction: a link that swings between two bandwidths does not have
 //! the jobs planned to and fro.
 
+use super::delivery::Delivery;
 use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::JobId;
 use std::collections::VecDeque;
 
 /// The least payload of a sample.
@@ -32,8 +39,11 @@ const DRIFT_BACK: f64 = 1.6;
 pub struct Drift {
     planned: Bandwidth,
     overhead: Time,
-    /// In millions of bits per second, the latest last.
-    samples: VecDeque<f64>,
+    /// How fast tensors left.
+    left: Samples,
+    /// How fast they arrived.
+    arrived: Samples,
+    delivery: Delivery,
     open_bytes: u64,
     open_time: Time,
     /// Whether the last change that was acted on was upwards.
@@ -53,50 +63,54 @@ impl Drift {
         Drift {
             planned,
             overhead,
-            samples: VecDeque::with_capacity(WINDOW),
+            left: Samples::default(),
+            arrived: Samples::default(),
+            delivery: Delivery::default(),
             open_bytes: 0,
             open_time: Time::ZERO,
             went_up: None,
         }
     }
 
-    /// A message of so many bytes was on the uplink for so long; says whether a sample is complete
-    /// with that.
-    pub fn handle_transfer(&mut self, bytes: u64, time: Time) -> bool {
+    /// A message of a job with so many bytes left from `start` to `end`; says whether a sample is
+    /// complete with that.
+    pub fn handle_transfer(&mut self, job: JobId, bytes: u64, start: Time, end: Time) -> bool {
+        self.delivery.handle_sent(job, bytes, start, end);
         self.open_bytes = self.open_bytes.saturating_add(bytes);
-        self.open_time += time.saturating_sub(self.overhead);
+        self.open_time += end.saturating_sub(start).saturating_sub(self.overhead);
         if self.open_bytes < SAMPLE_BYTES_MIN || self.open_time < SAMPLE_TIME_MIN {
             return false;
         }
-        let mbit_per_s = rate(self.open_bytes, self.open_time);
+        self.left.push(rate(self.open_bytes, self.open_time));
         (self.open_bytes, self.open_time) = (0, Time::ZERO);
-        self.push(mbit_per_s);
         true
     }
 
-    /// A probe of so many bytes took so long on the uplink: a sample of its own. Says whether it
-    /// alone would have the jobs planned anew.
+    /// The server's answer shows that a job's last message had arrived at `at`, give or take what is
+    /// the same for all jobs.
+    pub fn handle_arrival(&mut self, job: JobId, at: Time) {
+        if let Some((bytes, time)) = self.delivery.handle_arrived(job, at, SAMPLE_BYTES_MIN) {
+            self.arrived.push(rate(bytes, time.max(SAMPLE_TIME_MIN)));
+        }
+    }
+
+    /// A probe of so many bytes took so long to cross the uplink: a sample of its own. Says whether
+    /// it alone would have the jobs planned anew.
     pub fn handle_probe(&mut self, bytes: u64, time: Time) -> bool {
         let mbit_per_s = rate(bytes, time.max(SAMPLE_TIME_MIN));
-        self.push(mbit_per_s);
+        self.left.push(mbit_per_s);
+        self.arrived.push(mbit_per_s);
         self.is_change(mbit_per_s)
     }
 
-    fn push(&mut self, mbit_per_s: f64) {
-        if self.samples.len() == WINDOW {
-            self.samples.pop_front();
-        }
-        self.samples.push_back(mbit_per_s);
-    }
-
-    /// The bandwidth that the last samples show; `None` if there are too few.
+    /// The bandwidth that the last samples show, slower than the plan's as tensors leave or faster as
+    /// they arrive; `None` if there are too few.
     pub fn estimate(&self) -> Option<Bandwidth> {
-        if self.samples.len() < Drift::SAMPLES_MIN {
-            return None;
+        let (left, planned) = (self.left.median()?, self.planned.mbit_per_s());
+        if left <= planned {
+            return Bandwidth::from_mbit_per_s(left);
         }
-        let mut sorted: Vec<f64> = self.samples.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
-        Bandwidth::from_mbit_per_s(sorted[sorted.len() / 2])
+        Bandwidth::from_mbit_per_s(left.min(self.arrived.median()?).max(planned))
     }
 
     /// The bandwidth to plan with, if `jobs_left` jobs are to be planned anew.
@@ -129,8 +143,29 @@ impl Drift {
 
     /// Transfers take another way from now on; what was seen before counts no more.
     pub fn handle_connected(&mut self) {
-        self.samples.clear();
+        (self.left, self.arrived) = (Samples::default(), Samples::default());
+        self.delivery = Delivery::default();
         (self.open_bytes, self.open_time) = (0, Time::ZERO);
+    }
+}
+
+/// The last bandwidths seen, in millions of bits per second, the latest last.
+#[derive(Clone, Debug, Default)]
+struct Samples(VecDeque<f64>);
+
+impl Samples {
+    fn push(&mut self, mbit_per_s: f64) {
+        if self.0.len() == WINDOW {
+            self.0.pop_front();
+        }
+        self.0.push_back(mbit_per_s);
+    }
+
+    /// `None` of fewer than [`Drift::SAMPLES_MIN`].
+    fn median(&self) -> Option<f64> {
+        let mut sorted: Vec<f64> = self.0.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        (sorted.len() >= Drift::SAMPLES_MIN).then(|| sorted[sorted.len() / 2])
     }
 }
 
@@ -157,6 +192,24 @@ mod tests {
         Time::from_nanoseconds((exact.nanoseconds() as f64 * factor) as u64)
     }
 
+    /// A link over which messages follow each other without a pause.
+    #[derive(Default)]
+    struct Busy {
+        now: Time,
+        job: u32,
+    }
+
+    impl Busy {
+        /// A message leaves in this time, and arrives a while after it has left.
+        fn send(&mut self, drift: &mut Drift, bytes: u64, takes: Time) {
+            let (start, job) = (self.now, JobId(self.job));
+            self.now += takes;
+            self.job += 1;
+            drift.handle_transfer(job, bytes, start, self.now);
+            drift.handle_arrival(job, self.now + Time::from_nanoseconds(40_000_000));
+        }
+    }
+
     /// Sends messages at a bandwidth until a plan is due; how many that took, if no more than `limit`.
     fn messages_until_due(
         drift: &mut Drift,
@@ -165,10 +218,13 @@ mod tests {
         limit: usize,
         random: &mut ChaCha8Rng,
     ) -> Option<usize> {
+        let mut busy = Busy::default();
+        // What was sent before is not what is looked at here.
+        drift.delivery = Delivery::default();
         (1..=limit).find(|_| {
             let bytes = random.random_range(60_000..400_000);
             let factor = random.random_range(1.0 - noise..=1.0 + noise);
-            drift.handle_transfer(bytes, time(bytes, bandwidth, factor));
+            busy.send(drift, bytes, time(bytes, bandwidth, factor));
             drift.poll_change(10).is_some()
         })
     }
@@ -215,30 +271,61 @@ mod tests {
 
     #[test]
     fn one_transfer_that_stood_still_changes_no_plan() {
-        let mut drift = Drift::new(mbps(10.0), Time::ZERO);
+        let (mut drift, mut busy) = (Drift::new(mbps(10.0), Time::ZERO), Busy::default());
         for stalled in 0..30 {
             let factor = if stalled % 5 == 0 { 50.0 } else { 1.0 };
-            drift.handle_transfer(100_000, time(100_000, 10.0, factor));
+            busy.send(&mut drift, 100_000, time(100_000, 10.0, factor));
             assert_eq!(drift.poll_change(10), None);
         }
     }
 
     #[test]
     fn small_messages_are_taken_together() {
-        let mut drift = Drift::new(mbps(10.0), Time::ZERO);
+        let (mut drift, mut busy) = (Drift::new(mbps(10.0), Time::ZERO), Busy::default());
         for _ in 0..10 {
-            drift.handle_transfer(5_000, time(5_000, 10.0, 1.0));
+            busy.send(&mut drift, 5_000, time(5_000, 10.0, 1.0));
         }
-        assert_eq!(drift.samples.len(), 1);
+        assert_eq!(drift.left.0.len(), 1);
     }
 
     #[test]
     fn for_the_last_job_no_plan_is_made() {
-        let mut drift = Drift::new(mbps(10.0), Time::ZERO);
+        let (mut drift, mut busy) = (Drift::new(mbps(10.0), Time::ZERO), Busy::default());
         for _ in 0..WINDOW {
-            drift.handle_transfer(100_000, time(100_000, 1.0, 1.0));
+            busy.send(&mut drift, 100_000, time(100_000, 1.0, 1.0));
         }
         assert_eq!(drift.poll_change(Drift::JOBS_MIN - 1), None);
         assert_eq!(drift.poll_change(Drift::JOBS_MIN).map(|b| b.mbit_per_s().round()), Some(1.0));
+    }
+
+    #[test]
+    fn a_queue_that_fills_is_no_faster_link() {
+        let mut drift = Drift::new(mbps(5.85), Time::ZERO);
+        let mut now = Time::ZERO;
+        let crossing = mbps(5.85).transfer_time(200_000).expect("finite");
+        let mut arrival = Time::from_nanoseconds(50_000_000);
+        // Tensors leave up to three times as fast as they arrive.
+        for (job, factor) in (0..20).zip([0.33, 0.5, 0.6, 0.7].into_iter().cycle()) {
+            let start = now;
+            now += Time::from_nanoseconds((crossing.nanoseconds() as f64 * factor) as u64);
+            arrival += crossing;
+            drift.handle_transfer(JobId(job), 200_000, start, now);
+            drift.handle_arrival(JobId(job), arrival);
+            assert_eq!(drift.poll_change(10), None, "job {job}");
+        }
+    }
+
+    #[test]
+    fn a_faster_link_is_noticed_once_its_answers_come() {
+        let (mut drift, mut busy) = (Drift::new(mbps(5.0), Time::ZERO), Busy::default());
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        assert_eq!(messages_until_due(&mut drift, 20.0, 0.1, 50, &mut random), Some(4));
+        let mut silent = Drift::new(mbps(5.0), Time::ZERO);
+        for job in 0..20 {
+            let start = busy.now;
+            busy.now += time(200_000, 20.0, 1.0);
+            silent.handle_transfer(JobId(job), 200_000, start, busy.now);
+        }
+        assert_eq!(silent.poll_change(10), None);
     }
 }

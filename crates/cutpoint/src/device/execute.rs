@@ -75,6 +75,9 @@ pub(super) enum Event {
     Operation(Operation),
     /// A tensor has left.
     Transferred(Transferred),
+    /// By its answer, the server had all of a job at this time, give or take what is the same for all
+    /// jobs of a connection, which has this number.
+    Arrived(JobId, u32, Time),
     /// The device's planned part, or the server's part, of a job is done, with these outputs.
     Part(JobId, Vec<(String, Tensor)>, Time),
     /// All parts of a job are done.

@@ -6,6 +6,7 @@ mod ahead;
 mod cancel;
 mod collected;
 mod compute;
+mod delivery;
 mod drift;
 mod execute;
 mod expected;

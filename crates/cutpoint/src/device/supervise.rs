@@ -105,12 +105,18 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         if let Event::Transferred(transferred) = &event
             && transferred.connection == self.connection
         {
-            let Operation { start, end, .. } = transferred.operation;
+            let Operation { job, start, end, .. } = transferred.operation;
             self.probing.handle_transfer();
             // What shared the uplink with a probe says less about it.
-            if !self.probing.is_out() && self.drift.handle_transfer(transferred.sent, end - start) {
+            let sent = transferred.sent;
+            if !self.probing.is_out() && self.drift.handle_transfer(job, sent, start, end) {
                 self.probing.handle_sample(end);
             }
+        }
+        if let Event::Arrived(job, connection, at) = event
+            && connection == self.connection
+        {
+            self.drift.handle_arrival(job, at);
         }
         self.collected.add(event, on_outputs);
     }

@@ -96,6 +96,15 @@ pub(super) fn receive(
         let cause = match receiver.recv_timeout(TICK) {
             Ok(Waited::Nothing) => continue,
             Ok(Waited::Reply(reply)) => {
+                if let StreamReply::Done(reply) = &reply
+                    && let Ok(id) = reply.id.parse()
+                {
+                    let there = reply.queue + reply.compute;
+                    let there = u64::try_from(there.as_nanos()).unwrap_or(u64::MAX);
+                    let at = shared.at(reply.received);
+                    let at = at.saturating_sub(Time::from_nanoseconds(there));
+                    let _ = events.send(Event::Arrived(JobId(id), connection, at));
+                }
                 accept(shared, expected, reply, round_trip, events);
                 let _ = events.send(Event::Changed);
                 continue;
