@@ -1,46 +1,59 @@
-//! How long does planning take for real networks? Layer times are measured on this machine, the
-//! server is taken to be eight times faster than the device.
+//! How long does planning take for real networks? From the kept profiles, so that every run plans
+//! the same workloads.
 
-use cutpoint::engine::EngineOptions;
-use cutpoint::engine::select::{EngineChoice, SelectOptions, select};
-use cutpoint::onnx::{Model, ReadOptions};
-use cutpoint::profile::{ProfileOptions, profile_model};
-use cutpoint::run::{LinkModel, MeasuredModel, parse_workload, workload_json};
-use cutpoint::tensor::Tensor;
-use cutpoint::zoo::Network;
+use crate::experiment::{Setting, Uplink};
+use crate::profiles::Profiles;
 use cutpoint_plan::plan::{Granularity, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
-use cutpoint_plan::workload::Workload;
-use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Time the planning of identical jobs of the zoo's networks.
+/// Time the planning of identical jobs of each network with a kept profile.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Networks with a kept profile; without any, all of them.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    networks: Vec<String>,
+
     /// How many jobs.
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     jobs: usize,
 
     /// The uplink, in millions of bits per second.
-    #[arg(long, value_name = "MBPS", default_value_t = 18.88)]
+    #[arg(long, value_name = "MBPS", default_value_t = Uplink::WIFI.mbps)]
     uplink_mbps: f64,
+
+    /// The device's share of the core that was measured; the server has all of one.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.25)]
+    device_fraction: f64,
 
     /// How often each plan is made.
     #[arg(long, value_name = "COUNT", default_value_t = 31)]
     repeats: usize,
+
+    /// The folder of the profiles.
+    #[arg(long, value_name = "DIR")]
+    profiles: Option<PathBuf>,
 }
 
 /// Prints a Markdown table.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let profiles = Profiles::load(args.profiles.as_deref())?;
+    let networks = match args.networks.as_slice() {
+        [] => profiles.names().map(str::to_owned).collect(),
+        networks => networks.to_vec(),
+    };
     println!(
-        "{} identical jobs at {} Mbit/s, median of {}\n",
-        args.jobs, args.uplink_mbps, args.repeats
+        "{} identical jobs at {} Mbit/s, device at {}, one executor, median of {}\n",
+        args.jobs, args.uplink_mbps, args.device_fraction, args.repeats
     );
-    println!("| network | layers | granularity | plan ms | gap % |");
-    println!("|---|---|---|---|---|");
-    for network in Network::ALL {
-        let workload = workload(network, args)?;
+    println!("| network | layers | granularity | plan ms | least ms | gap % |");
+    println!("|---|---|---|---|---|---|");
+    for network in networks {
+        let uplink = Uplink { mbps: args.uplink_mbps, ..Uplink::WIFI };
+        let setting = Setting::identical(&network, args.jobs).at(uplink).on(args.device_fraction);
+        let workload = setting.workload(&profiles)?;
         for granularity in [Granularity::Job, Granularity::Layer] {
             let options = PlanOptions::at(granularity);
             let mut times = Vec::with_capacity(args.repeats);
@@ -52,38 +65,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 gap = made.gap() * 100.0;
             }
             times.sort_by(f64::total_cmp);
-            let median = times[times.len() / 2];
+            let (least, median) = (times[0], times[times.len() / 2]);
             let layers = workload.models[0].layers.len();
-            println!("| {network} | {layers} | {granularity} | {median:.3} | {gap:.3} |");
+            println!(
+                "| {network} | {layers} | {granularity} | {median:.3} | {least:.3} | {gap:.3} |"
+            );
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn workload(network: Network, args: &Args) -> anyhow::Result<Workload> {
-    let engine = select(&EngineChoice::Auto, &SelectOptions::default())?;
-    let onnx = network.to_onnx(0);
-    let model = Model::from_bytes(onnx.into(), network.name(), &ReadOptions::default())?;
-    let model = model.into_layers(&*engine)?;
-    let inputs = model.model().synthetic_inputs(0);
-    let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-    let options = EngineOptions { threads: NonZeroUsize::MIN };
-    let how = ProfileOptions { budget: Duration::from_secs(10), ..ProfileOptions::default() };
-    let profile = profile_model(&*engine, options, &model, &inputs, &how)?;
-    let measured = MeasuredModel {
-        name: network.name(),
-        model: &model,
-        device_ms: &profile.layers_ms(profile.whole.median_ms * 8.0),
-        server: Some(&profile),
-        encodings: &std::collections::BTreeMap::new(),
-        jobs: args.jobs,
-    };
-    let link = LinkModel {
-        uplink_mbps: args.uplink_mbps,
-        downlink_mbps: None,
-        rtt_ms: 5.0,
-        message_overhead_ms: 0.0,
-    };
-    let json = workload_json(&[measured], link, 1)?;
-    Ok(parse_workload(&json.to_string(), network.name())?)
 }

@@ -14,15 +14,16 @@ use crate::trace::Execution;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::plan::{Operation, Partition, Plan, Policy, Upload, Work};
 use cutpoint_plan::policy::{PlanOptions, plan};
-use cutpoint_plan::units::Time;
+use cutpoint_plan::simulate::{Decision, plan_of};
+use cutpoint_plan::units::{TIME_MAX, Time};
 use cutpoint_plan::workload::{JobId, LayerId, Model, ModelId, Workload};
 
 /// Times on the server are scaled by at most this factor up or down.
 const SERVER_SCALE_MAX: f64 = 4.0;
 
 impl Runner {
-    /// Executes some of a workload's jobs under a policy, evenly chosen and at most `most`; returns
-    /// the workload with the layers scaled to what they took.
+    /// Plans a workload and executes some of its jobs as that plan has them, evenly chosen in its
+    /// order and at most `most`; returns the workload with the layers scaled to what they took.
     ///
     /// `inputs` has one set of inputs for each job of the workload.
     ///
@@ -36,12 +37,11 @@ impl Runner {
         options: &PlanOptions,
         inputs: &[Inputs],
     ) -> Result<Workload> {
-        let chosen = evenly_chosen(workload.jobs.len(), most);
-        let jobs = chosen.iter().map(|&j| workload.jobs[j]).collect();
-        let few = Workload { jobs, ..workload.clone() };
-        let inputs: Vec<Inputs> = chosen.iter().map(|&j| inputs[j].clone()).collect();
-        let plan = plan(&few, policy, options)
+        let whole = plan(workload, policy, options)
             .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))?;
+        let chosen = evenly_chosen(&in_order(&whole), most);
+        let (few, plan) = excerpt(workload, &whole, &chosen);
+        let inputs: Vec<Inputs> = chosen.iter().map(|j| inputs[j.index()].clone()).collect();
         let mut prepared = self.prepare(&few, &plan)?;
         let how = RunOptions::default();
         let execution = self.execute(&mut prepared, &few, &inputs, &how, |_, _| ())?;
@@ -49,10 +49,49 @@ impl Runner {
     }
 }
 
-/// Positions of at most `most` of `count` things, from the first to the last.
-fn evenly_chosen(count: usize, most: usize) -> Vec<usize> {
-    let chosen = count.min(most);
-    (0..chosen).map(|k| k * count / chosen).collect()
+/// A plan's jobs in the order in which it begins them.
+fn in_order(plan: &Plan) -> Vec<JobId> {
+    let mut begins = vec![TIME_MAX; plan.partitions.len()];
+    for operation in plan.schedule.device.iter().chain(&plan.schedule.uplink) {
+        let begin = &mut begins[operation.job.index()];
+        *begin = (*begin).min(operation.start);
+    }
+    let mut jobs: Vec<JobId> = (0..begins.len()).map(JobId::at).collect();
+    jobs.sort_by_key(|j| begins[j.index()]);
+    jobs
+}
+
+/// At most `most` of some jobs, from the first to the last: both ends of a plan have cuts of their
+/// own.
+fn evenly_chosen(jobs: &[JobId], most: usize) -> Vec<JobId> {
+    let chosen = jobs.len().min(most);
+    let steps = chosen.saturating_sub(1).max(1);
+    (0..chosen).map(|k| jobs[k * (jobs.len() - 1) / steps]).collect()
+}
+
+/// Some jobs of a workload, each cut as in a plan for all, and in its order.
+fn excerpt(workload: &Workload, plan: &Plan, jobs: &[JobId]) -> (Workload, Plan) {
+    let number = |job: JobId| jobs.iter().position(|&j| j == job).map(JobId::at);
+    let few = Workload {
+        jobs: jobs.iter().map(|j| workload.jobs[j.index()]).collect(),
+        ..workload.clone()
+    };
+    let device = plan.schedule.device.iter().filter_map(|o| Some((number(o.job)?, o.work)));
+    let uplink = plan.schedule.uplink.iter().filter_map(|o| match o.work {
+        Work::Transfer(tensor) => Some((number(o.job)?, tensor)),
+        _ => None,
+    });
+    let decision = Decision {
+        partitions: jobs.iter().map(|j| plan.partitions[j.index()].clone()).collect(),
+        device: device.collect(),
+        uplink: uplink.collect(),
+        server: None,
+        period: None,
+    };
+    let no_bound = |_| Time::ZERO;
+    let (policy, granularity) = (plan.policy, plan.granularity);
+    let plan = plan_of(&few, policy, granularity, plan.objective, decision, no_bound);
+    (few, plan)
 }
 
 /// The workload with each layer's times scaled so that the parts of models that a run has executed
@@ -183,6 +222,7 @@ fn nanoseconds(value: f64) -> Time {
 mod tests {
     use super::*;
     use crate::run::parse_workload;
+    use cutpoint_plan::check::check_plan;
     use cutpoint_plan::plan::Granularity;
 
     fn workload() -> Workload {
@@ -256,9 +296,30 @@ mod tests {
     }
 
     #[test]
-    fn jobs_are_chosen_from_the_first_on() {
-        assert_eq!(evenly_chosen(3, 10), [0, 1, 2]);
-        assert_eq!(evenly_chosen(30, 10), [0, 3, 6, 9, 12, 15, 18, 21, 24, 27]);
-        assert_eq!(evenly_chosen(0, 10), [0usize; 0]);
+    fn jobs_are_chosen_from_the_first_to_the_last() {
+        let jobs = |count: usize| (0..count).map(JobId::at).collect::<Vec<_>>();
+        let numbers = |jobs: Vec<JobId>| jobs.iter().map(|j| j.0).collect::<Vec<_>>();
+        assert_eq!(numbers(evenly_chosen(&jobs(3), 10)), [0, 1, 2]);
+        assert_eq!(numbers(evenly_chosen(&jobs(30), 5)), [0, 7, 14, 21, 29]);
+        assert_eq!(numbers(evenly_chosen(&jobs(30), 1)), [0]);
+        assert_eq!(evenly_chosen(&[], 10), []);
+    }
+
+    #[test]
+    fn an_excerpt_has_the_cuts_of_the_whole_plan() {
+        let workload = workload();
+        for granularity in [Granularity::Job, Granularity::Layer] {
+            let whole = plan(&workload, Policy::Joint, &PlanOptions::at(granularity))
+                .expect("it can be planned");
+            let order = in_order(&whole);
+            let all = excerpt(&workload, &whole, &order).1;
+            assert_eq!(all.makespan, whole.makespan, "the whole plan is an excerpt of itself");
+            let chosen = evenly_chosen(&order, 4);
+            let (few, plan) = excerpt(&workload, &whole, &chosen);
+            assert_eq!(check_plan(&few, &plan), []);
+            for (partition, job) in plan.partitions.iter().zip(&chosen) {
+                assert_eq!(*partition, whole.partitions[job.index()]);
+            }
+        }
     }
 }

@@ -51,7 +51,7 @@ pub(crate) struct Args {
     report: bool,
 
     /// How many jobs each run rehearses on both sides before it plans; 0 for none.
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
     rehearse: usize,
 
     /// How much may wait for the link in each direction. Less than 1024 is dropped from at times;
