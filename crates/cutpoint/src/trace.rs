@@ -103,7 +103,7 @@ pub fn chrome_trace(workload: &Workload, plan: &Plan, execution: Option<&Executi
                 "s": "p",
                 "ts": microseconds(change.at),
                 "pid": 2,
-                "tid": 0,
+                "tid": 1,
                 "args": change_json(change),
             })
         }));
@@ -211,9 +211,10 @@ fn rows(operations: &[Operation]) -> Vec<usize> {
     operations.iter().map(row).collect()
 }
 
-/// The number of a row in the file; the first row of each machine has the number of the machine.
+/// The number of a row in the file, from 1: Perfetto takes 0 for no row of its own. The first row of
+/// each machine follows the one of the machine before.
 fn tid(machine: usize, row: usize) -> usize {
-    machine + row * Machine::ALL.len()
+    1 + machine + row * Machine::ALL.len()
 }
 
 /// Arrows along each job: from the end of its last operation on one machine to the start of each

@@ -168,7 +168,7 @@ pub(crate) fn check_trace(path: &Path) {
     let trace: Value = serde_json::from_str(&text).expect("JSON");
     let events = trace["traceEvents"].as_array().expect("events");
     for pid in [1, 2] {
-        for tid in [0, 1] {
+        for tid in [1, 2] {
             let mut spans: Vec<(f64, f64)> = events
                 .iter()
                 .filter(|e| e["ph"] == "X" && e["pid"] == pid && e["tid"] == tid)

@@ -250,7 +250,7 @@ fn a_stream_goes_on_without_its_server_and_uses_it_again_when_it_is_back() {
     let trace: Value = serde_json::from_str(&std::fs::read_to_string(&trace).unwrap()).unwrap();
     // A row of the server's; there is a row for each job that it computes at the same time.
     let is_measured = |e: &Value| e["ph"] == "X" && e["pid"] == 2;
-    let is_server = |e: &Value| e["tid"].as_u64().is_some_and(|tid| tid % 4 == 2);
+    let is_server = |e: &Value| e["tid"].as_u64().is_some_and(|tid| tid % 4 == 3);
     let by_server = |job: u64| {
         let mut events = trace["traceEvents"].as_array().unwrap().iter();
         events.any(|e| is_measured(e) && is_server(e) && e["args"]["job"].as_u64() == Some(job))

@@ -55,7 +55,7 @@ struct Class<'m> {
 
 /// A time that no plan at this granularity is shorter than; `claim`, if that can be proved.
 ///
-/// O(modes x cases) and at most [`STEPS_MAX`] steps with some dozen weights each.
+/// O(modes x cases) and at most three million steps with some dozen weights each.
 pub fn proved_bound(workload: &Workload, granularity: Granularity, claim: Time) -> Time {
     let plain = load_bound(workload, granularity);
     if plain >= claim {
