@@ -11,8 +11,9 @@
 use crate::bound::{lower_bound, quick_bound};
 use crate::cost::Mode;
 use crate::joint::identical::identical;
-use crate::joint::mix::{Counts, Line, Rule};
+use crate::joint::mix::{Counts, Line, Mix, Rule};
 use crate::joint::outline::Outline;
+pub use crate::joint::problem::Backlog;
 use crate::joint::problem::{Context, Problem};
 use crate::partition::{ModeSet, modes};
 use crate::plan::{Granularity, Objective, Partition, Plan, Policy, Upload};
@@ -26,6 +27,9 @@ const LEAVES: u64 = 200;
 
 /// Evaluations of a mix at a change of bandwidth: in general, and near the bound.
 const EVALUATIONS: (u64, u64) = (4_000, 100);
+
+/// Jobs change their cuts in mid-run if that saves more than this share of what is left of the makespan.
+pub const GAIN_MIN: f64 = 0.03;
 
 /// A workload whose cuts are listed.
 #[derive(Debug)]
@@ -81,6 +85,19 @@ impl<'w> Replanner<'w> {
     ///
     /// O(cuts^2) for jobs of one model, whatever their number.
     pub fn replan(&mut self, uplink: Bandwidth) -> Option<Replan<'_>> {
+        self.replan_behind(uplink, Backlog::default(), &[])
+    }
+
+    /// The same for jobs that come after others: machines turn to them when they have done their
+    /// backlog. The jobs keep their `present` cuts, which are given in the order of the workload,
+    /// unless other cuts save more than [`GAIN_MIN`] of the makespan at the new bandwidth; an empty
+    /// list stands for no cuts worth keeping.
+    pub fn replan_behind(
+        &mut self,
+        uplink: Bandwidth,
+        behind: Backlog,
+        present: &[&Partition],
+    ) -> Option<Replan<'_>> {
         self.context.set_uplink(uplink);
         let link = self.context.workload.link;
         // A fixed cost for each message could make fewer messages better than fewer bytes.
@@ -100,10 +117,46 @@ impl<'w> Replanner<'w> {
         if let Some((solution, _)) = known.as_ref().filter(|_| problem.is_complete) {
             bound.time = bound.time.max(solution.lower_bound);
         }
-        let (counts, rule) =
-            best_mix_within(&problem, &bound, known.as_ref().map(|(_, c)| c), EVALUATIONS);
-        Some(Replan { uplink, lower_bound: bound.time, counts, rule, problem })
+        if behind != Backlog::default() {
+            problem.behind = behind;
+            // Even a single job may find the server at work.
+            problem.executors = problem.workload.server.executors.map(|k| u64::from(k.get()));
+        }
+        let known = known.as_ref().map(|(_, c)| c);
+        let (mut counts, mut rule) = best_mix_within(&problem, &bound, known, EVALUATIONS);
+        let makespan_of =
+            |counts: &Counts, rule| Mix::new(&Line::new(&problem, rule), counts.clone()).makespan();
+        let mut makespan = makespan_of(&counts, rule);
+        if let Some(present) = counts_of(&problem, present) {
+            let tried = Rule::ALL.map(|rule| (makespan_of(&present, rule), rule));
+            let (as_it_is, its_rule) = tried.into_iter().min_by_key(|(m, _)| *m)?;
+            let saved = as_it_is.saturating_sub(makespan).nanoseconds() as f64;
+            if saved <= GAIN_MIN * as_it_is.nanoseconds() as f64 {
+                (counts, rule, makespan) = (present, its_rule, as_it_is);
+            }
+        }
+        Some(Replan { uplink, lower_bound: bound.time, counts, rule, makespan, problem })
     }
+}
+
+/// How many jobs of each class take each mode; `None` if a job has a cut that is no mode.
+fn counts_of(problem: &Problem<'_>, cuts: &[&Partition]) -> Option<Counts> {
+    let mut counts = Vec::with_capacity(problem.classes.len());
+    for class in &problem.classes {
+        let mut of_class = vec![0; class.modes.len()];
+        for job in class.jobs {
+            let cut = cuts.get(job.index())?;
+            let is_sent = |upload: &Upload| cut.uploads.contains(upload);
+            let mode = class.modes.iter().position(|mode| {
+                mode.layers == cut.device_layers
+                    && mode.uploads.len() == cut.uploads.len()
+                    && mode.uploads.iter().all(is_sent)
+            });
+            of_class[mode?] += 1;
+        }
+        counts.push(of_class);
+    }
+    Some(counts)
 }
 
 /// Cuts and order at a bandwidth.
@@ -113,6 +166,7 @@ pub struct Replan<'r> {
     lower_bound: Time,
     counts: Counts,
     rule: Rule,
+    makespan: Time,
     problem: Problem<'r>,
 }
 
@@ -130,6 +184,11 @@ pub struct CutShare<'r> {
 }
 
 impl Replan<'_> {
+    /// When the last job is complete, counted from the beginning of the backlog.
+    pub fn makespan(&self) -> Time {
+        self.makespan
+    }
+
     /// Which cuts are taken how often.
     pub fn shares(&self) -> impl Iterator<Item = CutShare<'_>> {
         let classes = self.problem.classes.iter().zip(&self.counts);
@@ -186,6 +245,32 @@ mod tests {
                 if let Ok(scratch) = plan(&changed, Policy::Joint, &PlanOptions::at(granularity)) {
                     prop_assert!(scratch.makespan <= found.makespan);
                 }
+            }
+        }
+
+        #[test]
+        fn behind_a_backlog_no_present_cut_is_better_by_more_than_the_least_gain(
+            Sample(workload) in arb_workload(),
+            mbps in 0.001f64..100.0,
+            (device, uplink, server) in (0u64..200, 0u64..200, 0u64..200),
+        ) {
+            let bandwidth = Bandwidth::from_mbit_per_s(mbps).expect("positive");
+            let [device, uplink, server] = [device, uplink, server].map(Time::from_nanoseconds);
+            let behind = Backlog { device, uplink, server };
+            for granularity in [Granularity::Job, Granularity::Layer] {
+                let Ok(before) = plan(&workload, Policy::Joint, &PlanOptions::at(granularity))
+                else { continue };
+                let Some(mut replanner) = Replanner::new(&workload, granularity) else { continue };
+                let cuts: Vec<&Partition> = before.partitions.iter().collect();
+                let Some(free) = replanner.replan_behind(bandwidth, behind, &[]) else { continue };
+                let (changed, found) = free.plan();
+                prop_assert_eq!(check_plan(&changed, &found), vec![]);
+                prop_assert!(free.makespan() >= found.lower_bound);
+                let best = free.makespan();
+                let Some(kept) = replanner.replan_behind(bandwidth, behind, &cuts) else { continue };
+                // Either the same, or the present cuts, which are hardly worse.
+                let most = best.nanoseconds() as f64 / (1.0 - GAIN_MIN);
+                prop_assert!(kept.makespan().nanoseconds() as f64 <= most + 1.0);
             }
         }
 

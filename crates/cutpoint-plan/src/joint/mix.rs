@@ -209,9 +209,17 @@ impl<'l, 'p> Mix<'l, 'p> {
         let (from, to) = (&modes[from], &modes[to]);
         let device = self.device + to.device * copies - from.device * copies;
         let uplink = self.uplink + to.uplink * copies - from.uplink * copies;
-        let load = device.max(uplink);
+        let behind = self.line.problem.behind;
+        let after = |backlog: Time, load: Time| match load {
+            Time::ZERO => Time::ZERO,
+            load => backlog + load,
+        };
+        let load = after(behind.device, device).max(after(behind.uplink, uplink));
         match self.line.problem.executors {
-            Some(1) => load.max(self.server + to.server * copies - from.server * copies),
+            Some(1) => {
+                let server = self.server + to.server * copies - from.server * copies;
+                load.max(after(behind.server, server))
+            }
             _ => load,
         }
     }
@@ -224,7 +232,13 @@ impl<'l, 'p> Mix<'l, 'p> {
             let tail = if self.sending > 0 { half + half } else { Time::ZERO };
             return self.device.max(self.tree.whole().alone + tail);
         }
-        let mut state = Progress::default();
+        let behind = self.line.problem.behind;
+        let mut state = Progress {
+            device: behind.device,
+            uplink: behind.uplink,
+            server: behind.server,
+            ..Progress::default()
+        };
         for &place in &self.used {
             let slot = &self.line.slots[place];
             state.run(self.line, slot, self.counts[slot.class][slot.mode]);

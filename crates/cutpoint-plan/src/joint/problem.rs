@@ -83,6 +83,7 @@ impl<'w> Context<'w> {
             executors: self.executors,
             is_complete: classes.iter().all(|c| c.is_complete),
             classes,
+            behind: Backlog::default(),
         })
     }
 }
@@ -122,6 +123,19 @@ pub(crate) struct Problem<'c> {
     pub executors: Option<u64>,
     /// Whether some best plan uses only the modes listed.
     pub is_complete: bool,
+    /// What the machines have to do first.
+    pub behind: Backlog,
+}
+
+/// What machines still have to do for other jobs before they turn to those that are planned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// On the device.
+    pub device: Time,
+    /// On the uplink.
+    pub uplink: Time,
+    /// On each executor of the server.
+    pub server: Time,
 }
 
 impl Problem<'_> {
@@ -159,13 +173,15 @@ impl Problem<'_> {
         classes.flat_map(|(c, class)| class.modes.iter().map(move |m| (c, m)))
     }
 
-    /// Whether server and downlink take no time in any mode: the two-machine model, apart from a
-    /// fixed delay on everything that is sent.
+    /// Whether server and downlink take no time in any mode, and all machines are free: the
+    /// two-machine model, apart from a fixed delay on everything that is sent.
     pub(crate) fn is_two_machine(&self) -> bool {
-        self.all_modes().all(|(_, m)| {
-            m.server == Time::ZERO
-                && m.download.unwrap_or_default() == Time::ZERO
-                && (!m.has_suffix || !m.parcels.is_empty())
-        })
+        let is_free = self.behind == Backlog::default();
+        is_free
+            && self.all_modes().all(|(_, m)| {
+                m.server == Time::ZERO
+                    && m.download.unwrap_or_default() == Time::ZERO
+                    && (!m.has_suffix || !m.parcels.is_empty())
+            })
     }
 }

@@ -12,14 +12,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::Inputs;
 use crate::link::{Client, ConnectOptions};
 use crate::profile::{ProfileOptions, unsplit_outputs};
-use crate::run::{RunModel, RunOptions, Runner};
+use crate::run::{Rehearsal, RehearsalOptions, RunModel, RunOptions, Runner};
 use crate::tensor::{Tensor, relative_difference};
 use crate::trace::{Execution, busy_share_of_span};
 use crate::zoo::Network;
 use cutpoint_plan::plan::{Granularity, Machine, Plan, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::policy::PlanOptions;
 use cutpoint_plan::units::Bandwidth;
-use cutpoint_plan::workload::Workload;
 use serde::Serialize;
 use std::io::{BufRead, BufReader};
 use std::num::NonZeroUsize;
@@ -144,19 +143,23 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let mut rows: Vec<Row> = POLICIES.into_iter().map(Row::new).collect();
     for turn in 1..=args.repeats.get() {
         for (policy, row) in POLICIES.into_iter().zip(&mut rows) {
-            let measured = &measurement.workload;
-            let workload =
-                &runner.rehearse(measured, REHEARSED_JOBS, policy, &plan_options, &inputs)?;
-            let plan = plan(workload, policy, &plan_options)?;
+            let how = RehearsalOptions {
+                jobs: REHEARSED_JOBS,
+                policy,
+                plan: &plan_options,
+                follows_link: false,
+            };
+            let mut rehearsal = runner.rehearse(&measurement.workload, &how, &inputs)?;
             let label = format!("{policy} ({turn} of {})", args.repeats);
-            let (execution, worst) = execute(&runner, workload, &plan, &inputs, &expected, label)?;
+            let (execution, worst) = execute(&runner, &mut rehearsal, &inputs, &expected, label)?;
+            let Rehearsal { workload, plan, .. } = &rehearsal;
             if policy == Policy::Joint
                 && let Some(path) = &args.trace
             {
-                let trace = crate::trace::chrome_trace(workload, &plan, Some(&execution));
+                let trace = crate::trace::chrome_trace(workload, plan, Some(&execution));
                 write_whole(path, serde_json::to_string(&trace)?.as_bytes())?;
             }
-            row.add(&plan, &execution, worst);
+            row.add(plan, &execution, worst);
         }
     }
     drop(server);
@@ -176,18 +179,16 @@ fn expected(
 /// Runs one policy for real; returns what happened and the worst difference of an output.
 fn execute(
     runner: &Runner,
-    workload: &Workload,
-    plan: &Plan,
+    Rehearsal { workload, prepared, .. }: &mut Rehearsal,
     inputs: &[Inputs],
     expected: &[Vec<(String, Tensor)>],
     label: String,
 ) -> Result<(Execution, f64)> {
-    let mut prepared = runner.prepare(workload, plan)?;
     let bar = progress_bar(inputs.len());
     bar.set_message(label);
     let mut found = Vec::with_capacity(inputs.len());
     let how = RunOptions::default();
-    let execution = runner.execute(&mut prepared, workload, inputs, &how, |job, outputs| {
+    let execution = runner.execute(prepared, workload, inputs, &how, |job, outputs| {
         bar.inc(1);
         found.push((job, outputs));
     })?;

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::frames::{Frame, parse_frames};
 use crate::input::Inputs;
 use crate::profile::{ModelProfile, ProfileOptions};
-use crate::run::{Measurement, Runner};
+use crate::run::{Measurement, RehearsalOptions, Runner};
 use cutpoint_plan::format::write_workload;
 use cutpoint_plan::plan::{Granularity, Policy};
 use cutpoint_plan::policy::PlanOptions;
@@ -125,8 +125,13 @@ fn rehearsed(runner: &Runner, workload: &Workload, count: usize) -> Result<Workl
     let inputs: Vec<Inputs> = jobs.iter().enumerate().map(input).collect();
     let few = Workload { jobs, ..workload.clone() };
     let options = PlanOptions::at(Granularity::Layer);
-    let most = few.jobs.len();
-    let rehearsed = runner.rehearse(&few, most, Policy::Joint, &options, &inputs)?;
+    let how = RehearsalOptions {
+        jobs: few.jobs.len(),
+        policy: Policy::Joint,
+        plan: &options,
+        follows_link: false,
+    };
+    let rehearsed = runner.rehearse(&few, &how, &inputs)?.workload;
     Ok(Workload { jobs: workload.jobs.clone(), ..rehearsed })
 }
 

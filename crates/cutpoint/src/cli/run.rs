@@ -14,7 +14,10 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::frames::{Frame, json_line, parse_frames, write_npy};
 use crate::profile::ProfileOptions;
-use crate::run::{PATTERN_JOBS_MAX, RunModel, RunOptions, Runner, Summary, parse_workload};
+use crate::run::{
+    PATTERN_JOBS_MAX, Rehearsal, RehearsalOptions, RunModel, RunOptions, Runner, Summary,
+    parse_workload, worth_splitting,
+};
 use crate::tensor::Tensor;
 use crate::trace::chrome_trace;
 use cutpoint_plan::plan::{Granularity, Plan, Policy};
@@ -82,8 +85,9 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) no_replan: bool,
 
-    /// Execute so many of the jobs under the policy first, on both sides together, and plan from what
-    /// they took. Needs a server.
+    /// Execute about so many of the jobs under the policy first, on both sides together, and plan
+    /// from what they took; up to three times, until the plan has no cut that was not executed. Needs
+    /// a server.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     rehearse: usize,
 
@@ -155,12 +159,20 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         inputs.extend(entry.frames.iter().map(load));
     }
     let plan_options = PlanOptions::at(args.granularity);
-    let workload = if args.rehearse > 0 && runner.client.is_some() {
-        runner.rehearse(&workload, args.rehearse, args.policy, &plan_options, &inputs)?
+    let (workload, best, mut prepared) = if args.rehearse > 0 && runner.client.is_some() {
+        let how = RehearsalOptions {
+            jobs: args.rehearse,
+            policy: args.policy,
+            plan: &plan_options,
+            follows_link: !args.no_replan,
+        };
+        let Rehearsal { workload, plan, prepared } = runner.rehearse(&workload, &how, &inputs)?;
+        (workload, plan, Some(prepared))
     } else {
-        workload
+        let plan = plan(&workload, args.policy, &plan_options)?;
+        let plan = worth_splitting(&workload, plan, &plan_options);
+        (workload, plan, None)
     };
-    let best = plan(&workload, args.policy, &plan_options)?;
     let others = [Policy::LocalOnly, Policy::ServerOnly].map(|policy| {
         let is_possible = policy == Policy::LocalOnly || runner.client.is_some();
         is_possible.then(|| plan(&workload, policy, &plan_options).ok()).flatten()
@@ -183,12 +195,15 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             written = write_outputs(args.output.as_deref(), job, None, &outputs);
         }
     };
+    let prepared = match &mut prepared {
+        Some(prepared) => prepared,
+        None if args.no_replan => prepared.insert(runner.prepare(&workload, &best)?),
+        None => prepared.insert(runner.prepare_for_change(&workload, &best)?),
+    };
     let execution = if args.no_replan {
-        let mut prepared = runner.prepare(&workload, &best)?;
-        runner.execute(&mut prepared, &workload, &inputs, &how, on_outputs)?
+        runner.execute(prepared, &workload, &inputs, &how, on_outputs)?
     } else {
-        let mut prepared = runner.prepare_for_change(&workload, &best)?;
-        runner.execute_following(&mut prepared, (&workload, &best), &inputs, &how, on_outputs)?
+        runner.execute_following(prepared, (&workload, &best), &inputs, &how, on_outputs)?
     };
     bar.finish_and_clear();
     written?;
@@ -281,7 +296,12 @@ fn given_workload(path: &Path, runner: &Runner, counts: &[usize]) -> anyhow::Res
 fn announce(plan: &Plan) {
     let offloaded = plan.partitions.iter().filter(|p| !p.uploads.is_empty()).count();
     if offloaded == 0 {
-        log::info!("plan: do not split; everything stays on the device ({})", plan.makespan);
+        let makespan = plan.makespan;
+        let saved = 100.0 * (1.0 - plan.lower_bound.milliseconds() / makespan.milliseconds());
+        log::info!(
+            "plan: do not split; everything stays on the device ({makespan}), and no plan saves more \
+             than {saved:.1} %"
+        );
     } else {
         let (makespan, bound) = (plan.makespan, plan.lower_bound);
         let all = plan.partitions.len();

@@ -46,6 +46,16 @@ impl Agenda {
         self.steps.pop_front()
     }
 
+    /// The steps that are left.
+    pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter()
+    }
+
+    /// The tensors that are left to send.
+    pub(super) fn sends(&self) -> impl Iterator<Item = &Send> {
+        self.sends.iter()
+    }
+
     /// Whether the device has steps left.
     pub(super) fn has_steps(&self) -> bool {
         !self.steps.is_empty()

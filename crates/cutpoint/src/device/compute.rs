@@ -111,7 +111,7 @@ impl<'a> Compute<'a> {
         if !self.shared.ask(|state| state.session.wants_reply(id)) {
             return Ok(());
         }
-        let stint = Stint::begin();
+        let stint = Stint::begin(self.device.clock());
         let name = &self.shared.model(job).tensors[tensor.index()].name;
         let encoded = match job.inputs.get(name) {
             Some(input) => self.encoder.encode_input(how, input),
@@ -128,7 +128,7 @@ impl<'a> Compute<'a> {
                 raw
             }
         };
-        self.device.speed.rest_after(stint);
+        self.device.speed.rest_after(stint, self.device.clock());
         self.encoded.insert((id, tensor), form);
         self.report(id, plan::Work::Encode(tensor), stint);
         Ok(())
@@ -160,7 +160,7 @@ impl<'a> Compute<'a> {
         segments: &[usize],
         last: LayerId,
     ) -> Result<()> {
-        let stint = Stint::begin();
+        let stint = Stint::begin(self.device.clock());
         let store = self.stores.entry(id).or_default();
         for &segment in segments {
             let written = self.device.run(job.model, segment, |name| match store.get(name) {
@@ -169,7 +169,7 @@ impl<'a> Compute<'a> {
             })?;
             store.extend(written);
         }
-        self.device.speed.rest_after(stint);
+        self.device.speed.rest_after(stint, self.device.clock());
         self.report(id, plan::Work::Layer(last), stint);
         Ok(())
     }

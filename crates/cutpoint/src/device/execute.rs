@@ -10,7 +10,7 @@ use super::prepare::Prepared;
 use super::session::Session;
 use super::shared::Shared;
 use super::source::Source;
-use super::supervise::Supervisor;
+use super::supervise::{Calls, Supervisor};
 use super::transfer::{receive, send};
 use crate::encoding::Encoder;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ use crate::link::{StreamReceiver, StreamSender};
 use crate::tensor::Tensor;
 use crate::trace::Execution;
 use cutpoint_plan::plan::Operation;
-use cutpoint_plan::units::Time;
+use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, Workload};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,6 +64,8 @@ pub struct Server {
     pub call: Arc<dyn Fn() -> Result<Connection> + Send + Sync>,
     /// Sends so many bytes that are of no use, and says how long they took on the uplink.
     pub probe: Probe,
+    /// Learns the bandwidth that plans reckon with.
+    pub expect: Arc<dyn Fn(Bandwidth) + Send + Sync>,
 }
 
 /// Sends bytes that are of no use, to learn how long they take on the uplink.
@@ -161,7 +163,7 @@ pub fn execute<'a>(
         if let Some(server) = server {
             connect(0, server.connection, &events);
             threads += 2;
-            calls = Some((server.call, server.probe));
+            calls = Some(Calls { again: server.call, probe: server.probe, expect: server.expect });
         }
         let link = &workload.link;
         let mut supervisor = Supervisor::new(

@@ -3,6 +3,7 @@
 
 mod agenda;
 mod ahead;
+mod backlog;
 mod cancel;
 mod collected;
 mod compute;
@@ -24,7 +25,7 @@ mod transfer;
 pub use cancel::Cancel;
 pub use drift::Drift;
 pub use execute::{Connection, ExecuteOptions, Jobs, OUTBOX_BYTES_MAX, Probe, Server, execute};
-pub use plan_anew::{PlanChange, Planned, Planner, Reach};
+pub use plan_anew::{PlanChange, Planned, Planner, Reach, Standing};
 pub(crate) use prepare::suffix_of;
 pub use prepare::{Device, LoadedSuffix, Prepared};
 pub use program::{
@@ -32,4 +33,4 @@ pub use program::{
 };
 pub use session::{Fallback, Session};
 pub use source::{Arrival, JOBS_IN_SYSTEM_MAX, Source, Waits};
-pub use throttle::{SpeedFraction, Stint};
+pub use throttle::{ComputeClock, SpeedFraction, Stint};

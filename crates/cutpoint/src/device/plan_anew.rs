@@ -5,6 +5,8 @@
 
 use super::program::Program;
 use crate::error::Result;
+use cutpoint_plan::plan::Partition;
+use cutpoint_plan::replan::Backlog;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId};
 use std::sync::Arc;
@@ -18,6 +20,17 @@ pub enum Reach {
     Connected(Bandwidth),
 }
 
+/// What a plan for some jobs has to reckon with.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The way to the server.
+    pub reach: Reach,
+    /// What the machines still have to do for jobs that have begun.
+    pub backlog: Backlog,
+    /// How each of the jobs is cut so far; empty if they are new.
+    pub cuts: Vec<Arc<Partition>>,
+}
+
 /// A program for some jobs.
 #[derive(Clone, Debug)]
 pub struct Planned {
@@ -25,7 +38,7 @@ pub struct Planned {
     pub program: Program,
     /// For each job of the program, the name of its suffix on the server, if that has a part in it.
     pub suffixes: Vec<Option<Arc<str>>>,
-    /// How long these jobs take by the plan, if nothing else is to be done.
+    /// When these jobs are complete by the plan, from now on.
     pub makespan: Time,
 }
 
@@ -35,7 +48,7 @@ pub trait Planner {
     ///
     /// # Errors
     /// As [`Program::new`].
-    fn plan(&mut self, jobs: &[(JobId, ModelId)], reach: Reach) -> Result<Option<Planned>>;
+    fn plan(&mut self, jobs: &[(JobId, ModelId)], standing: &Standing) -> Result<Option<Planned>>;
 }
 
 /// A new plan in mid-run.
@@ -51,6 +64,6 @@ pub struct PlanChange {
     pub offloaded: usize,
     /// The bandwidth of the uplink that it reckons with; `None` without a connection.
     pub uplink: Option<Bandwidth>,
-    /// When the jobs will be complete by this plan, if those that have begun take no time.
+    /// When the jobs will be complete by this plan.
     pub predicted: Time,
 }

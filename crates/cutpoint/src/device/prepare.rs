@@ -1,8 +1,8 @@
 //! Everything that a run needs and that takes time: segments loaded on the device, suffixes on the
 //! server, both warm.
 
-use super::program::{JobProgram, Program, SegmentLayers};
-use super::throttle::SpeedFraction;
+use super::program::{JobProgram, Program, SegmentLayers, StepWork};
+use super::throttle::{ComputeClock, SpeedFraction};
 use crate::engine::declared::Declared;
 use crate::engine::{Engine, EngineOptions, Session, warm_up};
 use crate::error::Result;
@@ -10,8 +10,8 @@ use crate::link::Suffix;
 use crate::onnx::LayeredModel;
 use crate::tensor::Tensor;
 use cutpoint_plan::cut::LayerSet;
-use cutpoint_plan::plan::Partition;
-use cutpoint_plan::workload::ModelId;
+use cutpoint_plan::plan::{Partition, Plan};
+use cutpoint_plan::workload::{ModelId, Workload};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -72,6 +72,29 @@ impl Prepared {
     pub fn suffix_of(&self, job: &JobProgram) -> Option<Arc<str>> {
         suffix_of(&self.suffixes, job)
     }
+
+    /// Takes up another plan of the same models, which has been checked, if it needs no other
+    /// segments and suffixes than are there; says whether that is so.
+    ///
+    /// # Errors
+    /// As [`Program::new`] and [`Device::load`].
+    pub fn take_up(&mut self, workload: &Workload, plan: &Plan) -> Result<bool> {
+        let Some(program) = Program::on(&self.program.segments, workload, plan)? else {
+            return Ok(false);
+        };
+        let has_suffix = |job: &JobProgram| !job.is_offloaded || self.suffix_of(job).is_some();
+        if !program.jobs.iter().all(has_suffix) {
+            return Ok(false);
+        }
+        for step in &program.steps {
+            if let StepWork::Layers { segments, .. } = &step.work {
+                let model = program.jobs[step.job.index()].model;
+                segments.iter().try_for_each(|&segment| self.device.warm(model, segment))?;
+            }
+        }
+        self.program = program;
+        Ok(true)
+    }
 }
 
 impl Device {
@@ -100,11 +123,24 @@ impl Device {
         let mut device = Device { engine, options, speed, models };
         for (model, segments) in program.segments.iter().enumerate() {
             for (number, _) in segments.iter().enumerate().filter(|(_, s)| s.is_planned) {
-                let loaded = device.session(ModelId::at(model), number)?;
-                warm_up(&mut *loaded.session, &loaded.declared);
+                device.warm(ModelId::at(model), number)?;
             }
         }
         Ok(device)
+    }
+
+    /// Loads a segment and warms it up, unless that has been done.
+    fn warm(&mut self, model: ModelId, segment: usize) -> Result<()> {
+        if self.models[model.index()].segments[segment].session.is_none() {
+            let loaded = self.session(model, segment)?;
+            warm_up(&mut *loaded.session, &loaded.declared);
+        }
+        Ok(())
+    }
+
+    /// Tells what the calling thread computes.
+    pub(super) fn clock(&self) -> ComputeClock<'_> {
+        ComputeClock::new(&*self.engine, self.options)
     }
 
     /// A model on this device, by its position in the workload.

@@ -1,6 +1,7 @@
 //! What the threads of a run share: the jobs, the agenda and the session, behind one lock.
 
 use super::agenda::Agenda;
+use super::backlog::Costs;
 use super::execute::Event;
 use super::plan_anew::Planned;
 use super::probing::Uplink;
@@ -11,7 +12,8 @@ use crate::error::Error;
 use crate::input::Inputs;
 use crate::tensor::Tensor;
 use cutpoint_plan::plan::{Operation, Partition};
-use cutpoint_plan::units::Time;
+use cutpoint_plan::replan::Backlog;
+use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, Model, ModelId, TensorId, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::Sender;
@@ -38,8 +40,10 @@ pub(super) struct State {
     jobs: BTreeMap<JobId, Arc<Job>>,
     /// Jobs that have ended, and whose tensors the compute thread may still hold.
     ended: Vec<JobId>,
-    /// Whether the sender has a tensor in hand.
-    is_sending: bool,
+    /// What the compute thread has in hand.
+    step: Option<Step>,
+    /// What the sender has in hand.
+    send: Option<Send>,
 }
 
 /// What the threads share.
@@ -62,7 +66,7 @@ impl<'a> Shared<'a> {
     pub(super) fn new(workload: &'a Workload, session: Session, bytes_max: usize) -> Shared<'a> {
         let agenda = Agenda::new(bytes_max);
         let (jobs, ended) = (BTreeMap::new(), Vec::new());
-        let state = State { session, agenda, jobs, ended, is_sending: false };
+        let state = State { session, agenda, jobs, ended, step: None, send: None };
         Shared {
             workload,
             state: Mutex::new(state),
@@ -106,6 +110,7 @@ impl<'a> Shared<'a> {
         let mut state = self.lock();
         loop {
             ended.append(&mut state.ended);
+            state.step = None;
             if state.session.is_finished() {
                 return None;
             }
@@ -116,8 +121,9 @@ impl<'a> Shared<'a> {
                 }
             } else if let Some(step) = state.agenda.take_step() {
                 state.begin(step.job);
-                if let Some(planned) = state.jobs.get(&step.job) {
-                    return Some(Task::Step(step, planned.clone()));
+                if let Some(planned) = state.jobs.get(&step.job).cloned() {
+                    state.step = Some(step.clone());
+                    return Some(Task::Step(step, planned));
                 }
             } else {
                 state = self.wait(state);
@@ -129,7 +135,7 @@ impl<'a> Shared<'a> {
     /// will.
     pub(super) fn next_send(&self, connection: u32) -> Option<(Send, Arc<Job>, Option<Form>)> {
         let mut state = self.lock();
-        state.is_sending = false;
+        state.send = None;
         loop {
             if !state.is_in_use(connection) || state.has_sent_all() {
                 return None;
@@ -139,7 +145,7 @@ impl<'a> Shared<'a> {
                 // The compute thread may wait for the room of what was taken.
                 self.changed.notify_all();
                 if let Some(planned) = state.jobs.get(&send.job).cloned() {
-                    state.is_sending = true;
+                    state.send = Some(send);
                     return Some((send, planned, form));
                 }
             } else {
@@ -188,10 +194,27 @@ impl State {
 
     /// What the uplink does, as far as the plan knows.
     pub(super) fn uplink(&self) -> Uplink {
-        if self.is_sending || self.agenda.can_send() {
+        if self.send.is_some() || self.agenda.can_send() {
             return Uplink::Busy;
         }
         if self.agenda.has_sends() { Uplink::Waits } else { Uplink::Quiet }
+    }
+
+    /// What the machines still have to do for the jobs that have begun, on an uplink of this
+    /// bandwidth.
+    pub(super) fn backlog(&self, workload: &Workload, uplink: Bandwidth) -> Backlog {
+        let steps = self.agenda.steps().chain(&self.step);
+        let sends = self.agenda.sends().chain(&self.send);
+        let begun = |job: JobId| self.jobs.get(&job).filter(|_| self.session.has_begun(job));
+        let costs = Costs { workload, uplink };
+        let device = steps.filter_map(|s| Some(costs.of_step(begun(s.job)?, s))).sum();
+        let uplink = sends.filter_map(|s| Some(costs.of_send(begun(s.job)?, s))).sum();
+        let owed = self
+            .jobs
+            .iter()
+            .filter(|(id, _)| self.session.has_begun(**id) && self.session.wants_reply(**id));
+        let server = owed.map(|(_, job)| costs.of_suffix(job)).sum::<Time>();
+        Backlog { device, uplink, server: costs.shared_out(server) }
     }
 
     /// The jobs that have not begun.

@@ -6,7 +6,7 @@ use super::collected::Collected;
 use super::drift::Drift;
 use super::execute::{Connection, Event, Probe};
 use super::expected::Expected;
-use super::plan_anew::{PlanChange, Planned, Planner, Reach};
+use super::plan_anew::{PlanChange, Planned, Planner, Reach, Standing};
 use super::probing::Probing;
 use super::shared::{Job, Shared};
 use super::source::{Arrival, Gate, Source};
@@ -25,7 +25,12 @@ use std::time::Duration;
 /// The most changes of plan that are listed.
 const CHANGES_LISTED_MAX: usize = 1000;
 
-type Call = Arc<dyn Fn() -> Result<Connection> + Send + Sync>;
+/// What can be done about the way to the server.
+pub(super) struct Calls {
+    pub(super) again: Arc<dyn Fn() -> Result<Connection> + Send + Sync>,
+    pub(super) probe: Probe,
+    pub(super) expect: Arc<dyn Fn(Bandwidth) + Send + Sync>,
+}
 
 /// What looks after a run.
 pub(super) struct Supervisor<'s, 'a> {
@@ -34,8 +39,7 @@ pub(super) struct Supervisor<'s, 'a> {
     source: Option<&'a mut dyn Source>,
     gate: Gate,
     next_job: u32,
-    call: Option<Call>,
-    probe: Option<Probe>,
+    calls: Option<Calls>,
     drift: Drift,
     probing: Probing,
     follows_link: bool,
@@ -52,20 +56,18 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         (shared, expected): (&'s Shared<'s>, &'s Expected<'s>),
         planner: Option<&'a mut dyn Planner>,
         source: Option<&'a mut dyn Source>,
-        calls: Option<(Call, Probe)>,
+        calls: Option<Calls>,
         link: &Link,
         follows_link: bool,
         events: &Sender<Event>,
     ) -> Supervisor<'s, 'a> {
-        let (call, probe) = calls.unzip();
         Supervisor {
             shared,
             planner,
             source,
             gate: Gate::default(),
             next_job: 0,
-            call,
-            probe,
+            calls,
             drift: Drift::new(link.uplink, link.message_overhead),
             probing: Probing::new(),
             follows_link,
@@ -173,7 +175,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
     }
 
     fn may_call(&self) -> bool {
-        self.call.is_some() && self.planner.is_some()
+        self.calls.is_some() && self.planner.is_some()
     }
 
     /// After a loss, jobs that have not begun are planned without the server, or begin as they are.
@@ -193,10 +195,10 @@ impl<'s, 'a> Supervisor<'s, 'a> {
     }
 
     fn call_again(&mut self, now: Time) {
-        let Some(call) = self.call.as_ref().filter(|_| self.may_call()) else { return };
+        let Some(calls) = self.calls.as_ref().filter(|_| self.may_call()) else { return };
         let is_lost = self.shared.ask(|state| state.session.lost().is_some());
         if is_lost && self.shared.tell(|state| state.session.poll_call(now)) {
-            let (call, events) = (call.clone(), self.events.clone());
+            let (call, events) = (calls.again.clone(), self.events.clone());
             // Not a thread of the run: a call may take longer than what is left to do.
             std::thread::spawn(move || {
                 let _ = events.send(Event::Called(call()));
@@ -215,6 +217,9 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         }
         let [before, after] = [self.drift.planned(), uplink].map(Bandwidth::mbit_per_s);
         self.drift.handle_planned(uplink);
+        if let Some(calls) = &self.calls {
+            (calls.expect)(uplink);
+        }
         self.probing.handle_changed(self.shared.now());
         let cause = format!("the uplink went from {before:.2} to {after:.2} Mbit/s");
         self.plan_fresh(Reach::Connected(uplink), &cause);
@@ -230,7 +235,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
 
     /// Has a probe sent if the idle uplink is due for one.
     fn probe(&mut self, now: Time) {
-        let Some(probe) = self.probe.as_ref().filter(|_| self.follows_link) else { return };
+        let Some(calls) = self.calls.as_ref().filter(|_| self.follows_link) else { return };
         let is_lost = self.shared.ask(|state| state.session.lost().is_some());
         if is_lost || self.planner.is_none() || self.jobs_left() < Drift::JOBS_MIN {
             return;
@@ -238,7 +243,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         let uplink = self.shared.ask(|state| state.uplink());
         let planned = self.drift.planned();
         let Some(bytes) = self.probing.poll(now, uplink, planned) else { return };
-        let (probe, events) = (probe.clone(), self.events.clone());
+        let (probe, events) = (calls.probe.clone(), self.events.clone());
         let connection = self.connection;
         // Not a thread of the run: a probe may take longer than what is left to do.
         std::thread::spawn(move || {
@@ -249,9 +254,12 @@ impl<'s, 'a> Supervisor<'s, 'a> {
     /// Has the jobs that have not begun planned anew; says whether there is a plan for them.
     fn plan_fresh(&mut self, reach: Reach, cause: &str) -> bool {
         let Some(planner) = self.planner.as_deref_mut() else { return false };
-        let fresh = self.shared.ask(|state| state.fresh());
+        let (link, workload) = (self.drift.planned(), self.shared.workload);
+        let (fresh, backlog) =
+            self.shared.ask(|state| (state.fresh(), state.backlog(workload, link)));
         let jobs: Vec<(JobId, ModelId)> = fresh.iter().map(|(id, job)| (*id, job.model)).collect();
-        let planned = match planner.plan(&jobs, reach) {
+        let cuts = fresh.iter().map(|(_, job)| job.partition.clone()).collect();
+        let planned = match planner.plan(&jobs, &Standing { reach, backlog, cuts }) {
             Ok(Some(planned)) => planned,
             Ok(None) => return false,
             Err(error) => {
@@ -319,7 +327,10 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         let is_lost = self.shared.ask(|state| state.session.lost().is_some());
         let reach = if is_lost { Reach::Lost } else { Reach::Connected(self.drift.planned()) };
         let planner = self.planner.as_deref_mut();
-        let planned = planner.map(|planner| planner.plan(&[(job, model)], reach));
+        let (link, workload) = (self.drift.planned(), self.shared.workload);
+        let backlog = self.shared.ask(|state| state.backlog(workload, link));
+        let standing = Standing { reach, backlog, cuts: Vec::new() };
+        let planned = planner.map(|planner| planner.plan(&[(job, model)], &standing));
         match planned.transpose().map(Option::flatten) {
             Ok(Some(planned)) => {
                 let (events, inputs) = (&self.events, [(job, inputs)].into());

@@ -2,8 +2,11 @@
 //! proportion, so that over time it works at a fraction of the machine's speed.
 //!
 //! The rest is in proportion to what the machine worked, not to the time that passed: when another
-//! program takes the processor away for a while, the device is late by that while and no more.
+//! program takes the processor away for a while, the device is late by that while and no more. Nor
+//! does the work of the threads that send and receive count, where the engine can tell its own from
+//! theirs.
 
+use crate::engine::{Engine, EngineOptions};
 use std::time::{Duration, Instant};
 
 /// A fraction of the machine's speed, more than 0 and at most 1.
@@ -30,12 +33,31 @@ impl SpeedFraction {
     }
 
     /// Rests for what a piece of work that is done now takes longer on the slower device.
-    pub fn rest_after(self, stint: Stint) {
-        let busy = stint.busy();
+    pub fn rest_after(self, stint: Stint, clock: ComputeClock<'_>) {
+        let busy = stint.busy(clock);
         let rest = self.stretch(busy).saturating_sub(busy);
         if !rest.is_zero() {
             std::thread::sleep(rest);
         }
+    }
+}
+
+/// Tells the processor time of whoever computes.
+#[derive(Clone, Copy)]
+pub struct ComputeClock<'e> {
+    engine: &'e dyn Engine,
+    options: EngineOptions,
+}
+
+impl<'e> ComputeClock<'e> {
+    /// For what the calling thread has an engine compute, in sessions with these options.
+    pub fn new(engine: &'e dyn Engine, options: EngineOptions) -> ComputeClock<'e> {
+        ComputeClock { engine, options }
+    }
+
+    /// Of the computing threads, or of the whole program where the engine cannot tell.
+    fn read(self) -> Option<Duration> {
+        self.engine.processor_time(self.options).or_else(of_program)
     }
 }
 
@@ -48,8 +70,8 @@ pub struct Stint {
 
 impl Stint {
     /// Work that begins now.
-    pub fn begin() -> Stint {
-        Stint { start: Instant::now(), processor: processor_time() }
+    pub fn begin(clock: ComputeClock<'_>) -> Stint {
+        Stint { start: Instant::now(), processor: clock.read() }
     }
 
     /// When it began.
@@ -58,10 +80,10 @@ impl Stint {
     }
 
     /// How long the machine has worked on it: the time since it began, but no more than the
-    /// processor time that the program has used.
-    fn busy(&self) -> Duration {
+    /// processor time that was used for it.
+    fn busy(&self, clock: ComputeClock<'_>) -> Duration {
         let elapsed = self.start.elapsed();
-        match (self.processor, processor_time()) {
+        match (self.processor, clock.read()) {
             (Some(before), Some(now)) => elapsed.min(now.saturating_sub(before)),
             _ => elapsed,
         }
@@ -70,19 +92,21 @@ impl Stint {
 
 /// Processor time of all threads of this program.
 #[cfg(unix)]
-fn processor_time() -> Option<Duration> {
+fn of_program() -> Option<Duration> {
     use rustix::time::{ClockId, clock_gettime};
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok()
 }
 
 #[cfg(not(unix))]
-fn processor_time() -> Option<Duration> {
+fn of_program() -> Option<Duration> {
     None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::rten::Rten;
+    use std::num::NonZeroUsize;
 
     #[test]
     fn a_quarter_of_the_speed_takes_four_times_as_long() {
@@ -91,12 +115,16 @@ mod tests {
     }
 
     #[test]
-    fn waiting_is_not_work() {
-        let stint = Stint::begin();
-        std::thread::sleep(Duration::from_millis(20));
-        assert!(stint.start().elapsed() >= Duration::from_millis(20));
-        // Other tests of this program may be at work meanwhile, on every core.
-        assert!(stint.busy() <= stint.start().elapsed());
+    fn waiting_is_not_work_nor_is_what_other_threads_do() {
+        let (engine, options) = (Rten::new(), EngineOptions { threads: NonZeroUsize::MIN });
+        let clock = ComputeClock::new(&engine, options);
+        let stint = Stint::begin(clock);
+        let worked = std::thread::spawn(|| {
+            let begin = of_program().expect("the system tells");
+            while of_program().expect("the system tells") < begin + Duration::from_millis(20) {}
+        });
+        worked.join().expect("it only counts");
+        assert!(stint.busy(clock) < stint.start().elapsed() / 2, "{stint:?}");
     }
 
     #[test]

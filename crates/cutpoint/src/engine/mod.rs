@@ -49,6 +49,14 @@ pub trait Engine: Send + Sync {
         self.load(onnx, options)
     }
 
+    /// The processor time that the calling thread, and the threads that compute for it, have used so
+    /// far, for sessions loaded with these options; `None` where that cannot be told from the time
+    /// of the program's other threads.
+    fn processor_time(&self, options: EngineOptions) -> Option<Duration> {
+        let _ = options;
+        None
+    }
+
     /// Runs a model with the engine's own clock on every node, and as often without, in turns;
     /// `None` if the engine has no such clock in this program.
     ///

@@ -16,7 +16,7 @@ mod library;
 mod trace;
 
 use super::declared::Declared;
-use super::timing::WaitClock;
+use super::timing::{WaitClock, of_this_thread};
 use super::{Engine, EngineOptions, ProfileRuns, Profiled, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
@@ -25,7 +25,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use library::{VERSION_MIN, Version};
 
@@ -129,6 +129,11 @@ impl Engine for OnnxRuntime {
     fn load_unoptimized(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
         let builder = self.builder_with(options, Optimization::Off);
         Ok(Box::new(RuntimeSession::new(builder, onnx)?))
+    }
+
+    fn processor_time(&self, options: EngineOptions) -> Option<Duration> {
+        // With one thread, a session computes on the thread that calls it.
+        of_this_thread().filter(|_| options.threads.get() == 1)
     }
 
     fn profile(

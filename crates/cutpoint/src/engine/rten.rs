@@ -9,6 +9,7 @@ mod child;
 mod convert;
 
 use super::declared::{Declared, Operator};
+use super::timing::of_this_thread;
 use super::{Engine, EngineOptions, ProfileRuns, Profiled, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
@@ -18,6 +19,7 @@ use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 const VERSION: &str = "0.27.0";
 
@@ -101,6 +103,14 @@ impl Engine for Rten {
         let mut plain = ModelOptions::with_all_ops();
         plain.enable_optimization(false);
         Ok(Box::new(self.session(onnx, options, &plain)?))
+    }
+
+    fn processor_time(&self, options: EngineOptions) -> Option<Duration> {
+        if options.threads.get() > 1 {
+            return None;
+        }
+        let of_pool = self.pool(options.threads).run(of_this_thread)?;
+        Some(of_this_thread()? + of_pool)
     }
 
     fn profile(

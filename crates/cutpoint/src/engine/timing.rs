@@ -63,6 +63,18 @@ impl WaitClock {
     }
 }
 
+/// Processor time that the calling thread has used so far.
+#[cfg(unix)]
+pub(super) fn of_this_thread() -> Option<Duration> {
+    use rustix::time::{ClockId, clock_gettime};
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).ok()
+}
+
+#[cfg(not(unix))]
+pub(super) fn of_this_thread() -> Option<Duration> {
+    None
+}
+
 /// How long the threads of this process have been running; Linux alone tells.
 pub(crate) fn ran() -> Option<Duration> {
     sum_of_threads(0)

@@ -1,7 +1,7 @@
 //! What was measured, and plans made from it.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::run::{Measurement, parse_workload};
+use crate::run::{Measurement, parse_workload, worth_splitting};
 use cutpoint_plan::plan::{Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::workload::Workload;
@@ -62,6 +62,9 @@ impl Profile {
     /// # Ok::<(), cutpoint::Error>(())
     /// ```
     ///
+    /// A plan by `joint` that would hardly be faster than the device alone is replaced by that: see
+    /// [`worth_splitting`].
+    ///
     /// # Errors
     /// [`ErrorKind::Workload`] if a model is not of this profile, or if the policy cannot make a
     /// plan.
@@ -86,6 +89,7 @@ impl Profile {
         let workload = parse_workload(&json.to_string(), "the jobs")?;
         let plan = plan(&workload, policy, options)
             .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()).because(e))?;
+        let plan = worth_splitting(&workload, plan, options);
         Ok(Planned { both: Arc::new((workload, plan)) })
     }
 }

@@ -1,6 +1,7 @@
 //! One connection to a server: TCP, TLS where it is asked for, the layers of [`super::socket`],
 //! HTTP/2; and what to tell a person when any of it fails.
 
+use super::in_flight::{Bounded, InFlight};
 use super::pacer::{MBIT_PER_S_MIN, Pacer};
 use super::socket::{Io, Meter, Metered, Paced};
 use super::{ConnectOptions, Tls};
@@ -36,6 +37,8 @@ pub(super) struct Peer {
     pacer: Option<Arc<Mutex<Pacer>>>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     authorization: Option<MetadataValue<Ascii>>,
+    /// How much streams may have on their way.
+    pub(super) in_flight: Arc<InFlight>,
 }
 
 impl Peer {
@@ -55,7 +58,8 @@ impl Peer {
                 Error::new(ErrorKind::Usage, "the token has characters that no header can carry")
             })?),
         };
-        Ok(Peer { address: address.to_owned(), options, pacer, tls, authorization })
+        let (address, in_flight) = (address.to_owned(), Arc::default());
+        Ok(Peer { address, options, pacer, tls, authorization, in_flight })
     }
 
     /// A message, with the token where there is one.
@@ -88,8 +92,20 @@ impl Peer {
 
     /// Opens a connection. The meter watches it until it is lost.
     pub(super) async fn open(self: &Arc<Peer>) -> Result<(Channel, Arc<Meter>)> {
+        self.open_with(None).await
+    }
+
+    /// Opens a connection that has no more on its way than fills the link.
+    pub(super) async fn open_for_stream(self: &Arc<Peer>) -> Result<(Channel, Arc<Meter>)> {
+        self.open_with(Some(self.in_flight.clone())).await
+    }
+
+    async fn open_with(
+        self: &Arc<Peer>,
+        in_flight: Option<Arc<InFlight>>,
+    ) -> Result<(Channel, Arc<Meter>)> {
         let meter = Arc::new(Meter::default());
-        let mut first = Some(self.dial(meter.clone()).await?);
+        let mut first = Some(self.dial(meter.clone(), in_flight).await?);
         let peer = self.clone();
         let connector = tower::service_fn(move |_| {
             let ready = first.take();
@@ -97,7 +113,7 @@ impl Peer {
             async move {
                 match ready {
                     Some(connection) => Ok(TokioIo::new(connection)),
-                    None => peer.dial(Arc::new(Meter::default())).await.map(TokioIo::new),
+                    None => peer.dial(Arc::new(Meter::default()), None).await.map(TokioIo::new),
                 }
             }
         });
@@ -125,9 +141,9 @@ impl Peer {
         Ok(endpoint.origin(origin.parse().map_err(|_| bad_address(&self.address))?))
     }
 
-    async fn dial(&self, meter: Arc<Meter>) -> Result<Metered> {
+    async fn dial(&self, meter: Arc<Meter>, in_flight: Option<Arc<InFlight>>) -> Result<Metered> {
         let patience = self.options.connect_timeout;
-        match tokio::time::timeout(patience, self.dial_without_timeout(meter)).await {
+        match tokio::time::timeout(patience, self.dial_without_timeout(meter, in_flight)).await {
             Ok(result) => result,
             Err(_) => Err(self
                 .network(format!("no connection within {patience:?}"))
@@ -135,11 +151,15 @@ impl Peer {
         }
     }
 
-    async fn dial_without_timeout(&self, meter: Arc<Meter>) -> Result<Metered> {
+    async fn dial_without_timeout(
+        &self,
+        meter: Arc<Meter>,
+        in_flight: Option<Arc<InFlight>>,
+    ) -> Result<Metered> {
         let tcp = TcpStream::connect(&self.address).await.map_err(|e| self.unreachable(e))?;
         let tuned = tcp.set_nodelay(true).and_then(|()| limit_unsent(&tcp));
         tuned.map_err(|e| self.network("the connection cannot be set up").because(e))?;
-        let paced = Paced::new(tcp, self.pacer.clone());
+        let paced = Paced::new(Bounded::new(tcp, in_flight), self.pacer.clone());
         let io: Box<dyn Io> = match &self.tls {
             None => Box::new(paced),
             Some((connector, name)) => {

@@ -250,6 +250,11 @@ impl<'a> Prober<'a> {
         self.probe(Direction::Up, bytes).await
     }
 
+    /// Has the server send `bytes`; returns how long that took.
+    pub(super) async fn down(&mut self, bytes: usize) -> Result<Duration> {
+        self.probe(Direction::Down, bytes).await
+    }
+
     /// Sends `bytes` in this direction; returns how long the answer took.
     async fn probe(&mut self, direction: Direction, bytes: usize) -> Result<Duration> {
         let payload = self.payload.slice(..bytes.min(self.payload.len()));

@@ -6,6 +6,7 @@
 //! and last byte can be told; all connections of a client share one uplink limit.
 
 mod connect;
+mod in_flight;
 mod measure;
 mod pacer;
 mod probe;
@@ -220,6 +221,12 @@ impl Client {
     /// to be imitated.
     pub fn set_uplink_limit(&self, limit: Bandwidth) -> Result<()> {
         self.core.peer.set_uplink_limit(limit)
+    }
+
+    /// Streams have no more on their way from now on than fills a link like this, so that answers do
+    /// not wait behind it.
+    pub fn expect_link(&self, uplink: Bandwidth, round_trip: Duration) {
+        self.core.peer.in_flight.expect(uplink, round_trip);
     }
 
     /// The bandwidth that the uplink was held to at first.

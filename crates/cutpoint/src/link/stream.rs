@@ -107,10 +107,10 @@ impl super::Client {
     pub fn open_stream(&self) -> Result<(StreamSender, StreamReceiver)> {
         let core = self.core.clone();
         let (channel, meter) = core.runtime().block_on(async {
-            let (channel, meter) = core.peer.open().await?;
+            let (channel, meter) = core.peer.open_for_stream().await?;
             if !warm_up(&core.peer, channel.clone()).await {
                 // What is left of a probe may still be on its way there.
-                return core.peer.open().await;
+                return core.peer.open_for_stream().await;
             }
             meter.begin_here();
             Ok((channel, meter))

@@ -3,7 +3,7 @@
 //! A new TCP connection begins with a small window and doubles it with each round trip; on a link
 //! with a long round trip its first tensors take about twice as long as bytes over bandwidth. So
 //! a stream's connection carries probes of doubling size before the first job, until they do not get
-//! faster any more.
+//! faster any more; first up, then down, since results come back through a window of their own.
 
 use super::connect::Peer;
 use super::measure::Prober;
@@ -30,15 +30,21 @@ pub(super) async fn warm_up(peer: &Peer, channel: Channel) -> bool {
             return Ok(());
         }
         let round_trip = prober.up(0).await?;
-        let (mut bytes, mut before) = (*BYTES.start(), 0.0);
-        loop {
-            let time = prober.up(bytes).await?.saturating_sub(round_trip);
-            let rate = bytes as f64 / time.as_secs_f64().max(1e-9);
-            if rate < FASTER * before || 2 * bytes > *BYTES.end() {
-                return Ok(());
+        for is_up in [true, false] {
+            let (mut bytes, mut before) = (*BYTES.start(), 0.0);
+            loop {
+                let time = match is_up {
+                    true => prober.up(bytes).await?,
+                    false => prober.down(bytes).await?,
+                };
+                let rate = bytes as f64 / time.saturating_sub(round_trip).as_secs_f64().max(1e-9);
+                if rate < FASTER * before || 2 * bytes > *BYTES.end() {
+                    break;
+                }
+                (bytes, before) = (2 * bytes, rate);
             }
-            (bytes, before) = (2 * bytes, rate);
         }
+        Ok(())
     };
     match tokio::time::timeout(LIMIT, probes).await {
         Ok(Ok(())) => {

@@ -8,11 +8,14 @@ mod replan;
 mod stream;
 mod summary;
 mod workload;
+mod worth;
 
 pub use arrivals::{Names, Replay, Watch};
+pub use rehearsal::{Rehearsal, RehearsalOptions};
 pub use stream::{PATTERN_JOBS_MAX, StreamPlan};
 pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary, Summary};
 pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
+pub use worth::{GAIN_MIN, worth_splitting};
 
 use crate::device::{Cancel, SpeedFraction};
 use crate::engine::{Engine, EngineOptions};

@@ -5,7 +5,7 @@
 //! that a first plan makes use of are run as they will be, and the layers between one such cut and
 //! the next are scaled to what was measured.
 
-use crate::device::{SpeedFraction, Stint};
+use crate::device::{ComputeClock, SpeedFraction, Stint};
 use crate::engine::{Engine, EngineOptions, Session};
 use crate::error::Result;
 use crate::onnx::LayeredModel;
@@ -98,6 +98,7 @@ pub(super) fn times_ms(
         sessions.push((engine.load(&segment.onnx, options)?, read));
     }
     let mut times = vec![Vec::with_capacity(TURNS); sessions.len()];
+    let clock = ComputeClock::new(engine, options);
     let begin = Instant::now();
     for turn in 0..TURNS {
         if turn >= TURNS_MIN && begin.elapsed() > BUDGET {
@@ -105,9 +106,9 @@ pub(super) fn times_ms(
         }
         for ((session, inputs), times) in sessions.iter_mut().zip(&mut times) {
             let mut paced_ms = || -> Result<f64> {
-                let stint = Stint::begin();
+                let stint = Stint::begin(clock);
                 session.run(inputs)?;
-                speed.rest_after(stint);
+                speed.rest_after(stint, clock);
                 Ok(stint.start().elapsed().as_secs_f64() * 1e3)
             };
             // The first run finds the caches as another part left them; the second one finds them

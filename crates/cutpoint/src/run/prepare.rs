@@ -19,6 +19,7 @@ use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Runner {
     /// Loads what a plan needs on both sides.
@@ -48,10 +49,7 @@ impl Runner {
         let others = others.iter().map(|(workload, plan)| (workload, plan));
         let all: Vec<(&Workload, &Plan)> = [(workload, plan)].into_iter().chain(others).collect();
         for (workload, plan) in &all {
-            if let Some(violation) = check_plan(workload, plan).first() {
-                let message = format!("the plan breaks a rule: {violation}");
-                return Err(Error::new(ErrorKind::Workload, message));
-            }
+            check(workload, plan)?;
         }
         let segments = segments_for(&all)?;
         let program = Program::on(&segments, workload, plan)?;
@@ -176,14 +174,18 @@ impl Runner {
         let Some(client) = self.client.as_ref().filter(|_| !prepared.suffixes.is_empty()) else {
             return Ok(None);
         };
+        let round_trip = Duration::from_nanos(workload.link.round_trip.nanoseconds());
+        client.expect_link(workload.link.uplink, round_trip);
         let connection = client.open_stream()?;
         let probe = client.probe();
+        let expecting = client.clone();
         let client = client.clone();
         let models: Vec<RunModel> = self.models_of(workload)?.into_iter().cloned().collect();
         let suffixes: Vec<LoadedSuffix> = prepared.suffixes.values().cloned().collect();
         let call = Arc::new(move || call_again(&client, &models, &suffixes));
         let probe = Arc::new(move |bytes| probe.up(bytes));
-        Ok(Some(Server { connection, call, probe }))
+        let expect = Arc::new(move |uplink| expecting.expect_link(uplink, round_trip));
+        Ok(Some(Server { connection, call, probe, expect }))
     }
 
     fn load_suffix(
@@ -207,6 +209,12 @@ impl Runner {
         self.server()?.load_suffix(&name, &suffix)?;
         Ok(LoadedSuffix { name: name.into(), model: id, suffix })
     }
+}
+
+/// Refuses a plan that breaks a rule.
+pub(super) fn check(workload: &Workload, plan: &Plan) -> Result<()> {
+    let Some(violation) = check_plan(workload, plan).into_iter().next() else { return Ok(()) };
+    Err(Error::new(ErrorKind::Workload, format!("the plan breaks a rule: {violation}")))
 }
 
 fn execute_options(workload: &Workload, how: &RunOptions, follows_link: bool) -> ExecuteOptions {

@@ -1,7 +1,7 @@
 //! New plans in mid-run: for the jobs that are left, from the cuts that are loaded.
 
 use crate::device::{
-    LoadedSuffix, Planned, Planner, Prepared, Program, Reach, Segments, suffix_of,
+    LoadedSuffix, Planned, Planner, Prepared, Program, Reach, Segments, Standing, suffix_of,
 };
 use crate::error::Result;
 use cutpoint_plan::check::check_plan;
@@ -9,7 +9,7 @@ use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::plan::{Partition, Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::replan::Replanner;
-use cutpoint_plan::units::Bandwidth;
+use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use std::collections::BTreeMap;
 
@@ -128,9 +128,9 @@ impl JobsLeft {
         }
     }
 
-    /// The plan for the jobs of the workload, and its workload.
-    fn plan_of_jobs(&mut self, reach: Reach) -> Option<(Workload, Plan)> {
-        let policy = match reach {
+    /// The plan for the jobs of the workload, its workload, and when the jobs are complete by it.
+    fn plan_of_jobs(&mut self, standing: &Standing) -> Option<(Workload, Plan, Time)> {
+        let policy = match standing.reach {
             Reach::Lost => Policy::LocalOnly,
             Reach::Connected(uplink) => {
                 self.workload.link.uplink = uplink;
@@ -141,17 +141,21 @@ impl JobsLeft {
             let uplink = self.workload.link.uplink;
             let granularity = self.options.granularity;
             let mut replanner = Replanner::of_cuts(&self.workload, granularity, &self.cuts)?;
-            return Some(replanner.replan(uplink)?.plan());
+            let present: Vec<&Partition> = standing.cuts.iter().map(|cut| &**cut).collect();
+            let replan = replanner.replan_behind(uplink, standing.backlog, &present)?;
+            let (workload, plan) = replan.plan();
+            return Some((workload, plan, replan.makespan()));
         }
         let plan = plan(&self.workload, policy, &self.options).ok()?;
-        Some((self.workload.clone(), plan))
+        let makespan = plan.makespan;
+        Some((self.workload.clone(), plan, makespan))
     }
 }
 
 impl Planner for JobsLeft {
-    fn plan(&mut self, jobs: &[(JobId, ModelId)], reach: Reach) -> Result<Option<Planned>> {
+    fn plan(&mut self, jobs: &[(JobId, ModelId)], standing: &Standing) -> Result<Option<Planned>> {
         self.workload.jobs = jobs.iter().map(|(_, model)| *model).collect();
-        let Some((workload, plan)) = self.plan_of_jobs(reach) else { return Ok(None) };
+        let Some((workload, plan, makespan)) = self.plan_of_jobs(standing) else { return Ok(None) };
         if let Some(violation) = check_plan(&workload, &plan).first() {
             log::error!("a new plan breaks a rule: {violation}");
             return Ok(None);
@@ -168,6 +172,6 @@ impl Planner for JobsLeft {
         }
         let ids: Vec<JobId> = jobs.iter().map(|(job, _)| *job).collect();
         program.renumber(&ids);
-        Ok(Some(Planned { program, suffixes, makespan: plan.makespan }))
+        Ok(Some(Planned { program, suffixes, makespan }))
     }
 }

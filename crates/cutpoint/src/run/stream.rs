@@ -9,7 +9,7 @@
 use super::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, is_alike};
 use super::{RunOptions, Runner};
 use crate::device::{
-    JobProgram, Jobs, Planned, Planner, Prepared, Program, Reach, Source, Step, suffix_of,
+    JobProgram, Jobs, Planned, Planner, Prepared, Program, Reach, Source, Standing, Step, suffix_of,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
@@ -244,8 +244,8 @@ impl Patterns {
 }
 
 impl Planner for Patterns {
-    fn plan(&mut self, jobs: &[(JobId, ModelId)], reach: Reach) -> Result<Option<Planned>> {
-        let pattern = match reach {
+    fn plan(&mut self, jobs: &[(JobId, ModelId)], standing: &Standing) -> Result<Option<Planned>> {
+        let pattern = match standing.reach {
             Reach::Lost => &self.local,
             Reach::Connected(uplink) => self.nearest(uplink),
         };

@@ -1,0 +1,60 @@
+//! What is planned for jobs that have begun, in time: jobs that are planned anew come after it.
+//!
+//! What a machine has in hand counts as whole: when it began is not known for the server.
+
+use super::program::{Send, Step, StepWork};
+use super::shared::Job;
+use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{LayerId, Model, Workload};
+
+/// The workload's times, at a bandwidth of the uplink.
+pub(super) struct Costs<'w> {
+    pub(super) workload: &'w Workload,
+    pub(super) uplink: Bandwidth,
+}
+
+impl Costs<'_> {
+    fn model(&self, job: &Job) -> &Model {
+        &self.workload.models[job.model.index()]
+    }
+
+    /// A step of a job on the device.
+    pub(super) fn of_step(&self, job: &Job, step: &Step) -> Time {
+        let model = self.model(job);
+        match &step.work {
+            StepWork::Layers { layers, .. } => {
+                layers.iter().map(|layer| model.layers[layer.index()].device).sum()
+            }
+            StepWork::Encode(tensor, _) => {
+                let upload = job.partition.uploads.iter().find(|u| u.tensor == *tensor);
+                let encoding = upload.and_then(|upload| upload.encoding);
+                let encodings = &model.tensors[tensor.index()].encodings;
+                encoding.map_or(Time::ZERO, |e| encodings[e].encode)
+            }
+        }
+    }
+
+    /// A tensor of a job on the uplink; nothing if it will never get through.
+    pub(super) fn of_send(&self, job: &Job, send: &Send) -> Time {
+        let tensor = &self.model(job).tensors[send.tensor.index()];
+        let upload = job.partition.uploads.iter().find(|u| u.tensor == send.tensor);
+        let encoding = upload.and_then(|upload| upload.encoding);
+        let bytes = encoding.map_or(tensor.bytes, |e| tensor.encodings[e].bytes);
+        let transfer = self.uplink.transfer_time(bytes).unwrap_or_default();
+        transfer + self.workload.link.message_overhead
+    }
+
+    /// The server's part of a job.
+    pub(super) fn of_suffix(&self, job: &Job) -> Time {
+        let model = self.model(job);
+        let here = &job.partition.device_layers;
+        let there = (0..model.layers.len()).filter(|&l| !here.contains(LayerId::at(l)));
+        there.map(|l| model.layers[l].server).sum()
+    }
+
+    /// What each executor of the server has of so much work.
+    pub(super) fn shared_out(&self, work: Time) -> Time {
+        let executors = self.workload.server.executors.map_or(u64::MAX, |k| u64::from(k.get()));
+        Time::from_nanoseconds(work.nanoseconds() / executors)
+    }
+}

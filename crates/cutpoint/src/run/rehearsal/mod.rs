@@ -1,0 +1,161 @@
+//! What a run teaches about the next one: the times of the parts of models as they were when device,
+//! link and server were all at work.
+//!
+//! Profiles are taken of one machine at a time. In a run the device's processor also sends, and in
+//! trials on one machine the server computes beside the device; both take longer than alone. So a
+//! few jobs are executed under the policy at hand, and layers are scaled to what they took.
+//!
+//! A plan prefers the cuts that look cheap, so it prefers those that were measured too favourably.
+//! Where the times of a rehearsal make for a plan with other cuts, these are rehearsed in their turn,
+//! and in the end a plan has only cuts that were executed. It is executed with what was loaded for
+//! the rehearsal.
+
+mod excerpt;
+mod observed;
+
+use super::prepare::check;
+use super::{RunOptions, Runner, worth_splitting};
+use crate::device::{Prepared, Program};
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::Inputs;
+use cutpoint_plan::plan::{Plan, Policy};
+use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::replan::Replanner;
+use cutpoint_plan::workload::Workload;
+use excerpt::{chosen, excerpt};
+use observed::Observed;
+
+/// Plans are rehearsed at most so often before one is taken.
+const ROUNDS_MAX: usize = 3;
+
+/// A plan with cuts that were not rehearsed is rehearsed if it promises at least this much more.
+const GAIN_MIN: f64 = 0.01;
+
+/// How to rehearse.
+#[derive(Clone, Copy, Debug)]
+pub struct RehearsalOptions<'o> {
+    /// How many jobs are executed in a round, but at least two for each cut of the plan.
+    pub jobs: usize,
+    /// How to plan.
+    pub policy: Policy,
+    /// For whom.
+    pub plan: &'o PlanOptions,
+    /// Whether the run may be planned anew when the link changes; what that needs is loaded too.
+    pub follows_link: bool,
+}
+
+/// A plan whose cuts were executed, ready to run.
+pub struct Rehearsal {
+    /// The workload with the layers' times as they were.
+    pub workload: Workload,
+    /// What was planned by these times.
+    pub plan: Plan,
+    /// What the plan needs, loaded and warm.
+    pub prepared: Prepared,
+}
+
+impl Runner {
+    /// Plans a workload, executes some of its jobs as that plan has them, and plans again from what
+    /// they took, until the plan has no cut that was not executed.
+    ///
+    /// `inputs` has one set of inputs for each job of the workload.
+    ///
+    /// # Errors
+    /// Those of planning, preparing and executing.
+    pub fn rehearse(
+        &self,
+        workload: &Workload,
+        how: &RehearsalOptions<'_>,
+        inputs: &[Inputs],
+    ) -> Result<Rehearsal> {
+        let planned = |workload: &Workload| {
+            plan(workload, how.policy, how.plan)
+                .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
+        };
+        let mut observed = Observed::default();
+        let (mut now, mut best) = (workload.clone(), planned(workload)?);
+        let mut prepared = self.prepare_rehearsed(&now, &best, how)?;
+        for round in 1.. {
+            let jobs = chosen(&now, &best, how.jobs);
+            let (few, part) = excerpt(&now, &best, &jobs);
+            let inputs: Vec<Inputs> = jobs.iter().map(|j| inputs[j.index()].clone()).collect();
+            let execution = match Program::on(&prepared.program.segments, &few, &part)? {
+                Some(program) => {
+                    let whole = std::mem::replace(&mut prepared.program, program);
+                    let execution = self.try_out(&mut prepared, &few, &inputs);
+                    prepared.program = whole;
+                    execution?
+                }
+                None => self.try_out(&mut self.prepare(&few, &part)?, &few, &inputs)?,
+            };
+            observed.add(&few, &part, &execution);
+            now = observed.applied_to(workload);
+            let free = planned(&now)?;
+            let known = if observed.has_all_of(&now, &free) {
+                Some(free.clone())
+            } else {
+                of_known_cuts(&now, &free, how, &observed)
+            };
+            let is_near = known.as_ref().is_some_and(|known| {
+                let promised = free.makespan.nanoseconds() as f64;
+                known.makespan.nanoseconds() as f64 * (1.0 - GAIN_MIN) <= promised
+            });
+            let is_last = round == ROUNDS_MAX || is_near;
+            best = known.filter(|_| is_last).unwrap_or(free);
+            if is_last {
+                best = worth_splitting(&now, best, how.plan);
+            }
+            log::debug!("rehearsal {round}: {} planned, {is_near}", best.makespan);
+            check(&now, &best)?;
+            if !prepared.take_up(&now, &best)? {
+                // What was loaded goes first: weights are held once.
+                drop(prepared);
+                prepared = self.prepare_rehearsed(&now, &best, how)?;
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(Rehearsal { workload: now, plan: best, prepared })
+    }
+
+    fn prepare_rehearsed(
+        &self,
+        workload: &Workload,
+        plan: &Plan,
+        how: &RehearsalOptions<'_>,
+    ) -> Result<Prepared> {
+        match how.follows_link {
+            true => self.prepare_for_change(workload, plan),
+            false => self.prepare(workload, plan),
+        }
+    }
+
+    fn try_out(
+        &self,
+        prepared: &mut Prepared,
+        workload: &Workload,
+        inputs: &[Inputs],
+    ) -> Result<crate::trace::Execution> {
+        self.execute(prepared, workload, inputs, &RunOptions::default(), |_, _| ())
+    }
+}
+
+/// The best plan that has no cut which was not executed, with the bound of the plan that is free to
+/// have any; `None` where the policy does not choose among all cuts.
+fn of_known_cuts(
+    workload: &Workload,
+    free: &Plan,
+    how: &RehearsalOptions<'_>,
+    observed: &Observed,
+) -> Option<Plan> {
+    if how.policy != Policy::Joint {
+        return None;
+    }
+    let cuts = observed.cuts();
+    let mut replanner = Replanner::of_cuts(workload, how.plan.granularity, &cuts)?;
+    let (_, mut plan) = replanner.replan(workload.link.uplink)?.plan();
+    plan.lower_bound = free.lower_bound.min(plan.makespan);
+    plan.optimal = plan.makespan == plan.lower_bound;
+    Some(plan)
+}
