@@ -65,10 +65,12 @@ fn request(
 ) -> Result<InferRequest> {
     let name = &shared.model(job).tensors[departure.tensor.index()].name;
     let missing = |what: &str| Error::new(ErrorKind::Input, what).at(name);
-    let value = match (form, job.inputs.get(name)) {
-        (Some(form), _) => form,
-        (None, Some(input)) => input.tensor()?.clone().into(),
-        (None, None) => return Err(missing("it is to be sent, and not there")),
+    let value = match form {
+        Some(form) => form,
+        None => match shared.inputs(departure.job, job)?.get(name) {
+            Some(input) => input.tensor()?.clone().into(),
+            None => return Err(missing("it is to be sent, and not there")),
+        },
     };
     let suffix =
         job.suffix.as_deref().ok_or_else(|| missing("no suffix on the server takes it"))?;

@@ -7,7 +7,7 @@ use crate::device::{
     execute, segments_for,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::Inputs;
+use crate::input::Supply;
 use crate::link::{Client, Suffix};
 use crate::tensor::Tensor;
 use crate::trace::Execution;
@@ -126,7 +126,7 @@ impl Runner {
         &self,
         prepared: &mut Prepared,
         workload: &Workload,
-        inputs: &[Inputs],
+        inputs: &dyn Supply,
         how: &RunOptions,
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {
@@ -145,7 +145,7 @@ impl Runner {
         &self,
         prepared: &mut Prepared,
         (workload, plan): (&Workload, &Plan),
-        inputs: &[Inputs],
+        inputs: &dyn Supply,
         how: &RunOptions,
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {

@@ -8,7 +8,7 @@
 use super::paced::{nested, scale};
 use super::{RunOptions, Runner};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::Inputs;
+use crate::input::{OnDemand, Supply};
 use crate::profile::median;
 use crate::trace::Execution;
 use cutpoint_plan::cut::LayerSet;
@@ -25,7 +25,7 @@ impl Runner {
     /// Plans a workload and executes some of its jobs as that plan has them, evenly chosen in its
     /// order and at most `most`; returns the workload with the layers scaled to what they took.
     ///
-    /// `inputs` has one set of inputs for each job of the workload.
+    /// `inputs` has those of each job of the workload.
     ///
     /// # Errors
     /// Those of planning, preparing and executing.
@@ -35,13 +35,13 @@ impl Runner {
         most: usize,
         policy: Policy,
         options: &PlanOptions,
-        inputs: &[Inputs],
+        inputs: &dyn Supply,
     ) -> Result<Workload> {
         let whole = plan(workload, policy, options)
             .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))?;
         let chosen = evenly_chosen(&in_order(&whole), most);
         let (few, plan) = excerpt(workload, &whole, &chosen);
-        let inputs: Vec<Inputs> = chosen.iter().map(|j| inputs[j.index()].clone()).collect();
+        let inputs = OnDemand::new(chosen.len(), |number| inputs.inputs(chosen[number].index()));
         let mut prepared = self.prepare(&few, &plan)?;
         let how = RunOptions::default();
         let execution = self.execute(&mut prepared, &few, &inputs, &how, |_, _| ())?;
