@@ -16,6 +16,7 @@ use cutpoint_plan::plan::{Operation, Partition};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Model, ModelId, TensorId, Workload};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
@@ -188,7 +189,9 @@ impl<'a> Shared<'a> {
     pub(super) fn load(&self, id: JobId, model: ModelId) -> Result<Inputs> {
         let supply = self.supply.filter(|supply| id.index() < supply.count());
         let supply = supply.ok_or_else(|| Error::new(ErrorKind::Input, "it has no inputs"))?;
-        let inputs = supply.inputs(id.index());
+        // A run without this thread would not end.
+        let inputs = catch_unwind(AssertUnwindSafe(|| supply.inputs(id.index())))
+            .map_err(|_| Error::new(ErrorKind::Input, "loading its inputs failed badly"))?;
         self.expected.check_inputs(model, &inputs)?;
         Ok(inputs)
     }
