@@ -144,13 +144,14 @@ pub fn execute<'a>(
     }
     let loaded = load_first(&shared);
     shared.start();
+    let is_plain = prepared.suffixes.is_plain();
     let segments = prepared.program.segments.clone();
     let device = &mut prepared.device;
     std::thread::scope(|scope| {
         let (shared, expected) = (&shared, &expected);
         let connect = |number: u32, (sender, receiver): Connection, events: &Sender<Event>| {
             let (of_sender, of_receiver) = (events.clone(), events.clone());
-            scope.spawn(move || send(shared, number, sender, &of_sender));
+            scope.spawn(move || send(shared, is_plain, number, sender, &of_sender));
             let round_trip = options.round_trip;
             scope.spawn(move || {
                 receive(shared, expected, number, receiver, round_trip, &of_receiver)
@@ -236,7 +237,7 @@ fn first_plan<'a>(
     if !has_server && program.jobs.iter().any(|job| job.is_offloaded) {
         return Err(Error::new(ErrorKind::Usage, "the plan has a server's part, and no server"));
     }
-    let suffixes = program.jobs.iter().map(|job| prepared.suffix_of(job)).collect();
+    let suffixes = program.jobs.iter().map(|job| prepared.suffixes.of_job(job)).collect();
     let planned = Planned { program: program.clone(), suffixes, makespan: Time::ZERO };
     Ok(First { planned: Some(planned), supply: Some(supply), source: None })
 }

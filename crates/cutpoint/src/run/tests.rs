@@ -4,6 +4,7 @@ mod cuts;
 mod faults;
 mod loading;
 pub(crate) mod meddler;
+mod plain;
 mod recovery;
 mod relay;
 
