@@ -188,7 +188,7 @@ fn execute(
     bar.set_message(label);
     let mut found = Vec::with_capacity(inputs.len());
     let how = RunOptions::default();
-    let execution = runner.execute(prepared, workload, inputs, &how, |job, outputs| {
+    let execution = runner.execute(prepared, workload, &inputs, &how, |job, outputs| {
         bar.inc(1);
         found.push((job, outputs));
     })?;

@@ -13,6 +13,7 @@ use crate::device::SpeedFraction;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::frames::{Frame, json_line, parse_frames, write_npy};
+use crate::input::{OnDemand, Supply};
 use crate::profile::ProfileOptions;
 use crate::run::{
     PATTERN_JOBS_MAX, Rehearsal, RehearsalOptions, RunModel, RunOptions, Runner, Summary,
@@ -153,11 +154,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.stream.is_wanted() {
         return run_stream(&args, &runner, &workload, &entries, &how);
     }
-    let mut inputs = Vec::new();
-    for (model, entry) in runner.models.iter().zip(&entries) {
-        let load = |f: &Frame| f.load_or_fail_later(model.model.model(), &entry.options);
-        inputs.extend(entry.frames.iter().map(load));
-    }
+    let inputs = inputs_of(&runner, &entries);
     let plan_options = PlanOptions::at(args.granularity);
     let (workload, best, mut prepared) = if args.rehearse > 0 && runner.client.is_some() {
         let how = RehearsalOptions {
@@ -187,7 +184,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder)?;
     }
-    let bar = progress_bar(inputs.len());
+    let bar = progress_bar(inputs.count());
     let mut written = Ok(());
     let on_outputs = |job, outputs: Vec<(String, Tensor)>| {
         bar.inc(1);
@@ -276,6 +273,16 @@ fn load_models(
         models.push(model);
     }
     Ok((models, joined))
+}
+
+/// The inputs of all jobs; a job's files are read shortly before it begins.
+pub(super) fn inputs_of<'a>(runner: &'a Runner, entries: &'a [JobsEntry]) -> impl Supply + 'a {
+    let of_entry = |(e, entry): (usize, &'a JobsEntry)| entry.frames.iter().map(move |f| (e, f));
+    let frames: Vec<(usize, &Frame)> = entries.iter().enumerate().flat_map(of_entry).collect();
+    OnDemand::new(frames.len(), move |job| {
+        let (e, frame) = frames[job];
+        frame.load_or_fail_later(runner.models[e].model.model(), &entries[e].options)
+    })
 }
 
 /// The workload in a file, with as many jobs of each model as there are inputs.

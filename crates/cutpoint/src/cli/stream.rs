@@ -5,7 +5,6 @@ use super::jobs_file::JobsEntry;
 use super::output::{Format, write_whole};
 use super::run::{self, Args};
 use crate::frames::Frame;
-use crate::input::Inputs;
 use crate::run::{Names, Replay, RunOptions, Runner, StreamPlan, StreamSummary, Summary, Watch};
 use crate::trace::{Execution, chrome_trace};
 use cutpoint_plan::format::write_plan;
@@ -89,17 +88,9 @@ pub(super) fn run_stream(
             execute(&mut watch, &names)?
         }
         None => {
-            let frames: Vec<(usize, &Frame)> = entries
-                .iter()
-                .enumerate()
-                .flat_map(|(e, entry)| entry.frames.iter().map(move |frame| (e, frame)))
-                .collect();
-            let load = |number: usize| -> Inputs {
-                let (e, frame) = frames[number];
-                frame.load_or_fail_later(runner.models[e].model.model(), &entries[e].options)
-            };
+            let inputs = run::inputs_of(runner, entries);
             let period = args.stream.period_ms.unwrap_or_default();
-            let mut replay = Replay::new(period, &workload.jobs, &load);
+            let mut replay = Replay::new(period, &workload.jobs, &inputs);
             execute(&mut replay, &Names::default())?
         }
     };

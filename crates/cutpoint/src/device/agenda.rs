@@ -8,6 +8,9 @@ use crate::encoding::Form;
 use cutpoint_plan::workload::{JobId, TensorId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// So many of the next tensors are looked at when it is asked whose come next.
+const SENDS_LOOKED_AT_MAX: usize = 64;
+
 /// Steps, sends, and what waits between them.
 #[derive(Debug)]
 pub(super) struct Agenda {
@@ -59,6 +62,16 @@ impl Agenda {
     /// Whether the device has steps left.
     pub(super) fn has_steps(&self) -> bool {
         !self.steps.is_empty()
+    }
+
+    /// Of the jobs for which `is_fresh` holds, those that come next: at most `count` on the device,
+    /// and as many whose inputs leave as they are.
+    pub(super) fn coming(&self, count: usize, is_fresh: impl Fn(JobId) -> bool) -> Vec<JobId> {
+        let sends = self.sends.iter().take(SENDS_LOOKED_AT_MAX).filter(|send| send.is_there);
+        let device = first(self.steps.iter().map(|step| step.job).filter(|&j| is_fresh(j)), count);
+        let uplink = first(sends.map(|send| send.job).filter(|&j| is_fresh(j)), count);
+        let places = (0..count).flat_map(|place| [device.get(place), uplink.get(place)]);
+        first(places.flatten().copied(), 2 * count)
     }
 
     /// Whether tensors are left to be sent.
@@ -118,6 +131,20 @@ impl Agenda {
         self.steps.retain(|step| step.job != job);
         self.drop_sends(|other| other == job);
     }
+}
+
+/// The first `count` jobs, each once.
+fn first(jobs: impl Iterator<Item = JobId>, count: usize) -> Vec<JobId> {
+    let mut found = Vec::with_capacity(count);
+    for job in jobs {
+        if found.len() == count {
+            break;
+        }
+        if !found.contains(&job) {
+            found.push(job);
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -202,6 +229,22 @@ mod tests {
         assert_eq!(sent(&mut agenda), [0u32; 0], "job 0 is still first");
         agenda.put(JobId(0), TensorId(0), tensor(1));
         assert_eq!(sent(&mut agenda), [0, 2, 1]);
+    }
+
+    #[test]
+    fn the_jobs_that_come_next_are_those_of_both_machines_in_turn() {
+        let mut agenda = Agenda::new(4);
+        let mut program = program(&[0, 0, 1, 2, 3], false);
+        program.sends = [7, 2, 6, 5].map(|job| send(job, true)).into();
+        program.sends.insert(0, send(4, false));
+        agenda.plan(program, &(0..8).map(JobId).collect());
+        let coming = |count| -> Vec<u32> {
+            agenda.coming(count, |job| job != JobId(1)).into_iter().map(|job| job.0).collect()
+        };
+        assert_eq!(coming(0), [0u32; 0]);
+        assert_eq!(coming(1), [0, 7]);
+        // Job 1 has begun, job 4 waits for the device, and job 2 comes next on both.
+        assert_eq!(coming(3), [0, 7, 2, 3, 6]);
     }
 
     #[test]

@@ -108,6 +108,7 @@ impl Collected {
         for operations in [&mut schedule.device, &mut schedule.uplink, &mut schedule.server] {
             operations.sort_by_key(|o| (o.start, o.end));
         }
+        self.execution.failures.sort_by_key(|(job, _)| *job);
         let jobs = jobs.min(RECORDED_JOBS_MAX).max(self.execution.completions.len());
         self.execution.completions.resize(jobs, None);
         self.execution.waits = waits;

@@ -8,7 +8,7 @@ use super::shared::{Job, Shared, Task};
 use super::throttle::Stint;
 use crate::encoding::{Encoder, Encoding, Form};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::Input;
+use crate::input::{Input, Inputs};
 use crate::tensor::Tensor;
 use cutpoint_plan::plan::{self, Operation};
 use cutpoint_plan::workload::{JobId, LayerId, TensorId};
@@ -66,17 +66,21 @@ impl<'a> Compute<'a> {
 
     fn step(&mut self, step: &Step, job: &Job) -> Result<()> {
         let id = step.job;
+        // As a rule they are there; loading them is no work that the plan knows of.
+        let inputs = &*self.shared.inputs(id, job)?;
         match &step.work {
             StepWork::Layers { segments, layers } => {
                 let last = *layers.last().expect("a step has a layer");
-                self.run_segments(id, job, segments, last)?;
+                self.run_segments(id, job, inputs, segments, last)?;
             }
-            StepWork::Encode(tensor, encoding) => self.encode(id, job, *tensor, *encoding)?,
+            StepWork::Encode(tensor, encoding) => {
+                self.encode(id, (job, inputs), *tensor, *encoding)?
+            }
         }
         for &tensor in &step.departs {
             let form = match self.encoded.remove(&(id, tensor)) {
                 Some(form) => form,
-                None => self.tensor(id, job, tensor)?.clone().into(),
+                None => self.tensor(id, (job, inputs), tensor)?.clone().into(),
             };
             self.shared.put(id, tensor, form);
         }
@@ -93,10 +97,15 @@ impl<'a> Compute<'a> {
     }
 
     /// A tensor of a job that is on the device.
-    fn tensor<'s>(&'s self, id: JobId, job: &'s Job, tensor: TensorId) -> Result<&'s Tensor> {
+    fn tensor<'s>(
+        &'s self,
+        id: JobId,
+        (job, inputs): (&Job, &'s Inputs),
+        tensor: TensorId,
+    ) -> Result<&'s Tensor> {
         let name = &self.shared.model(job).tensors[tensor.index()].name;
         let stored = self.stores.get(&id).and_then(|store| store.get(name));
-        match (stored, job.inputs.get(name)) {
+        match (stored, inputs.get(name)) {
             (Some(made), _) => Ok(made),
             (None, Some(input)) => input.tensor(),
             (None, None) => {
@@ -107,23 +116,29 @@ impl<'a> Compute<'a> {
 
     /// Brings a tensor into an encoding; one that the encoding cannot hold is sent raw. The tensor
     /// itself stays, in case that the device has to finish the job.
-    fn encode(&mut self, id: JobId, job: &Job, tensor: TensorId, how: Encoding) -> Result<()> {
+    fn encode(
+        &mut self,
+        id: JobId,
+        (job, inputs): (&Job, &Inputs),
+        tensor: TensorId,
+        how: Encoding,
+    ) -> Result<()> {
         if !self.shared.ask(|state| state.session.wants_reply(id)) {
             return Ok(());
         }
         let stint = Stint::begin(self.device.clock());
         let name = &self.shared.model(job).tensors[tensor.index()].name;
-        let encoded = match job.inputs.get(name) {
+        let encoded = match inputs.get(name) {
             Some(input) => self.encoder.encode_input(how, input),
             None => {
-                let value = self.tensor(id, job, tensor)?.clone();
+                let value = self.tensor(id, (job, inputs), tensor)?.clone();
                 self.encoder.encode(how, &value)
             }
         };
         let form = match encoded {
             Ok(encoded) => Form::Encoded(encoded),
             Err(error) => {
-                let raw = Form::Raw(self.tensor(id, job, tensor)?.clone());
+                let raw = Form::Raw(self.tensor(id, (job, inputs), tensor)?.clone());
                 log::warn!("job {}: tensor {name:?} is sent raw: {error}", id.0);
                 raw
             }
@@ -142,10 +157,11 @@ impl<'a> Compute<'a> {
 
     /// The server's part of a job, on the device.
     fn finish(&mut self, id: JobId, job: &Job) -> Result<()> {
+        let inputs = &*self.shared.inputs(id, job)?;
         let all = &self.segments[job.model.index()];
         let last = job.server_segments.last().and_then(|&s| all[s].layers.last()).copied();
         let before = self.outputs(id, job);
-        self.run_segments(id, job, &job.server_segments, last.unwrap_or(LayerId(0)))?;
+        self.run_segments(id, job, inputs, &job.server_segments, last.unwrap_or(LayerId(0)))?;
         let mut outputs = self.outputs(id, job);
         outputs.retain(|(name, _)| before.iter().all(|(n, _)| n != name));
         let now = self.shared.now();
@@ -157,6 +173,7 @@ impl<'a> Compute<'a> {
         &mut self,
         id: JobId,
         job: &Job,
+        inputs: &Inputs,
         segments: &[usize],
         last: LayerId,
     ) -> Result<()> {
@@ -165,7 +182,7 @@ impl<'a> Compute<'a> {
         for &segment in segments {
             let written = self.device.run(job.model, segment, |name| match store.get(name) {
                 Some(made) => Ok(Some(made)),
-                None => job.inputs.get(name).map(Input::tensor).transpose(),
+                None => inputs.get(name).map(Input::tensor).transpose(),
             })?;
             store.extend(written);
         }
@@ -179,6 +196,10 @@ impl<'a> Compute<'a> {
         if !job.is_offloaded {
             self.stores.remove(&id);
         }
+        // The server, or the device in its stead, needs the frontier alone.
+        let tensors = &self.shared.model(job).tensors;
+        let uploads = &job.partition.uploads;
+        job.inputs.keep(|name| uploads.iter().any(|u| tensors[u.tensor.index()].name == name));
         let now = self.shared.now();
         self.shared.tell(|state| state.device_done(id, outputs, now, &self.events));
     }

@@ -1,7 +1,7 @@
 //! Execution on the device: one thread for each machine of the flow shop (compute, send, receive),
 //! joined by the agenda. The running program is the picture of the flow shop.
 
-use super::ahead::decode_ahead;
+use super::ahead::{Held, load_ahead, load_first};
 use super::cancel::Cancel;
 use super::compute::Compute;
 use super::expected::Expected;
@@ -14,14 +14,13 @@ use super::supervise::{Calls, Supervisor};
 use super::transfer::{receive, send};
 use crate::encoding::Encoder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::Inputs;
+use crate::input::Supply;
 use crate::link::{StreamReceiver, StreamSender};
 use crate::tensor::Tensor;
 use crate::trace::Execution;
 use cutpoint_plan::plan::Operation;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, Workload};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -50,8 +49,9 @@ pub struct ExecuteOptions {
 
 /// The jobs of a run.
 pub enum Jobs<'a> {
-    /// All are there: one set of inputs for each job of the plan that was prepared.
-    AllThere(&'a [Inputs]),
+    /// All are there: one set of inputs for each job of the plan that was prepared, which is asked
+    /// for shortly before the job begins.
+    AllThere(&'a dyn Supply),
     /// They arrive over time. Each is planned as it arrives, by the planner.
     Arriving(&'a mut dyn Source),
 }
@@ -128,34 +128,38 @@ pub fn execute<'a>(
     mut on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
 ) -> Result<Execution> {
     let encoder = Encoder::new()?;
-    let (first, source, count) = first_plan(prepared, jobs, server.is_some(), planner.is_some())?;
-    if let Some((planned, inputs)) = &first {
-        decode_ahead(&planned.program, workload, inputs);
-    }
+    let First { planned, supply, source } =
+        first_plan(prepared, jobs, server.is_some(), planner.is_some())?;
+    let count = planned.as_ref().map_or(0, |planned| planned.program.jobs.len());
     let expected = Expected::new(workload, &prepared.device);
     let patience = u64::try_from(options.patience.as_nanos()).unwrap_or(u64::MAX / 4);
     let session = Session::new(Time::from_nanoseconds(patience));
-    // The run's time begins here.
-    let shared = Shared::new(workload, session, OUTBOX_BYTES_MAX);
+    let mut shared = Shared::new(&expected, supply, session, OUTBOX_BYTES_MAX);
     let (events, reported) = channel();
-    if let Some(first) = first {
-        begin(&shared, first, &expected, &events);
+    if let Some(planned) = planned {
+        let jobs = planned.program.jobs.iter();
+        let inputs = jobs.map(|job| (job.job, Arc::new(Held::supplied()))).collect();
+        shared.tell(|state| state.plan(planned, inputs, &events));
     }
     if source.is_none() {
         shared.tell(|state| state.session.handle_last());
     }
+    let loaded = load_first(&shared);
+    shared.start();
+    let is_plain = prepared.suffixes.is_plain();
     let segments = prepared.program.segments.clone();
     let device = &mut prepared.device;
     std::thread::scope(|scope| {
         let (shared, expected) = (&shared, &expected);
         let connect = |number: u32, (sender, receiver): Connection, events: &Sender<Event>| {
             let (of_sender, of_receiver) = (events.clone(), events.clone());
-            scope.spawn(move || send(shared, number, sender, &of_sender));
+            scope.spawn(move || send(shared, is_plain, number, sender, &of_sender));
             let round_trip = options.round_trip;
             scope.spawn(move || {
                 receive(shared, expected, number, receiver, round_trip, &of_receiver)
             });
         };
+        scope.spawn(move || load_ahead(shared, loaded));
         let of_compute = events.clone();
         scope.spawn(move || Compute::new(shared, segments, device, encoder, of_compute).run());
         let mut threads = 1;
@@ -203,30 +207,12 @@ fn until(wake: Time, now: Time) -> Duration {
     Duration::from_nanos(wake.saturating_sub(now).nanoseconds())
 }
 
-/// A plan to begin with, and the inputs of its jobs.
-type Beginning = (Planned, BTreeMap<JobId, Arc<Inputs>>);
-
-/// What to begin with if all jobs are there; the source of jobs, if they are not; and how many there
-/// are.
-type First<'a> = (Option<Beginning>, Option<&'a mut dyn Source>, usize);
-
-/// Puts the first plan in force; jobs whose inputs do not fit fail.
-fn begin(
-    shared: &Shared<'_>,
-    (planned, inputs): Beginning,
-    expected: &Expected<'_>,
-    events: &Sender<Event>,
-) {
-    let check = |(id, inputs): (&JobId, &Arc<Inputs>)| {
-        let model = planned.program.jobs[id.index()].model;
-        expected.check_inputs(model, inputs).err().map(|error| (*id, error))
-    };
-    let bad: Vec<(JobId, Error)> = inputs.iter().filter_map(check).collect();
-    shared.tell(|state| state.plan(planned, inputs, events));
-    for (job, error) in bad {
-        log::error!("job {}: {error:?}", job.0);
-        shared.tell(|state| state.failed(job, error, events));
-    }
+/// What a run begins with: if all jobs are there, a plan, and where their inputs come from; if not,
+/// the source of jobs.
+struct First<'a> {
+    planned: Option<Planned>,
+    supply: Option<&'a dyn Supply>,
+    source: Option<&'a mut dyn Source>,
 }
 
 fn first_plan<'a>(
@@ -236,24 +222,24 @@ fn first_plan<'a>(
     has_planner: bool,
 ) -> Result<First<'a>> {
     let program = &prepared.program;
-    let inputs = match jobs {
-        Jobs::AllThere(inputs) => inputs,
+    let supply = match jobs {
+        Jobs::AllThere(supply) => supply,
         Jobs::Arriving(_) if !has_planner => {
             return Err(Error::new(ErrorKind::Usage, "jobs arrive, and nobody plans them"));
         }
-        Jobs::Arriving(source) => return Ok((None, Some(source), 0)),
+        Jobs::Arriving(source) => {
+            return Ok(First { planned: None, supply: None, source: Some(source) });
+        }
     };
     let count = program.jobs.len();
-    if inputs.len() != count {
-        let message = format!("{count} jobs are planned, found inputs for {}", inputs.len());
+    if supply.count() != count {
+        let message = format!("{count} jobs are planned, found inputs for {}", supply.count());
         return Err(Error::new(ErrorKind::Usage, message));
     }
     if !has_server && program.jobs.iter().any(|job| job.is_offloaded) {
         return Err(Error::new(ErrorKind::Usage, "the plan has a server's part, and no server"));
     }
-    let suffixes = program.jobs.iter().map(|job| prepared.suffix_of(job)).collect();
+    let suffixes = program.jobs.iter().map(|job| prepared.suffixes.of_job(job)).collect();
     let planned = Planned { program: program.clone(), suffixes, makespan: Time::ZERO };
-    let inputs = inputs.iter().enumerate();
-    let inputs = inputs.map(|(j, inputs)| (JobId::at(j), Arc::new(inputs.clone()))).collect();
-    Ok((Some((planned, inputs)), None, count))
+    Ok(First { planned: Some(planned), supply: Some(supply), source: None })
 }

@@ -14,7 +14,7 @@ type Output = (TensorId, String, Option<TensorSpec>);
 /// What is expected for the jobs of each model.
 #[derive(Debug)]
 pub(super) struct Expected<'a> {
-    workload: &'a Workload,
+    pub(super) workload: &'a Workload,
     inputs: Vec<Vec<(String, TensorSpec)>>,
     outputs: Vec<Vec<Output>>,
 }

@@ -26,8 +26,7 @@ pub use cancel::Cancel;
 pub use drift::Drift;
 pub use execute::{Connection, ExecuteOptions, Jobs, OUTBOX_BYTES_MAX, Probe, Server, execute};
 pub use plan_anew::{PlanChange, Planned, Planner, Reach, Standing};
-pub(crate) use prepare::suffix_of;
-pub use prepare::{Device, LoadedSuffix, Prepared};
+pub use prepare::{Device, LoadedSuffix, Prepared, SuffixContent, Suffixes};
 pub use program::{
     JobProgram, Program, SegmentLayers, Segments, Send, Step, StepWork, segments_for,
 };

@@ -3,6 +3,7 @@
 
 use super::program::{JobProgram, Program, SegmentLayers, StepWork};
 use super::throttle::{ComputeClock, SpeedFraction};
+use crate::encoding::Encoding;
 use crate::engine::declared::Declared;
 use crate::engine::{Engine, EngineOptions, Session, warm_up};
 use crate::error::Result;
@@ -11,7 +12,7 @@ use crate::onnx::LayeredModel;
 use crate::tensor::Tensor;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::plan::{Partition, Plan};
-use cutpoint_plan::workload::{ModelId, Workload};
+use cutpoint_plan::workload::{ModelId, TensorId, Workload};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -49,10 +50,67 @@ pub struct Prepared {
     pub program: Program,
     /// With what.
     pub device: Device,
-    /// The suffixes that the server has loaded, by model and by what stays on the device.
-    pub suffixes: BTreeMap<(ModelId, LayerSet), LoadedSuffix>,
+    /// The suffixes that the server has loaded.
+    pub suffixes: Suffixes,
     /// The cuts that need no more than what is loaded, by model, each once.
     pub cuts: Vec<(ModelId, Partition)>,
+}
+
+/// Which suffix: of which model, what stays on the device, and, where the server does not decode,
+/// which tensors it takes in which of their encodings.
+type SuffixKey = (ModelId, LayerSet, Vec<(TensorId, usize)>);
+
+/// The suffixes that a server has loaded.
+#[derive(Clone, Debug)]
+pub struct Suffixes {
+    is_plain: bool,
+    loaded: BTreeMap<SuffixKey, LoadedSuffix>,
+}
+
+impl Suffixes {
+    /// None yet; on a plain server each suffix takes tensors in encodings of its own.
+    pub fn new(is_plain: bool) -> Suffixes {
+        Suffixes { is_plain, loaded: BTreeMap::new() }
+    }
+
+    /// Whether the server is a plain one: of the protocol, and not Cutpoint's own.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.loaded.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &LoadedSuffix> {
+        self.loaded.values()
+    }
+
+    /// The suffix for a cut.
+    pub fn find(&self, model: ModelId, cut: &Partition) -> Option<&LoadedSuffix> {
+        self.loaded.get(&self.key(model, cut))
+    }
+
+    /// The server has loaded a suffix for a cut.
+    pub fn add(&mut self, model: ModelId, cut: &Partition, loaded: LoadedSuffix) {
+        self.loaded.insert(self.key(model, cut), loaded);
+    }
+
+    /// The name of a job's suffix; `None` if the server has no part in it, or has not loaded it.
+    pub fn of_job(&self, job: &JobProgram) -> Option<Arc<str>> {
+        let found = self.find(job.model, &job.partition);
+        found.filter(|_| job.is_offloaded).map(|loaded| loaded.name.clone())
+    }
+
+    fn key(&self, model: ModelId, cut: &Partition) -> SuffixKey {
+        let encodings = cut.uploads.iter().filter(|_| self.is_plain);
+        let mut encodings: Vec<(TensorId, usize)> =
+            encodings.filter_map(|upload| Some((upload.tensor, upload.encoding?))).collect();
+        encodings.sort_unstable();
+        (model, cut.device_layers.clone(), encodings)
+    }
 }
 
 /// A suffix on the server.
@@ -63,16 +121,20 @@ pub struct LoadedSuffix {
     /// The position of its model in the workload.
     pub model: ModelId,
     /// What it is, should the server have to load it again.
-    pub suffix: Suffix,
+    pub content: SuffixContent,
+}
+
+/// What a suffix is made of.
+#[derive(Clone, Debug)]
+pub enum SuffixContent {
+    /// The server cuts it from its own copy of the model.
+    Cut(Suffix),
+    /// The device cuts it, and a plain server is given it: behind the cut that these tensors cross,
+    /// some of them in encodings.
+    Sent(BTreeMap<String, Option<Encoding>>),
 }
 
 impl Prepared {
-    /// The name of a job's suffix on the server; `None` if the server has no part in it, or has
-    /// not loaded it.
-    pub fn suffix_of(&self, job: &JobProgram) -> Option<Arc<str>> {
-        suffix_of(&self.suffixes, job)
-    }
-
     /// Takes up another plan of the same models, which has been checked, if it needs no other
     /// segments and suffixes than are there; says whether that is so.
     ///
@@ -82,7 +144,8 @@ impl Prepared {
         let Some(program) = Program::on(&self.program.segments, workload, plan)? else {
             return Ok(false);
         };
-        let has_suffix = |job: &JobProgram| !job.is_offloaded || self.suffix_of(job).is_some();
+        let has_suffix =
+            |job: &JobProgram| !job.is_offloaded || self.suffixes.of_job(job).is_some();
         if !program.jobs.iter().all(has_suffix) {
             return Ok(false);
         }
@@ -179,15 +242,6 @@ impl Device {
         }
         Ok(session.as_mut().expect("just loaded"))
     }
-}
-
-/// As [`Prepared::suffix_of`].
-pub(crate) fn suffix_of(
-    suffixes: &BTreeMap<(ModelId, LayerSet), LoadedSuffix>,
-    job: &JobProgram,
-) -> Option<Arc<str>> {
-    let key = (job.model, job.partition.device_layers.clone());
-    suffixes.get(&key).filter(|_| job.is_offloaded).map(|loaded| loaded.name.clone())
 }
 
 fn indices(segment: &SegmentLayers) -> Vec<usize> {

@@ -1,21 +1,24 @@
 //! What the threads of a run share: the jobs, the agenda and the session, behind one lock.
 
 use super::agenda::Agenda;
+use super::ahead::{Ahead, Held, JOBS_AHEAD, LoadedAhead};
 use super::backlog::Costs;
 use super::execute::Event;
+use super::expected::Expected;
 use super::plan_anew::Planned;
 use super::probing::Uplink;
 use super::program::{Send, Step};
 use super::session::Session;
 use crate::encoding::Form;
-use crate::error::Error;
-use crate::input::Inputs;
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::{Inputs, Supply};
 use crate::tensor::Tensor;
 use cutpoint_plan::plan::{Operation, Partition};
 use cutpoint_plan::replan::Backlog;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, Model, ModelId, TensorId, Workload};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
@@ -25,7 +28,7 @@ use std::time::Instant;
 pub(super) struct Job {
     pub(super) model: ModelId,
     pub(super) partition: Arc<Partition>,
-    pub(super) inputs: Arc<Inputs>,
+    pub(super) inputs: Arc<Held>,
     pub(super) is_offloaded: bool,
     /// What the device runs if the server is lost.
     pub(super) server_segments: Vec<usize>,
@@ -49,6 +52,9 @@ pub(super) struct State {
 /// What the threads share.
 pub(super) struct Shared<'a> {
     pub(super) workload: &'a Workload,
+    expected: &'a Expected<'a>,
+    /// Where inputs come from that did not come with their job.
+    supply: Option<&'a dyn Supply>,
     state: Mutex<State>,
     changed: Condvar,
     epoch: Instant,
@@ -63,16 +69,28 @@ pub(super) enum Task {
 }
 
 impl<'a> Shared<'a> {
-    pub(super) fn new(workload: &'a Workload, session: Session, bytes_max: usize) -> Shared<'a> {
+    pub(super) fn new(
+        expected: &'a Expected<'a>,
+        supply: Option<&'a dyn Supply>,
+        session: Session,
+        bytes_max: usize,
+    ) -> Shared<'a> {
         let agenda = Agenda::new(bytes_max);
         let (jobs, ended) = (BTreeMap::new(), Vec::new());
         let state = State { session, agenda, jobs, ended, step: None, send: None };
         Shared {
-            workload,
+            workload: expected.workload,
+            expected,
+            supply,
             state: Mutex::new(state),
             changed: Condvar::new(),
             epoch: Instant::now(),
         }
+    }
+
+    /// The run's time begins here.
+    pub(super) fn start(&mut self) {
+        self.epoch = Instant::now();
     }
 
     pub(super) fn at(&self, instant: Instant) -> Time {
@@ -120,7 +138,10 @@ impl<'a> Shared<'a> {
                     return Some(Task::Finish(job, planned.clone()));
                 }
             } else if let Some(step) = state.agenda.take_step() {
-                state.begin(step.job);
+                if state.begin(step.job) {
+                    // Another job comes next.
+                    self.changed.notify_all();
+                }
                 if let Some(planned) = state.jobs.get(&step.job).cloned() {
                     state.step = Some(step.clone());
                     return Some(Task::Step(step, planned));
@@ -154,6 +175,31 @@ impl<'a> Shared<'a> {
                 state = self.wait(state);
             }
         }
+    }
+
+    /// Waits for what is to be loaded next, ahead of the jobs; `None` once all jobs have ended.
+    pub(super) fn next_ahead(&self, loaded: &mut LoadedAhead) -> Option<Ahead> {
+        let mut state = self.lock();
+        loop {
+            if state.session.is_finished() {
+                return None;
+            }
+            if let Some(ahead) = state.poll_ahead(loaded) {
+                return Some(ahead);
+            }
+            state = self.wait(state);
+        }
+    }
+
+    /// Loads the inputs of a job from where they come from.
+    pub(super) fn load(&self, id: JobId, model: ModelId) -> Result<Inputs> {
+        let supply = self.supply.filter(|supply| id.index() < supply.count());
+        let supply = supply.ok_or_else(|| Error::new(ErrorKind::Input, "it has no inputs"))?;
+        // A run without this thread would not end.
+        let inputs = catch_unwind(AssertUnwindSafe(|| supply.inputs(id.index())))
+            .map_err(|_| Error::new(ErrorKind::Input, "loading its inputs failed badly"))?;
+        self.expected.check_inputs(model, &inputs)?;
+        Ok(inputs)
     }
 
     /// A tensor waits for the uplink, if the server still has a part in its job; holds the caller
@@ -223,12 +269,27 @@ impl State {
         self.session.fresh().filter_map(known).collect()
     }
 
+    /// What is to be loaded next, ahead of the jobs that come next, or put back; `loaded` is what has
+    /// been.
+    pub(super) fn poll_ahead(&self, loaded: &mut LoadedAhead) -> Option<Ahead> {
+        loaded.retain(|&job, _| !self.session.has_begun(job));
+        let coming = self.agenda.coming(JOBS_AHEAD, |job| !self.session.has_begun(job));
+        let early = loaded.keys().find(|job| !coming.contains(job)).copied();
+        if let Some(held) = early.and_then(|job| loaded.remove(&job)) {
+            return Some(Ahead::PutBack(held));
+        }
+        let next = coming.into_iter().find(|job| !loaded.contains_key(job))?;
+        let job = self.jobs.get(&next)?;
+        loaded.insert(next, job.inputs.clone());
+        Some(Ahead::Load(next, job.clone()))
+    }
+
     /// A plan is in force from now on for those of its jobs that have not begun; `inputs` has those
     /// of jobs that are new. Returns how many jobs that are.
     pub(super) fn plan(
         &mut self,
         planned: Planned,
-        mut inputs: BTreeMap<JobId, Arc<Inputs>>,
+        mut inputs: BTreeMap<JobId, Arc<Held>>,
         events: &Sender<Event>,
     ) -> usize {
         let Planned { program, suffixes, .. } = planned;
@@ -260,10 +321,13 @@ impl State {
         fresh.len()
     }
 
-    fn begin(&mut self, job: JobId) {
+    /// Says whether that is news.
+    fn begin(&mut self, job: JobId) -> bool {
+        let is_news = !self.session.has_begun(job);
         if self.session.handle_begun(job) {
             self.agenda.drop_sends(|other| other == job);
         }
+        is_news
     }
 
     /// All jobs begin, as they were planned: nobody will plan them anew.

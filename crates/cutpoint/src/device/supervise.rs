@@ -1,7 +1,7 @@
 //! The thread that began the run: it lets jobs in, has them planned anew, has the server called
 //! again and the idle uplink probed, and collects what the others report.
 
-use super::ahead::decode_ahead;
+use super::ahead::Held;
 use super::collected::Collected;
 use super::drift::Drift;
 use super::execute::{Connection, Event, Probe};
@@ -305,7 +305,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
             match self.source.as_mut()?.poll(now, has_room) {
                 Arrival::Job { model, arrived, inputs } => {
                     self.gate.let_in(arrived, now);
-                    self.plan_arrived(model, arrived, Arc::new(inputs));
+                    self.plan_arrived(model, arrived, inputs);
                 }
                 Arrival::Later(again) => return again,
                 Arrival::End => {
@@ -316,7 +316,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         }
     }
 
-    fn plan_arrived(&mut self, model: ModelId, arrived: Time, inputs: Arc<Inputs>) {
+    fn plan_arrived(&mut self, model: ModelId, arrived: Time, inputs: Inputs) {
         let job = JobId(self.next_job);
         self.next_job = self.next_job.wrapping_add(1);
         self.collected.arrive(job, arrived);
@@ -333,8 +333,8 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         let planned = planner.map(|planner| planner.plan(&[(job, model)], &standing));
         match planned.transpose().map(Option::flatten) {
             Ok(Some(planned)) => {
-                let (events, inputs) = (&self.events, [(job, inputs)].into());
-                decode_ahead(&planned.program, self.shared.workload, &inputs);
+                let inputs = [(job, Arc::new(Held::given(inputs)))].into();
+                let events = &self.events;
                 self.shared.tell(|state| state.plan(planned, inputs, events));
             }
             Ok(None) => self.collected.fail(job, "there is no plan for it".to_owned()),

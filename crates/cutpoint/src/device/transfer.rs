@@ -10,18 +10,22 @@ use crate::link::{InferRequest, Part, StreamReceiver, StreamReply, StreamSender,
 use cutpoint_plan::plan::{Operation, Work};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::JobId;
+use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
-/// The sender of connection number `connection`.
+/// The sender of connection number `connection`. A plain server is sent all tensors of a job in one
+/// message, in the place of the last.
 pub(super) fn send(
     shared: &Shared<'_>,
+    is_plain: bool,
     connection: u32,
     mut sender: StreamSender,
     events: &Sender<Event>,
 ) {
+    let mut early = BTreeMap::new();
     while let Some((departure, job, form)) = shared.next_send(connection) {
         let id = departure.job;
-        let request = match request(shared, departure, &job, form) {
+        let mut request = match request(shared, departure, &job, form) {
             Ok(request) => request,
             Err(error) => {
                 log::error!("job {}: {error:?}", id.0);
@@ -29,8 +33,24 @@ pub(super) fn send(
                 continue;
             }
         };
-        let value = &request.tensors[0].1;
-        let (raw, sent) = (value.raw_bytes() as u64, value.bytes().len() as u64);
+        if is_plain {
+            early.retain(|&job, _| shared.ask(|state| state.session.wants_reply(job)));
+            if departure.part + 1 < departure.parts {
+                early.entry(id).or_insert_with(Vec::new).append(&mut request.tensors);
+                continue;
+            }
+            request.part = None;
+            request.tensors.splice(0..0, early.remove(&id).unwrap_or_default());
+        }
+        let sum = |bytes: fn(&Form) -> usize| -> u64 {
+            request.tensors.iter().map(|(_, form)| bytes(form) as u64).sum()
+        };
+        let (raw, sent) = (sum(Form::raw_bytes), sum(|form| form.bytes().len()));
+        if is_plain && let Err(error) = make_plain(&mut request.tensors) {
+            log::error!("job {}: {error:?}", id.0);
+            shared.tell(|state| state.failed(id, error, events));
+            continue;
+        }
         match sender.send(&request) {
             Ok(passed) => {
                 let (start, end) = (shared.at(passed.start), shared.at(passed.end));
@@ -56,6 +76,23 @@ pub(super) fn send(
     let _ = events.send(Event::ThreadEnded);
 }
 
+/// Puts tensors of the protocol's own types in the place of those in encodings.
+fn make_plain(tensors: &mut Vec<(String, Form)>) -> Result<()> {
+    let mut plain = Vec::with_capacity(tensors.len());
+    for (name, form) in tensors.drain(..) {
+        let parts = match &form {
+            Form::Raw(_) => None,
+            Form::Encoded(encoded) => encoded.plain(&name)?,
+        };
+        match parts {
+            Some(parts) => plain.extend(parts.into_iter().map(|(n, tensor)| (n, tensor.into()))),
+            None => plain.push((name, form)),
+        }
+    }
+    *tensors = plain;
+    Ok(())
+}
+
 /// The message for one tensor.
 fn request(
     shared: &Shared<'_>,
@@ -65,10 +102,12 @@ fn request(
 ) -> Result<InferRequest> {
     let name = &shared.model(job).tensors[departure.tensor.index()].name;
     let missing = |what: &str| Error::new(ErrorKind::Input, what).at(name);
-    let value = match (form, job.inputs.get(name)) {
-        (Some(form), _) => form,
-        (None, Some(input)) => input.tensor()?.clone().into(),
-        (None, None) => return Err(missing("it is to be sent, and not there")),
+    let value = match form {
+        Some(form) => form,
+        None => match shared.inputs(departure.job, job)?.get(name) {
+            Some(input) => input.tensor()?.clone().into(),
+            None => return Err(missing("it is to be sent, and not there")),
+        },
     };
     let suffix =
         job.suffix.as_deref().ok_or_else(|| missing("no suffix on the server takes it"))?;

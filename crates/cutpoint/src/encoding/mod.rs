@@ -24,6 +24,7 @@ mod encode;
 mod header;
 #[cfg(test)]
 mod picture_tests;
+mod plain;
 mod quantise;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 mod jpeg;
 mod picture;
 mod preparation;
+mod supply;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 
 pub use picture::Picture;
 pub use preparation::{ImageLayout, PICTURE_BYTES_FREE, PICTURE_FACTOR_MAX, Preparation, SIDE_MAX};
+pub use supply::{OnDemand, Supply};
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -44,6 +46,14 @@ impl Input {
             Input::Tensor(tensor) => Ok(tensor),
             Input::Picture(picture) => picture.tensor(),
             Input::Unusable(error) => Err(error.again()),
+        }
+    }
+
+    /// The same; a picture that is not decoded keeps nothing of what is decoded of this one.
+    pub(crate) fn afresh(&self) -> Input {
+        match self {
+            Input::Picture(picture) => Input::Picture(picture.afresh()),
+            other => other.clone(),
         }
     }
 }

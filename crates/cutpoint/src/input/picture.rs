@@ -4,7 +4,7 @@ use super::preparation::Preparation;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use bytes::Bytes;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The most bytes that decoding a file of the device's own may take.
 const DECODED_BYTES_MAX: u64 = crate::frames::FILE_BYTES_MAX;
@@ -31,6 +31,22 @@ impl Picture {
         let decoded_bytes = checked.map_err(|error| error.at(&place))?;
         let (pixels, tensor) = (OnceLock::new(), OnceLock::new());
         Ok(Picture { place, file, preparation, decoded_bytes, pixels, tensor })
+    }
+
+    /// This picture, if it is decoded; else another of the same file, so that this one stays as small
+    /// as it is.
+    pub(super) fn afresh(self: &Arc<Picture>) -> Arc<Picture> {
+        if self.tensor.get().is_some() || self.pixels.get().is_some() {
+            return self.clone();
+        }
+        Arc::new(Picture {
+            place: self.place.clone(),
+            file: self.file.clone(),
+            preparation: self.preparation.clone(),
+            decoded_bytes: self.decoded_bytes,
+            pixels: OnceLock::new(),
+            tensor: OnceLock::new(),
+        })
     }
 
     /// The file as it came.

@@ -8,7 +8,7 @@ use crate::device::{Cancel, Prepared, SpeedFraction};
 use crate::engine::EngineOptions;
 use crate::engine::select::{EngineChoice, SelectOptions, select};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::Inputs;
+use crate::input::Supply;
 use crate::link::{Client, ConnectOptions};
 use crate::profile::{EncodingOptions, ProfileOptions};
 use crate::run::{RunModel, RunOptions, Runner};
@@ -201,7 +201,9 @@ impl Session {
         self.inner.with_prepared(planned, |_| Ok(()))
     }
 
-    /// Executes a plan on one set of inputs for each job, in the order of the plan's jobs.
+    /// Executes a plan on one set of inputs for each job, in the order of the plan's jobs: a list of
+    /// them, or an [`OnDemand`](crate::input::OnDemand), which loads each job's shortly before the job
+    /// begins.
     ///
     /// A server that is lost costs time, not jobs: the device does the rest, and jobs that have not
     /// begun are planned anew, as they are when the link changes ([`SessionOptions::replans`]);
@@ -209,8 +211,8 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::prepare`]; [`ErrorKind::Usage`] if the inputs are not as many as the jobs.
-    pub fn run(&self, planned: &Planned, inputs: &[Inputs]) -> Result<Outcome> {
-        self.inner.collect(planned, inputs, Cancel::new())
+    pub fn run(&self, planned: &Planned, inputs: &(impl Supply + ?Sized)) -> Result<Outcome> {
+        self.inner.collect(planned, &inputs, Cancel::new())
     }
 
     /// As [`Session::run`], but hands over each job's outputs as soon as it is done, in any order,
@@ -246,11 +248,11 @@ impl Session {
     pub fn run_each(
         &self,
         planned: &Planned,
-        inputs: &[Inputs],
+        inputs: &(impl Supply + ?Sized),
         cancel: &Cancel,
         on_outputs: impl FnMut(JobId, Outputs),
     ) -> Result<Execution> {
-        self.inner.run(planned, inputs, cancel.clone(), on_outputs)
+        self.inner.run(planned, &inputs, cancel.clone(), on_outputs)
     }
 
     /// [`Session::run`] without blocking. Dropping the future cancels the run.
@@ -276,7 +278,11 @@ impl Session {
     /// # Ok::<(), cutpoint::Error>(())
     /// # }).unwrap();
     /// ```
-    pub fn run_async(&self, planned: &Planned, inputs: Vec<Inputs>) -> Running<Outcome> {
+    pub fn run_async(
+        &self,
+        planned: &Planned,
+        inputs: impl Supply + Send + 'static,
+    ) -> Running<Outcome> {
         let (inner, planned, cancel) = (self.inner.clone(), planned.clone(), Cancel::new());
         Running::start(Some(cancel.clone()), move || inner.collect(&planned, &inputs, cancel))
     }
@@ -287,7 +293,7 @@ impl Session {
     pub fn run_each_async(
         &self,
         planned: &Planned,
-        inputs: Vec<Inputs>,
+        inputs: impl Supply + Send + 'static,
         on_outputs: impl FnMut(JobId, Outputs) + Send + 'static,
     ) -> Running<Execution> {
         let (inner, planned, cancel) = (self.inner.clone(), planned.clone(), Cancel::new());
@@ -298,7 +304,7 @@ impl Session {
 }
 
 impl Inner {
-    fn collect(&self, planned: &Planned, inputs: &[Inputs], cancel: Cancel) -> Result<Outcome> {
+    fn collect(&self, planned: &Planned, inputs: &dyn Supply, cancel: Cancel) -> Result<Outcome> {
         let mut outputs = vec![None; planned.jobs()];
         let execution =
             self.run(planned, inputs, cancel, |job, made| outputs[job.index()] = Some(made))?;
@@ -308,7 +314,7 @@ impl Inner {
     fn run(
         &self,
         planned: &Planned,
-        inputs: &[Inputs],
+        inputs: &dyn Supply,
         cancel: Cancel,
         on_outputs: impl FnMut(JobId, Outputs),
     ) -> Result<Execution> {

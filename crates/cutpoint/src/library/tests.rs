@@ -3,6 +3,7 @@
 use super::*;
 use crate::device::Cancel;
 use crate::error::ErrorKind;
+use crate::input::OnDemand;
 use crate::onnx::tests::small::{model, node, weight};
 use crate::run::tests::meddler::{Habits, Meddler, Then};
 use crate::run::tests::{Bench, LONG, rten, serve};
@@ -73,7 +74,8 @@ impl Stage {
         let alone = Session::open(vec![network()], options).unwrap();
         let profile = Profile::from_json(&self.planned_json()).unwrap();
         let planned = profile.plan(&[("small", JOBS)], Policy::LocalOnly).unwrap();
-        alone.run(&planned, &self.inputs).unwrap().into_outputs().unwrap()
+        let inputs = OnDemand::new(JOBS, |job| self.inputs[job].clone());
+        alone.run(&planned, &inputs).unwrap().into_outputs().unwrap()
     }
 
     fn planned_json(&self) -> String {

@@ -3,7 +3,7 @@
 
 use crate::device::{Arrival, Source};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::Inputs;
+use crate::input::{Inputs, Supply};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, ModelId};
 use std::collections::{BTreeMap, VecDeque};
@@ -26,27 +26,23 @@ const WAITING_MAX: usize = 100_000;
 pub struct Replay<'a> {
     period: Time,
     models: &'a [ModelId],
-    load: &'a dyn Fn(usize) -> Inputs,
+    supply: &'a dyn Supply,
     next: usize,
     /// The next job's inputs, so that reading them takes no time from it.
     loaded: Option<Inputs>,
 }
 
 impl<'a> Replay<'a> {
-    /// Jobs of these models; `load` gives the inputs of each.
-    pub fn new(
-        period: Time,
-        models: &'a [ModelId],
-        load: &'a dyn Fn(usize) -> Inputs,
-    ) -> Replay<'a> {
-        Replay { period, models, load, next: 0, loaded: None }
+    /// Jobs of these models, for each of which `supply` has inputs.
+    pub fn new(period: Time, models: &'a [ModelId], supply: &'a dyn Supply) -> Replay<'a> {
+        Replay { period, models, supply, next: 0, loaded: None }
     }
 }
 
 impl Source for Replay<'_> {
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
         let Some(&model) = self.models.get(self.next) else { return Arrival::End };
-        let loaded = self.loaded.take().unwrap_or_else(|| (self.load)(self.next));
+        let loaded = self.loaded.take().unwrap_or_else(|| self.supply.inputs(self.next));
         let arrived = self.period * (self.next as u64);
         if now < arrived || !has_room {
             self.loaded = Some(loaded);
@@ -279,9 +275,9 @@ mod tests {
 
     #[test]
     fn a_replay_gives_each_job_in_its_turn_if_there_is_room() {
-        let load = |_: usize| Inputs::new();
+        let inputs = vec![Inputs::new(); 2];
         let models = [ModelId(0); 2];
-        let mut replay = Replay::new(at(10), &models, &load);
+        let mut replay = Replay::new(at(10), &models, &inputs);
         let arrived = |arrival| match arrival {
             Arrival::Job { arrived, .. } => Some(arrived),
             Arrival::Later(_) | Arrival::End => None,

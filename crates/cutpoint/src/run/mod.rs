@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod paced;
+mod plain;
 mod prepare;
 mod rehearsal;
 mod replan;
@@ -123,16 +124,21 @@ impl Runner {
         if let Some(client) = &self.client {
             let hello = client.hello()?;
             executors = hello.as_ref().map_or(1, |hello| hello.executors);
-            let held = hello.map(|hello| hello.models).unwrap_or_default();
-            for model in &self.models {
-                let there = offer(client, &held, model)?;
+            link = Some(client.measure_link(MeasureOptions::default())?);
+            if let (None, Some(link)) = (&hello, &link) {
+                for (model, device) in self.models.iter().zip(&device) {
+                    server.push(plain::profile(client, model, device, link));
+                }
+            }
+            let held = hello.as_ref().map_or(&[][..], |hello| &hello.models);
+            for model in self.models.iter().filter(|_| hello.is_some()) {
+                let there = offer(client, held, model)?;
                 let mut profile = client.profile(&there.name, options)?;
                 if profile.sha256 == there.sha256 {
                     profile.sha256 = model.model.model().sha256().to_owned();
                 }
                 server.push(profile);
             }
-            link = Some(client.measure_link(MeasureOptions::default())?);
         }
         let encodings = match encodings {
             Some(how) => self.measure_encodings(how)?,
@@ -143,10 +149,7 @@ impl Runner {
 
     /// Measures the encodings here, and how much longer or shorter the server takes to decode.
     fn measure_encodings(&self, how: &EncodingOptions) -> Result<Vec<EncodingProfile>> {
-        if self.client.is_some() && !self.server_decodes()? {
-            log::info!("the server is not Cutpoint's own: tensors are sent raw");
-            return Ok(Vec::new());
-        }
+        let is_plain = self.is_server_plain()?;
         let mut profiles = Vec::with_capacity(self.models.len());
         for (RunModel { model, .. }, inputs) in self.models.iter().zip(&how.inputs) {
             let measured =
@@ -159,6 +162,9 @@ impl Runner {
                 }
                 measured => measured?,
             };
+            if is_plain {
+                plain::admit(&mut profile, model);
+            }
             for sample in std::mem::take(&mut profile.samples) {
                 let Some(client) = &self.client else { continue };
                 if let Some(there) = client.measure_decode(&sample.encoded)? {
@@ -258,10 +264,10 @@ impl Runner {
         workload.models.iter().map(find).collect()
     }
 
-    /// Whether the server brings encoded tensors back.
-    fn server_decodes(&self) -> Result<bool> {
+    /// Whether there is a server, and it is not Cutpoint's own.
+    fn is_server_plain(&self) -> Result<bool> {
         match &self.client {
-            Some(client) => Ok(client.hello()?.is_some()),
+            Some(client) => Ok(client.hello()?.is_none()),
             None => Ok(false),
         }
     }

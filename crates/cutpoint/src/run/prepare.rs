@@ -1,13 +1,14 @@
 //! From plans to a run: what is loaded on both sides, and how the server is called again.
 
+use super::plain;
 use super::replan::{JobsLeft, cuts_of, is_alike, other_plans};
 use super::{RunModel, RunOptions, Runner, offer};
 use crate::device::{
     Connection, Device, ExecuteOptions, Jobs, LoadedSuffix, Planner, Prepared, Program, Server,
-    execute, segments_for,
+    SuffixContent, Suffixes, execute, segments_for,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::Inputs;
+use crate::input::Supply;
 use crate::link::{Client, Suffix};
 use crate::tensor::Tensor;
 use crate::trace::Execution;
@@ -17,7 +18,6 @@ use cutpoint_plan::plan::{Partition, Plan};
 use cutpoint_plan::policy::PlanOptions;
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,16 +54,13 @@ impl Runner {
         let segments = segments_for(&all)?;
         let program = Program::on(&segments, workload, plan)?;
         let program = program.expect("the segments are made for its runs");
-        if program.encodes() && !self.server_decodes()? {
-            let message = "the plan uses encodings, and the server is not Cutpoint's own";
-            return Err(Error::new(ErrorKind::Usage, message)
-                .hint("plan from a workload without encodings"));
-        }
+        let is_offloaded = |plan: &Plan| plan.partitions.iter().any(|p| !p.uploads.is_empty());
+        let is_plain = all.iter().any(|(_, plan)| is_offloaded(plan)) && self.is_server_plain()?;
         let models = self.models_of(workload)?;
         let layered: Vec<_> = models.iter().map(|m| m.model.clone()).collect();
         let engine = self.engine.clone();
         let device = Device::load(engine, self.options, self.speed, &layered, &program)?;
-        let mut suffixes = BTreeMap::new();
+        let mut suffixes = Suffixes::new(is_plain);
         let mut sources = vec![None; models.len()];
         for (number, (workload, plan)) in all.iter().enumerate() {
             let is_own = number == 0;
@@ -71,8 +68,7 @@ impl Runner {
         }
         let mut cuts: Vec<(ModelId, Partition)> = Vec::new();
         for (model, cut) in all.iter().flat_map(|(workload, plan)| cuts_of(workload, plan)) {
-            let is_there = cut.uploads.is_empty()
-                || suffixes.contains_key(&(model, cut.device_layers.clone()));
+            let is_there = cut.uploads.is_empty() || suffixes.find(model, &cut).is_some();
             if is_there && !cuts.iter().any(|(m, known)| *m == model && is_alike(known, &cut)) {
                 cuts.push((model, cut));
             }
@@ -89,26 +85,29 @@ impl Runner {
         is_own: bool,
         models: &[&RunModel],
         sources: &mut [Option<String>],
-        suffixes: &mut BTreeMap<(ModelId, LayerSet), LoadedSuffix>,
+        suffixes: &mut Suffixes,
     ) -> Result<()> {
         for (&model, partition) in workload.jobs.iter().zip(&plan.partitions) {
             let described = &workload.models[model.index()];
             let device_layers = &partition.device_layers;
-            let key = (model, device_layers.clone());
-            if device_layers.count() == described.layers.len() || suffixes.contains_key(&key) {
+            let is_local = device_layers.count() == described.layers.len();
+            if is_local || suffixes.find(model, partition).is_some() {
                 continue;
             }
             let m = model.index();
-            let source = match sources[m].take() {
-                Some(source) => source,
-                None => self.source_of(models[m])?,
+            let loaded = if suffixes.is_plain() {
+                plain::load_suffix(self.server()?, models[m], described, model, partition)
+            } else {
+                let source = match sources[m].take() {
+                    Some(source) => source,
+                    None => self.source_of(models[m])?,
+                };
+                let loaded = self.load_suffix(models[m], &source, described, model, device_layers);
+                sources[m] = Some(source);
+                loaded
             };
-            let loaded = self.load_suffix(models[m], &source, described, model, device_layers);
-            sources[m] = Some(source);
             match loaded {
-                Ok(loaded) => {
-                    suffixes.insert(key, loaded);
-                }
+                Ok(loaded) => suffixes.add(model, partition, loaded),
                 Err(error) if is_own => return Err(error),
                 Err(error) => log::debug!("a cut for another bandwidth is left out: {error:?}"),
             }
@@ -124,7 +123,7 @@ impl Runner {
         &self,
         prepared: &mut Prepared,
         workload: &Workload,
-        inputs: &[Inputs],
+        inputs: &dyn Supply,
         how: &RunOptions,
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {
@@ -143,7 +142,7 @@ impl Runner {
         &self,
         prepared: &mut Prepared,
         (workload, plan): (&Workload, &Plan),
-        inputs: &[Inputs],
+        inputs: &dyn Supply,
         how: &RunOptions,
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {
@@ -181,7 +180,7 @@ impl Runner {
         let expecting = client.clone();
         let client = client.clone();
         let models: Vec<RunModel> = self.models_of(workload)?.into_iter().cloned().collect();
-        let suffixes: Vec<LoadedSuffix> = prepared.suffixes.values().cloned().collect();
+        let suffixes: Vec<LoadedSuffix> = prepared.suffixes.iter().cloned().collect();
         let call = Arc::new(move || call_again(&client, &models, &suffixes));
         let probe = Arc::new(move |bytes| probe.up(bytes));
         let expect = Arc::new(move |uplink| expecting.expect_link(uplink, round_trip));
@@ -207,7 +206,7 @@ impl Runner {
         };
         let name = suffix_name(name, &suffix);
         self.server()?.load_suffix(&name, &suffix)?;
-        Ok(LoadedSuffix { name: name.into(), model: id, suffix })
+        Ok(LoadedSuffix { name: name.into(), model: id, content: SuffixContent::Cut(suffix) })
     }
 }
 
@@ -231,8 +230,14 @@ fn call_again(
 ) -> Result<Connection> {
     let held = client.hello()?.map(|hello| hello.models);
     let mut sources: Vec<Option<String>> = vec![None; models.len()];
-    for LoadedSuffix { name, model, suffix } in suffixes {
-        let mut suffix = suffix.clone();
+    for LoadedSuffix { name, model, content } in suffixes {
+        let mut suffix = match content {
+            SuffixContent::Cut(suffix) => suffix.clone(),
+            SuffixContent::Sent(tensors) => {
+                plain::offer_again(client, &models[model.index()], name, tensors)?;
+                continue;
+            }
+        };
         let source = &mut sources[model.index()];
         if let (None, Some(held)) = (&source, &held) {
             *source = Some(offer(client, held, &models[model.index()])?.sha256);

@@ -1,8 +1,6 @@
 //! New plans in mid-run: for the jobs that are left, from the cuts that are loaded.
 
-use crate::device::{
-    LoadedSuffix, Planned, Planner, Prepared, Program, Reach, Segments, Standing, suffix_of,
-};
+use crate::device::{Planned, Planner, Prepared, Program, Reach, Segments, Standing, Suffixes};
 use crate::error::Result;
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::cut::LayerSet;
@@ -11,7 +9,6 @@ use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::replan::Replanner;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
-use std::collections::BTreeMap;
 
 /// The bandwidths, as multiples of the one that was measured, whose cuts are loaded besides.
 pub(super) const OTHER_BANDWIDTHS: [f64; 4] = [0.25, 0.5, 2.0, 4.0];
@@ -103,7 +100,7 @@ pub(super) struct JobsLeft {
     options: PlanOptions,
     cuts: Vec<(ModelId, Partition)>,
     segments: Segments,
-    suffixes: BTreeMap<(ModelId, LayerSet), LoadedSuffix>,
+    suffixes: Suffixes,
 }
 
 impl JobsLeft {
@@ -163,8 +160,7 @@ impl Planner for JobsLeft {
         let Some(mut program) = Program::on(&self.segments, &workload, &plan)? else {
             return Ok(None);
         };
-        let suffixes: Vec<_> =
-            program.jobs.iter().map(|job| suffix_of(&self.suffixes, job)).collect();
+        let suffixes: Vec<_> = program.jobs.iter().map(|job| self.suffixes.of_job(job)).collect();
         let is_missing =
             program.jobs.iter().zip(&suffixes).any(|(j, s)| j.is_offloaded && s.is_none());
         if is_missing {

@@ -9,7 +9,7 @@
 use super::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, is_alike};
 use super::{RunOptions, Runner};
 use crate::device::{
-    JobProgram, Jobs, Planned, Planner, Prepared, Program, Reach, Source, Standing, Step, suffix_of,
+    JobProgram, Jobs, Planned, Planner, Prepared, Program, Reach, Source, Standing, Step,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
@@ -176,7 +176,7 @@ impl Pattern {
             steps: program.steps.iter().filter(|step| step.job == job.job).cloned().collect(),
             sends: program.sends.iter().filter(|send| send.job == job.job).copied().collect(),
             job: job.clone(),
-            suffix: suffix_of(&prepared.suffixes, job),
+            suffix: prepared.suffixes.of_job(job),
         };
         let parts: Vec<Part> = program.jobs.iter().map(part).collect();
         if parts.iter().any(|part| part.job.is_offloaded && part.suffix.is_none()) {

@@ -2,7 +2,9 @@
 
 mod cuts;
 mod faults;
+mod loading;
 pub(crate) mod meddler;
+mod plain;
 mod recovery;
 mod relay;
 
@@ -132,7 +134,7 @@ impl Bench {
     ) -> Execution {
         let how = RunOptions { patience, ..RunOptions::default() };
         let mut found = BTreeMap::new();
-        let execution = self.runner.execute(prepared, workload, inputs, &how, |job, outputs| {
+        let execution = self.runner.execute(prepared, workload, &inputs, &how, |job, outputs| {
             assert!(found.insert(job, outputs).is_none(), "job {} ended twice", job.0);
         });
         let execution = execution.unwrap();

@@ -17,7 +17,7 @@ use super::prepare::check;
 use super::{RunOptions, Runner, worth_splitting};
 use crate::device::{Prepared, Program};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::Inputs;
+use crate::input::{OnDemand, Supply};
 use cutpoint_plan::plan::{Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::replan::Replanner;
@@ -58,7 +58,7 @@ impl Runner {
     /// Plans a workload, executes some of its jobs as that plan has them, and plans again from what
     /// they took, until the plan has no cut that was not executed.
     ///
-    /// `inputs` has one set of inputs for each job of the workload.
+    /// `inputs` has those of each job of the workload.
     ///
     /// # Errors
     /// Those of planning, preparing and executing.
@@ -66,7 +66,7 @@ impl Runner {
         &self,
         workload: &Workload,
         how: &RehearsalOptions<'_>,
-        inputs: &[Inputs],
+        inputs: &dyn Supply,
     ) -> Result<Rehearsal> {
         let planned = |workload: &Workload| {
             plan(workload, how.policy, how.plan)
@@ -78,7 +78,7 @@ impl Runner {
         for round in 1.. {
             let jobs = chosen(&now, &best, how.jobs);
             let (few, part) = excerpt(&now, &best, &jobs);
-            let inputs: Vec<Inputs> = jobs.iter().map(|j| inputs[j.index()].clone()).collect();
+            let inputs = OnDemand::new(jobs.len(), |number| inputs.inputs(jobs[number].index()));
             let execution = match Program::on(&prepared.program.segments, &few, &part)? {
                 Some(program) => {
                     let whole = std::mem::replace(&mut prepared.program, program);
@@ -135,7 +135,7 @@ impl Runner {
         &self,
         prepared: &mut Prepared,
         workload: &Workload,
-        inputs: &[Inputs],
+        inputs: &dyn Supply,
     ) -> Result<crate::trace::Execution> {
         self.execute(prepared, workload, inputs, &RunOptions::default(), |_, _| ())
     }

@@ -53,6 +53,16 @@ pub(crate) struct Meddler {
 impl Meddler {
     /// Starts one before a server.
     pub(crate) fn start(server: SocketAddr, habits: Habits) -> Meddler {
+        Meddler::start_as(server, habits, false)
+    }
+
+    /// Starts one that makes a plain server of Cutpoint's own: only the calls, parameters and
+    /// datatypes of the protocol itself pass.
+    pub(crate) fn start_plain(server: SocketAddr, habits: Habits) -> Meddler {
+        Meddler::start_as(server, habits, true)
+    }
+
+    fn start_as(server: SocketAddr, habits: Habits, is_plain: bool) -> Meddler {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -63,7 +73,7 @@ impl Meddler {
             let channel = endpoint.connect().await.unwrap();
             let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
             let address = incoming.local_addr().unwrap();
-            let peer = Peer { channel, habits };
+            let peer = Peer { channel, habits, is_plain };
             let services = Services {
                 own: CutpointServer::new(peer.clone()),
                 inference: GrpcInferenceServiceServer::new(peer),
@@ -112,6 +122,7 @@ impl Service<http::Request<Body>> for Services {
 struct Peer {
     channel: Channel,
     habits: Habits,
+    is_plain: bool,
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -183,8 +194,29 @@ impl GrpcInferenceService for Peer {
         &self,
         request: Request<RepositoryModelLoadRequest>,
     ) -> Result<Response<RepositoryModelLoadResponse>, Status> {
+        let request = request.into_inner();
+        let is_known = |key: &String| key == "config" || key == "file:1/model.onnx";
+        if let Some(key) = request.parameters.keys().find(|key| self.is_plain && !is_known(key)) {
+            let message = format!("unrecognized load parameter '{key}'");
+            return Err(Status::invalid_argument(message));
+        }
+        GrpcInferenceServiceClient::new(self.channel.clone()).repository_model_load(request).await
+    }
+
+    async fn model_ready(
+        &self,
+        request: Request<ModelReadyRequest>,
+    ) -> Result<Response<ModelReadyResponse>, Status> {
         let mut server = GrpcInferenceServiceClient::new(self.channel.clone());
-        server.repository_model_load(request.into_inner()).await
+        server.model_ready(request.into_inner()).await
+    }
+
+    async fn model_infer(
+        &self,
+        request: Request<ModelInferRequest>,
+    ) -> Result<Response<ModelInferResponse>, Status> {
+        let mut server = GrpcInferenceServiceClient::new(self.channel.clone());
+        server.model_infer(request.into_inner()).await
     }
 
     async fn model_stream_infer(
@@ -199,10 +231,8 @@ impl GrpcInferenceService for Peer {
 
     unimplemented_calls! {
         server_ready: ServerReadyRequest => ServerReadyResponse;
-        model_ready: ModelReadyRequest => ModelReadyResponse;
         server_metadata: ServerMetadataRequest => ServerMetadataResponse;
         model_metadata: ModelMetadataRequest => ModelMetadataResponse;
-        model_infer: ModelInferRequest => ModelInferResponse;
         model_config: ModelConfigRequest => ModelConfigResponse;
         model_statistics: ModelStatisticsRequest => ModelStatisticsResponse;
         repository_index: RepositoryIndexRequest => RepositoryIndexResponse;
@@ -215,6 +245,9 @@ impl Cutpoint for Peer {
     type ProbeStream = Pin<Box<dyn Stream<Item = Result<ProbeReply, Status>> + Send>>;
 
     async fn hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        if self.is_plain {
+            return Err(Status::unimplemented("hello"));
+        }
         CutpointClient::new(self.channel.clone()).hello(request.into_inner()).await
     }
 

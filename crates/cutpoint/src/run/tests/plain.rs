@@ -1,0 +1,165 @@
+//! Jobs shared with a server that speaks the Open Inference Protocol and nothing of Cutpoint's own.
+
+use super::meddler::{Habits, Meddler, Then};
+use super::{Bench, JobId, LONG, OPTIONS, RunOptions, plan_at, rten, serve};
+use crate::onnx::LayeredModel;
+use crate::onnx::tests::small::*;
+use crate::profile::{EncodingOptions, ProfileOptions, unsplit_outputs};
+use crate::server::{Server, ServerOptions};
+use crate::tensor::{ElementType, Tensor, relative_difference};
+use crate::wire::inference::ModelInferRequest;
+use cutpoint_plan::plan::Granularity;
+use std::sync::{Arc, Mutex};
+
+/// Two inputs, and two tensors that cross behind the first layers of both branches.
+fn network() -> LayeredModel {
+    let nodes = vec![
+        node("MatMul", &["x", "w"], &["a"]),
+        node("MatMul", &["z", "w"], &["b"]),
+        node("Add", &["a", "b"], &["c"]),
+        node("Tanh", &["c"], &["d"]),
+        node("MatMul", &["d", "v"], &["y"]),
+    ];
+    let weights = vec![weight("w", &[8, 8]), weight("v", &[8, 8])];
+    let mut network = model(&[1, 4, 8], nodes, weights, &["y"]);
+    let graph = network.graph.as_mut().unwrap();
+    graph.input.push(value("z", ElementType::F32, &[1, 4, 8]));
+    layered(&network)
+}
+
+/// A plain server, a device, and the requests that one has sent the other on streams.
+struct Stage {
+    bench: Bench,
+    requests: Arc<Mutex<Vec<ModelInferRequest>>>,
+    _peer: Meddler,
+    _server: Server,
+}
+
+impl Stage {
+    fn new(server: Server) -> Stage {
+        let requests: Arc<Mutex<Vec<ModelInferRequest>>> = Arc::default();
+        let seen = requests.clone();
+        let request = move |message: &mut ModelInferRequest| {
+            seen.lock().unwrap().push(message.clone());
+        };
+        let habits = Habits { request: Arc::new(request), reply: Arc::new(|_| Then::Pass) };
+        let peer = Meddler::start_plain(server.address(), habits);
+        let bench = Bench::new(rten(), network(), &peer.address.to_string());
+        Stage { bench, requests, _peer: peer, _server: server }
+    }
+
+    /// Runs jobs that keep so many layers on the device, and finds how far the outputs are off at
+    /// most, relative to the largest value.
+    fn run(&self, device_layers: &[usize], encodings: &[&str]) -> f64 {
+        let workload = self.bench.workload(device_layers.len(), encodings);
+        let plan = plan_at(&workload, device_layers, Granularity::Layer);
+        let mut prepared = self.bench.prepare(&workload, &plan);
+        let inputs = self.bench.inputs(device_layers.len());
+        let model = self.bench.runner.models[0].model.model();
+        let expected = unsplit_outputs(&*rten(), OPTIONS, model, &inputs).unwrap();
+        let how = RunOptions { patience: LONG, ..RunOptions::default() };
+        let mut worst = 0.0f64;
+        let on_outputs = |job: JobId, found: Vec<(String, Tensor)>| {
+            let (name, expected) = &expected[job.index()][0];
+            let found = found.iter().find(|(n, _)| n == name).unwrap();
+            worst = worst.max(relative_difference(&found.1, expected).unwrap());
+        };
+        let runner = &self.bench.runner;
+        let execution =
+            runner.execute(&mut prepared, &workload, &inputs, &how, on_outputs).unwrap();
+        assert_eq!((execution.fallbacks, execution.failures), (vec![], vec![]));
+        assert_eq!(execution.ended, device_layers.len() as u64);
+        worst
+    }
+
+    /// The names and types of the tensors of the requests since the last call.
+    fn sent(&self) -> Vec<Vec<(String, String)>> {
+        let described = |request: ModelInferRequest| {
+            assert!(request.parameters.is_empty(), "{:?}", request.parameters);
+            assert!(request.inputs.iter().all(|input| input.parameters.is_empty()));
+            request.inputs.into_iter().map(|input| (input.name, input.datatype)).collect()
+        };
+        self.requests.lock().unwrap().drain(..).map(described).collect()
+    }
+}
+
+fn pairs(names: &[(&str, &str)]) -> Vec<(String, String)> {
+    names.iter().map(|(name, datatype)| ((*name).to_owned(), (*datatype).to_owned())).collect()
+}
+
+/// A server that has no model yet.
+fn empty() -> Server {
+    Server::start(ServerOptions::local(rten()), vec![]).unwrap()
+}
+
+#[test]
+fn a_plain_server_is_sent_suffixes_and_all_tensors_of_a_job_at_once() {
+    let stage = Stage::new(empty());
+    let layers = stage.bench.layers();
+    let cuts: Vec<usize> = (0..=layers).collect();
+    assert!(stage.run(&cuts, &[]) <= 1e-5);
+    let sent = stage.sent();
+    assert_eq!(sent.len(), layers, "a message for each job with a part on the server");
+    assert!(sent.contains(&pairs(&[("x", "FP32"), ("z", "FP32")])), "{sent:?}");
+    assert!(sent.iter().any(|tensors| tensors.iter().any(|(name, _)| name == "a")), "{sent:?}");
+    // The server has all of them now, under the same names.
+    assert!(stage.run(&cuts, &[]) <= 1e-5);
+}
+
+#[test]
+fn a_plain_server_takes_encoded_tensors_as_tensors_of_its_own_types() {
+    let stage = Stage::new(empty());
+    let last = stage.bench.layers() - 1;
+    let eight = |name: &str| {
+        vec![
+            (format!("{name}.u8"), "UINT8".to_owned()),
+            (format!("{name}.least"), "FP32".to_owned()),
+            (format!("{name}.step"), "FP32".to_owned()),
+        ]
+    };
+    for (encoding, off_max) in [("f16", 1e-3), ("u8", 2e-2), ("u8-channel", 2e-2)] {
+        let worst = stage.run(&[last; 3], &[encoding]);
+        assert!(worst > 0.0 && worst <= off_max, "{encoding}: {worst:e}");
+        let sent = stage.sent();
+        assert_eq!(sent.len(), 3);
+        for tensors in sent {
+            let name = tensors[0].0.split('.').next().unwrap();
+            let expected = match encoding {
+                "f16" => vec![(format!("{name}.f16"), "FP16".to_owned())],
+                _ => eight(name),
+            };
+            assert_eq!(tensors, expected);
+        }
+    }
+}
+
+#[test]
+fn what_a_plain_server_cannot_restore_is_refused_before_anything_runs() {
+    let stage = Stage::new(empty());
+    for (layers, encoding) in [(1, "zstd"), (1, "u8+zstd"), (0, "u8")] {
+        let workload = stage.bench.workload(1, &[encoding]);
+        let plan = plan_at(&workload, &[layers], Granularity::Layer);
+        let error = stage.bench.runner.prepare(&workload, &plan).err().unwrap();
+        assert!(error.to_string().contains("not Cutpoint's own"), "{error}");
+        assert!(error.to_string().contains(encoding), "{error}");
+    }
+}
+
+#[test]
+fn with_a_plain_server_a_plan_may_use_what_a_suffix_restores_within_the_budget() {
+    let stage = Stage::new(serve(rten(), &network()));
+    let inputs = vec![stage.bench.inputs(2)];
+    let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };
+    for (budget, admits) in [("max_abs=1000", true), ("exact", false)] {
+        let how = EncodingOptions { inputs: inputs.clone(), budget: budget.parse().unwrap() };
+        let measured = stage.bench.runner.measure(&[2], &quick, Some(&how)).unwrap();
+        let model = &measured.workload.models[0];
+        for tensor in &model.tensors {
+            let is_plain = |name: &str| ["f16", "u8", "u8-channel"].contains(&name);
+            assert!(tensor.encodings.iter().all(|e| is_plain(&e.name)), "{tensor:?}");
+            assert!(tensor.producer.is_some() || tensor.encodings.is_empty(), "{tensor:?}");
+        }
+        let offered = model.tensors.iter().any(|tensor| !tensor.encodings.is_empty());
+        assert_eq!(offered, admits, "{budget}");
+    }
+}
