@@ -197,3 +197,66 @@ fn ends(pricer: &Pricer<'_>) -> LayerSet {
     }
     ends
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instances::{encode_some, fill, general, unit_link, wide, workload};
+    use crate::joint::problem::Context;
+    use crate::plan::Granularity;
+    use crate::units::Bandwidth;
+    use crate::workload::Server;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use std::num::NonZeroU32;
+
+    #[test]
+    fn a_sketch_has_the_times_of_its_mode() {
+        let mut seen = 0;
+        for seed in 0..120 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let shape = if seed % 2 == 0 { general(&mut rng, 6) } else { wide(5) };
+            let mut model = fill(&mut rng, "m", &shape, 12);
+            if seed % 3 == 0 {
+                encode_some(&mut rng, &mut model);
+            }
+            let mut link = unit_link();
+            link.message_overhead = Time::from_nanoseconds(seed % 4);
+            link.downlink = Bandwidth::from_mbit_per_s(4000.0).filter(|_| seed % 5 == 0);
+            let half = Time::from_nanoseconds(3);
+            let server = Server { executors: NonZeroU32::new(1) };
+            let workload = workload(vec![model], &[13], link, server);
+            for granularity in [Granularity::Job, Granularity::Layer] {
+                let context = Context::new(&workload, granularity);
+                let (pricer, _) = context.only_class().expect("there is one model");
+                let sketches = Sketches::list(pricer).expect("few modes, all exact");
+                for (position, sketch) in sketches.all.iter().enumerate() {
+                    let place = format!("seed {seed} {granularity} {sketch:?}");
+                    let mode = sketches.mode(position).expect("it can be built");
+                    let leads = (0..mode.parcels.len()).map(|p| mode.before(1 << p));
+                    let of_mode = Sketch {
+                        device: mode.device,
+                        sending: mode.before(mode.all_parcels()),
+                        lead: leads.min().unwrap_or(sketch.lead),
+                        uplink: mode.uplink,
+                        trail: mode.parcels.iter().map(|p| p.uplink).min().unwrap_or_default(),
+                        server: mode.server,
+                        download: mode.download,
+                        has_suffix: mode.has_suffix,
+                        parcels: mode.parcels.len(),
+                    };
+                    assert_eq!(*sketch, of_mode, "{place}");
+                    if sketch.parcels == 1 {
+                        assert_eq!(sketch.sent_alone(), mode.sent_alone(), "{place}");
+                        assert_eq!(sketch.latency(half), mode.latency(half), "{place}");
+                    } else if sketch.parcels > 1 {
+                        assert!(sketch.sent_alone() <= mode.sent_alone(), "{place}");
+                        assert!(sketch.latency(half) <= mode.latency(half), "{place}");
+                    }
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 3_000, "{seen}");
+    }
+}
