@@ -211,9 +211,9 @@ mod tests {
     /// A small model; every third with encodings.
     fn model(seed: u64) -> Model {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let shape = if seed % 2 == 0 { general(&mut rng, 5) } else { wide(4) };
+        let shape = if seed.is_multiple_of(2) { general(&mut rng, 5) } else { wide(4) };
         let mut model = fill(&mut rng, "m", &shape, 25);
-        if seed % 3 == 0 {
+        if seed.is_multiple_of(3) {
             encode_some(&mut rng, &mut model);
         }
         model

@@ -3,7 +3,7 @@
 
 use super::LISTED_MAX;
 use super::candidates::{FORMS_MAX, Form, forms};
-use super::ideals::{self, Ideal};
+use super::ideals::{Cuts, Ideal};
 use crate::cost::{Mode, PARCELS_MAX, Pricer};
 use crate::cut::{LayerSet, frontier};
 use crate::units::Time;
@@ -58,6 +58,7 @@ impl Sketch {
 /// Every mode of a model, dominated ones among them.
 pub(crate) struct Sketches<'p> {
     pricer: &'p Pricer<'p>,
+    cuts: &'p Cuts,
     /// For each tensor, the forms that no other form beats.
     forms: Vec<Vec<Form>>,
     /// Layers that no other layer reads from: where a cut has one of them, its transfers may not
@@ -65,8 +66,7 @@ pub(crate) struct Sketches<'p> {
     ends: LayerSet,
     pub all: Vec<Sketch>,
     /// For each mode, its cut and its place among the combinations of forms.
-    chosen: Vec<(usize, usize)>,
-    cuts: Vec<LayerSet>,
+    chosen: Vec<(u32, u32)>,
 }
 
 impl<'p> Sketches<'p> {
@@ -75,22 +75,28 @@ impl<'p> Sketches<'p> {
     pub(crate) fn list(pricer: &'p Pricer<'p>) -> Option<Sketches<'p>> {
         let model = pricer.model;
         let limit = SKETCHES_MAX.min(LISTED_MAX / model.layers.len().max(1));
-        if !pricer.is_exact() || !ideals::are_at_most(model, limit) {
+        if !pricer.is_exact() {
             return None;
         }
+        let cuts = pricer.cuts().filter(|cuts| cuts.count() <= limit)?;
         let mut sketches = Sketches {
             pricer,
+            cuts,
             forms: (0..model.tensors.len()).map(|t| forms(pricer, TensorId::at(t))).collect(),
             ends: ends(pricer),
-            all: Vec::new(),
-            chosen: Vec::new(),
-            cuts: Vec::new(),
+            all: Vec::with_capacity(cuts.count()),
+            chosen: Vec::with_capacity(cuts.count()),
         };
-        ideals::visit(model, limit, |ideal| sketches.add(&ideal)).then_some(sketches)
+        let mut cut = 0;
+        let is_whole = cuts.visit(|ideal| {
+            cut += 1;
+            sketches.add(&ideal, cut - 1)
+        });
+        is_whole.then_some(sketches)
     }
 
     /// Adds the modes of a cut; says whether that was possible.
-    fn add(&mut self, ideal: &Ideal<'_>) -> bool {
+    fn add(&mut self, ideal: &Ideal<'_>, cut: u32) -> bool {
         let mut counts = ideal.frontier.iter().map(|t| self.forms[t.index()].len());
         let count = counts.try_fold(1usize, usize::checked_mul);
         let Some(count) = count.filter(|&n| n <= FORMS_MAX) else { return false };
@@ -117,10 +123,8 @@ impl<'p> Sketches<'p> {
             has_suffix,
             parcels: 0,
         };
-        let cut = self.cuts.len();
-        self.cuts.push(ideal.layers.clone());
-        for place in 0..count {
-            let Some(sketch) = self.sketch(ideal, place, start) else { continue };
+        for place in 0..u32::try_from(count).expect("combinations are few") {
+            let Some(sketch) = self.sketch(ideal, place as usize, start) else { continue };
             if sketch.parcels > PARCELS_MAX || self.all.len() == SKETCHES_MAX {
                 return false;
             }
@@ -178,9 +182,10 @@ impl<'p> Sketches<'p> {
     /// A mode in full.
     pub(crate) fn mode(&self, position: usize) -> Option<Mode> {
         let (cut, place) = self.chosen[position];
-        let layers = self.cuts[cut].clone();
+        let layers = self.cuts.layers(cut as usize);
         let frontier = frontier(self.pricer.model, &layers);
-        let uploads = self.combination(&frontier, place).map(|form| form.upload.clone()).collect();
+        let uploads =
+            self.combination(&frontier, place as usize).map(|form| form.upload.clone()).collect();
         self.pricer.mode(layers, uploads)
     }
 }
@@ -215,14 +220,14 @@ mod tests {
         let mut seen = 0;
         for seed in 0..120 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let shape = if seed % 2 == 0 { general(&mut rng, 6) } else { wide(5) };
+            let shape = if seed.is_multiple_of(2) { general(&mut rng, 6) } else { wide(5) };
             let mut model = fill(&mut rng, "m", &shape, 12);
-            if seed % 3 == 0 {
+            if seed.is_multiple_of(3) {
                 encode_some(&mut rng, &mut model);
             }
             let mut link = unit_link();
             link.message_overhead = Time::from_nanoseconds(seed % 4);
-            link.downlink = Bandwidth::from_mbit_per_s(4000.0).filter(|_| seed % 5 == 0);
+            link.downlink = Bandwidth::from_mbit_per_s(4000.0).filter(|_| seed.is_multiple_of(5));
             let half = Time::from_nanoseconds(3);
             let server = Server { executors: NonZeroU32::new(1) };
             let workload = workload(vec![model], &[13], link, server);
