@@ -64,19 +64,26 @@ impl Sums {
 /// Weights of the device row and of the uplink row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weights {
-    pub device: i128,
-    pub uplink: i128,
+    device: u64,
+    uplink: u64,
 }
 
 impl Weights {
     /// The weighted sum of two times.
     pub(super) fn of(self, device: Time, uplink: Time) -> i128 {
-        self.device * signed(device) + self.uplink * signed(uplink)
+        // Times are less than 2^62, weights are differences of times: the sum is less than 2^125.
+        let product = |weight: u64, time: Time| u128::from(weight) * u128::from(time.nanoseconds());
+        (product(self.device, device) + product(self.uplink, uplink)).cast_signed()
+    }
+
+    /// The sum of both.
+    pub(super) fn both(self) -> i128 {
+        i128::from(self.device) + i128::from(self.uplink)
     }
 
     /// The time whose weighted sum with itself is `value`, rounded up.
     pub(super) fn time(self, value: i128) -> i128 {
-        let by = self.device + self.uplink;
+        let by = self.both();
         value.div_euclid(by) + i128::from(value.rem_euclid(by) != 0)
     }
 }
@@ -151,8 +158,10 @@ impl<'c> Ends<'c> {
             edge(end, end, Weights { device: 0, uplink: 1 }),
         ];
         let edges = hull.windows(2).map(|w| {
-            let (rise, fall) = delta(options[w[0]].1, options[w[1]].1);
-            edge(w[0], w[1], Weights { device: -fall, uplink: rise })
+            let (a, b) = (options[w[0]].1, options[w[1]].1);
+            let device = (a.uplink - b.uplink).nanoseconds();
+            let uplink = (b.device - a.device).nanoseconds();
+            edge(w[0], w[1], Weights { device, uplink })
         });
         let time = |e: &Edge| e.weights.time(e.value);
         ends.into_iter().chain(edges).max_by_key(time).expect("there are two ends")

@@ -18,6 +18,9 @@ const PAIRS_MAX: usize = 2_000;
 /// The most that are looked at: not every cut can be first where another one is last.
 const TAKEN_MAX: usize = 4 * PAIRS_MAX;
 
+/// So many cuts at one end are sorted first.
+const PORTION: usize = 64;
+
 /// Pairs of first and last cut, each with its bound, the least bound first.
 #[derive(Debug)]
 pub(super) struct Pairs<'d> {
@@ -181,36 +184,61 @@ impl End {
 #[derive(Debug)]
 struct Queue<'d> {
     deep: &'d Depth<'d>,
-    /// By value and times, so that what leaves out others comes before them.
-    waiting: BinaryHeap<Reverse<(i128, [Time; 3], usize)>>,
-    sorted: Vec<(i128, [Time; 3], usize)>,
+    end: End,
+    /// By value and position; what comes before `next` has been sorted in portions.
+    all: Vec<(i128, usize)>,
+    next: usize,
+    /// The portion that is sorted ends here.
+    portion: usize,
+    found: Vec<(i128, usize)>,
+    /// Of those found.
+    times: Vec<[Time; 3]>,
 }
 
-impl Queue<'_> {
+impl<'d> Queue<'d> {
     /// Of what is worth less than `limit`. O(cuts).
-    fn new<'d>(
+    fn new(
         deep: &'d Depth<'d>,
         valued: impl Iterator<Item = (i128, usize)>,
         limit: i128,
         end: End,
     ) -> Queue<'d> {
-        let below = valued.filter(|&(value, _)| value < limit);
-        let all = below.map(|(value, k)| Reverse((value, end.times(deep.end(k)), k)));
-        let waiting = BinaryHeap::from(all.collect::<Vec<_>>());
-        Queue { deep, waiting, sorted: Vec::new() }
+        let all = valued.filter(|&(value, _)| value < limit).collect();
+        Queue { deep, end, all, next: 0, portion: 0, found: Vec::new(), times: Vec::new() }
     }
 
     /// What is at a place, from 0 on and none left out.
     fn at(&mut self, place: usize) -> Option<(i128, usize)> {
-        while self.sorted.len() <= place {
-            let Reverse(next) = self.waiting.pop()?;
-            let is_at_most = |times: &[Time; 3]| times.iter().zip(next.1).all(|(&a, b)| a <= b);
-            let is_beaten = || self.sorted.iter().any(|(_, times, _)| is_at_most(times));
-            if self.deep.is_ordered || !is_beaten() {
-                self.sorted.push(next);
+        while self.found.len() <= place {
+            if self.next == self.portion {
+                self.sort();
+            }
+            let &valued = self.all.get(self.next)?;
+            self.next += 1;
+            let own = self.end.times(self.deep.end(valued.1));
+            let is_at_most = |times: &[Time; 3]| times.iter().zip(own).all(|(&a, b)| a <= b);
+            if self.deep.is_ordered || !self.times.iter().any(is_at_most) {
+                self.found.push(valued);
+                self.times.push(own);
             }
         }
-        let (value, _, k) = self.sorted[place];
-        Some((value, k))
+        Some(self.found[place])
+    }
+
+    /// Sorts one more portion, as large as all before it; of equal value by their times, so that what
+    /// leaves out others comes before them.
+    fn sort(&mut self) {
+        let Queue { deep, end, .. } = *self;
+        let order = |a: &(i128, usize), b: &(i128, usize)| {
+            let times = |k: usize| (end.times(deep.end(k)), k);
+            a.0.cmp(&b.0).then_with(|| times(a.1).cmp(&times(b.1)))
+        };
+        let rest = &mut self.all[self.next..];
+        let count = rest.len().min(self.next.max(PORTION));
+        if count < rest.len() {
+            rest.select_nth_unstable_by(count, order);
+        }
+        rest[..count].sort_unstable_by(order);
+        self.portion = self.next + count;
     }
 }

@@ -116,8 +116,7 @@ impl<'c> Search<'c> {
     /// Whether no counts of this weighted value are better than the best: their time, rounded up, is
     /// no less.
     fn is_beaten(&self, between: &Between<'_>, value: i128) -> bool {
-        let weights = between.edge.weights;
-        let by = weights.device + weights.uplink;
+        let by = between.edge.weights.both();
         let is_beaten = |b: &Solution| value > by * (i128::from(b.makespan.nanoseconds()) - 1);
         self.best.as_ref().is_some_and(is_beaten)
     }
