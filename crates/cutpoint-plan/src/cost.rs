@@ -161,12 +161,12 @@ impl<'m> Pricer<'m> {
         self.server_total
     }
 
-    /// Device time that a tensor waits for in a cut whose layers take `cut` on the device.
-    pub(crate) fn wait(&self, tensor: TensorId, cut: Time) -> Time {
+    /// Device time that a tensor waits for; `None` if it waits for the whole cut.
+    pub(crate) fn wait(&self, tensor: TensorId) -> Option<Time> {
         match self.model.tensors[tensor.index()].producer {
-            _ if self.pricing.granularity == Granularity::Job => cut,
-            None => Time::ZERO,
-            Some(producer) => self.lead.get(producer.index()).copied().unwrap_or(cut),
+            _ if self.pricing.granularity == Granularity::Job => None,
+            None => Some(Time::ZERO),
+            Some(producer) => self.lead.get(producer.index()).copied(),
         }
     }
 

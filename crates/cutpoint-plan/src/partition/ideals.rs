@@ -18,6 +18,45 @@ pub(crate) struct Ideal<'s> {
     pub server: Time,
 }
 
+/// Whether there are at most `limit` downward-closed sets.
+pub(crate) fn are_at_most(model: &Model, limit: usize) -> bool {
+    let readers = |l: usize| {
+        let written = model.layers[l].writes.iter();
+        written.flat_map(|t| &model.tensors[t.index()].readers).map(|r| r.index()).collect()
+    };
+    // With a repeat for each tensor read.
+    let children: Vec<Vec<usize>> = (0..model.layers.len()).map(readers).collect();
+    let mut parents_left = vec![0u32; model.layers.len()];
+    children.iter().flatten().for_each(|&child| parents_left[child] += 1);
+    let mut ready: Vec<usize> = (0..model.layers.len()).filter(|&l| parents_left[l] == 0).collect();
+    let mut frames = vec![Frame { next: 0, end: ready.len(), taken: None }];
+    let mut found = 1;
+    while let Some(frame) = frames.last_mut()
+        && found <= limit
+    {
+        if frame.next == frame.end {
+            let taken = frame.taken.into_iter().flat_map(|l: usize| &children[l]);
+            taken.for_each(|&child| parents_left[child] += 1);
+            frames.pop();
+            ready.truncate(frames.last().map_or(0, |f| f.end));
+            continue;
+        }
+        let layer = ready[frame.next];
+        frame.next += 1;
+        let (next, end) = (frame.next, frame.end);
+        ready.extend_from_within(next..end);
+        for &child in &children[layer] {
+            parents_left[child] -= 1;
+            if parents_left[child] == 0 {
+                ready.push(child);
+            }
+        }
+        frames.push(Frame { next: end, end: ready.len(), taken: Some(layer) });
+        found += 1;
+    }
+    found <= limit
+}
+
 /// Shows every downward-closed set to `see` until that returns false; says whether it has shown
 /// them all. Stops, with false, when there are more than `limit`.
 pub(crate) fn visit(model: &Model, limit: usize, mut see: impl FnMut(Ideal<'_>) -> bool) -> bool {
@@ -63,11 +102,11 @@ fn walk(model: &Model, mut see: impl FnMut(&State<'_>) -> bool) -> bool {
 }
 
 /// One decision: where in the list of all are the layers that could be taken and are not decided.
-struct Frame {
+struct Frame<L> {
     next: usize,
     end: usize,
     /// The layer whose taking opened this frame.
-    taken: Option<LayerId>,
+    taken: Option<L>,
 }
 
 /// All downward-closed sets of a model, each with its frontier and sums. Neither the link nor the
@@ -85,6 +124,10 @@ pub(crate) struct Cuts {
 impl Cuts {
     /// Lists them; nothing if there are more than `limit`.
     pub(crate) fn list(model: &Model, limit: usize) -> Option<Cuts> {
+        // Counting costs little, and listing in vain a lot.
+        if !are_at_most(model, limit) {
+            return None;
+        }
         let words = LayerSet::none(model).words().len();
         let mut cuts = Cuts { layers: Vec::new(), words, frontiers: Vec::new(), all: Vec::new() };
         let is_whole = walk(model, |state| {

@@ -61,6 +61,9 @@ pub(crate) struct Sketches<'p> {
     cuts: &'p Cuts,
     /// For each tensor, the forms that no other form beats.
     forms: Vec<Vec<Form>>,
+    /// For each tensor, the device time that it waits for, `None` for that of the whole cut; and
+    /// what it becomes ready with.
+    waits: Vec<(Option<Time>, Option<LayerId>)>,
     /// Layers that no other layer reads from: where a cut has one of them, its transfers may not
     /// wait for all of its layers.
     ends: LayerSet,
@@ -83,6 +86,9 @@ impl<'p> Sketches<'p> {
             pricer,
             cuts,
             forms: (0..model.tensors.len()).map(|t| forms(pricer, TensorId::at(t))).collect(),
+            waits: (0..model.tensors.len())
+                .map(|t| (pricer.wait(TensorId::at(t)), pricer.group(TensorId::at(t))))
+                .collect(),
             ends: ends(pricer),
             all: Vec::with_capacity(cuts.count()),
             chosen: Vec::with_capacity(cuts.count()),
@@ -149,34 +155,44 @@ impl<'p> Sketches<'p> {
     }
 
     /// One combination of forms; `None` if the times pass the limit.
-    fn sketch(&self, ideal: &Ideal<'_>, place: usize, start: Sketch) -> Option<Sketch> {
-        let pricer = self.pricer;
+    fn sketch(&self, ideal: &Ideal<'_>, mut place: usize, start: Sketch) -> Option<Sketch> {
         let mut sketch = start;
         // Raw tensors that are ready together leave together: by what they wait for, their parcel.
-        let mut parcels = [(None, Time::ZERO); PARCELS_MAX + 1];
-        for form in self.combination(ideal.frontier, place) {
+        let mut parcels = [(None, Time::ZERO); PARCELS_MAX];
+        for tensor in ideal.frontier {
+            let forms = &self.forms[tensor.index()];
+            let form = match forms.as_slice() {
+                [form] => form,
+                _ => {
+                    let form = &forms[place % forms.len()];
+                    place /= forms.len();
+                    form
+                }
+            };
             sketch.device = sketch.device.checked_add(form.encode)?;
             sketch.sending = sketch.sending.checked_add(form.encode)?;
             sketch.uplink = sketch.uplink.checked_add(form.transfer)?;
             sketch.server = sketch.server.checked_add(form.decode)?;
-            let is_raw = form.upload.encoding.is_none();
-            let group = is_raw.then(|| pricer.group(form.upload.tensor));
+            let (wait, group) = self.waits[tensor.index()];
+            let group = form.upload.encoding.is_none().then_some(group);
             let filled = sketch.parcels.min(PARCELS_MAX);
-            let same = parcels[..filled].iter().position(|(g, _)| is_raw && *g == group);
-            let parcel = same.unwrap_or(filled);
-            if same.is_none() {
-                sketch.parcels += 1;
-                let waits = pricer.wait(form.upload.tensor, ideal.device) + form.encode;
-                sketch.lead = if filled == 0 { waits } else { sketch.lead.min(waits) };
-                parcels[parcel] = (group, Time::ZERO);
+            let same = parcels[..filled].iter_mut().find(|(g, _)| group.is_some() && *g == group);
+            if let Some((_, time)) = same {
+                *time += form.transfer;
+                continue;
             }
-            parcels[parcel].1 += form.transfer;
+            sketch.parcels += 1;
+            let waits = wait.unwrap_or(ideal.device) + form.encode;
+            sketch.lead = if filled == 0 { waits } else { sketch.lead.min(waits) };
+            if let Some(parcel) = parcels.get_mut(filled) {
+                *parcel = (group, form.transfer);
+            }
         }
         let shortest = parcels[..sketch.parcels.min(PARCELS_MAX)].iter().map(|(_, time)| *time);
         sketch.trail = shortest.min().unwrap_or_default();
         let whole = sketch.device.checked_add(sketch.uplink)?.checked_add(sketch.server)?;
         let whole = whole.checked_add(sketch.download.unwrap_or_default())?;
-        pricer.fits(whole).then_some(sketch)
+        self.pricer.fits(whole).then_some(sketch)
     }
 
     /// A mode in full.
