@@ -11,9 +11,12 @@ mod join;
 use crate::cut::LayerSet;
 use crate::flow_shop::johnson::Block;
 use crate::flow_shop::segments::{Segment, segments};
+use crate::partition::cuts_max;
+use crate::partition::ideals::Cuts;
 use crate::plan::{Granularity, Upload};
 use crate::units::{Bandwidth, TIME_MAX, Time};
 use crate::workload::{LayerId, Link, Model, TensorId};
+use std::sync::{Arc, OnceLock};
 
 /// A mode with more parcels than this has some of them joined, which keeps plans valid but not
 /// provably best.
@@ -125,6 +128,8 @@ pub(crate) struct Pricer<'m> {
     /// For each layer, the device time of its ancestors and itself; empty if `ancestors` is.
     lead: Vec<Time>,
     server_total: Time,
+    /// All cuts, once they have been asked for; nothing if they are too many.
+    cuts: Arc<OnceLock<Option<Cuts>>>,
 }
 
 impl<'m> Pricer<'m> {
@@ -135,7 +140,20 @@ impl<'m> Pricer<'m> {
         let server_total = model.layers.iter().map(|l| l.server).sum();
         let time = |set: &LayerSet| set.iter().map(|l| model.layers[l.index()].device).sum();
         let lead = ancestors.iter().map(time).collect();
-        Pricer { model, pricing, ancestors, lead, server_total }
+        Pricer { model, pricing, ancestors, lead, server_total, cuts: Arc::default() }
+    }
+
+    /// The same where transfers wait for all of their job's layers; cuts are listed once for both.
+    pub(crate) fn by_job(&self) -> Pricer<'m> {
+        let pricing = Pricing { granularity: Granularity::Job, ..self.pricing };
+        let (ancestors, lead) = (Vec::new(), Vec::new());
+        Pricer { pricing, ancestors, lead, cuts: Arc::clone(&self.cuts), ..*self }
+    }
+
+    /// All cuts of the model; nothing if they are too many. O(cuts x layers / 64) the first time.
+    pub(crate) fn cuts(&self) -> Option<&Cuts> {
+        let list = || Cuts::list(self.model, cuts_max(self.model));
+        self.cuts.get_or_init(list).as_ref()
     }
 
     /// Server time of all layers.
@@ -143,12 +161,12 @@ impl<'m> Pricer<'m> {
         self.server_total
     }
 
-    /// Device time that a tensor waits for in a cut whose layers take `cut` on the device.
-    pub(crate) fn wait(&self, tensor: TensorId, cut: Time) -> Time {
+    /// Device time that a tensor waits for; `None` if it waits for the whole cut.
+    pub(crate) fn wait(&self, tensor: TensorId) -> Option<Time> {
         match self.model.tensors[tensor.index()].producer {
-            _ if self.pricing.granularity == Granularity::Job => cut,
-            None => Time::ZERO,
-            Some(producer) => self.lead.get(producer.index()).copied().unwrap_or(cut),
+            _ if self.pricing.granularity == Granularity::Job => None,
+            None => Some(Time::ZERO),
+            Some(producer) => self.lead.get(producer.index()).copied(),
         }
     }
 

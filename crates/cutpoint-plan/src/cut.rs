@@ -28,6 +28,21 @@ impl LayerSet {
         set
     }
 
+    /// A set from its words, 64 layers each.
+    pub(crate) fn of_words(words: &[u64]) -> LayerSet {
+        LayerSet { words: words.to_vec() }
+    }
+
+    /// The words of the set, 64 layers each.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Makes this the set of as many words.
+    pub(crate) fn set_words(&mut self, words: &[u64]) {
+        self.words.copy_from_slice(words);
+    }
+
     /// Adds a layer; says whether it was new.
     pub fn insert(&mut self, layer: LayerId) -> bool {
         let (word, bit) = (layer.index() / 64, 1 << (layer.index() % 64));

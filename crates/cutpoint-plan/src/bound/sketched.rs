@@ -26,9 +26,15 @@ pub(crate) fn load_bound_of(
     arrival: Time,
 ) -> LoadBound {
     let all: Vec<Loads> = sketches.iter().map(|s| loads(s, executors)).collect();
+    let is_short = all.iter().flatten().all(|&load| load <= u64::MAX / PARTS);
     let cheapest = |prices: Loads| {
-        let priced = all.iter().map(|&loads| (weighted(prices, loads), loads));
-        priced.min_by_key(|&(price, _)| price).unwrap_or_default()
+        let found = match is_short {
+            // Prices sum to PARTS, so no weighted sum of these loads exceeds 64 bits.
+            true => least(&all, |loads| prices.iter().zip(loads).map(|(p, l)| p * l).sum::<u64>()),
+            false => least(&all, |&loads| weighted(prices, loads)),
+        };
+        let loads = found.copied().unwrap_or_default();
+        (weighted(prices, loads), loads)
     };
     let corners =
         (0..4).map(|machine| std::array::from_fn(|m| if m == machine { PARTS } else { 0 }));
@@ -49,6 +55,11 @@ pub(crate) fn load_bound_of(
     let value = u128::from(jobs) * price + weighted(bound.prices, table.idle);
     let time = u64::try_from(LoadBound::time_of(value)).unwrap_or(u64::MAX);
     LoadBound { time: Time::from_nanoseconds(time), ..bound }
+}
+
+/// The first of the items that cost least.
+fn least<T, P: Ord>(all: &[T], price: impl Fn(&T) -> P) -> Option<&T> {
+    all.iter().min_by_key(|item| price(item))
 }
 
 /// How long each machine is idle at least before its first and after its last job, in a plan that

@@ -20,12 +20,14 @@
 
 mod depth;
 mod ends;
+mod pairs;
 mod search;
 #[cfg(test)]
 mod tests;
 
 use crate::flow_shop::identical::depth::Depth;
 use crate::flow_shop::identical::ends::Ends;
+use crate::flow_shop::identical::pairs::Pairs;
 use crate::flow_shop::identical::search::Search;
 use crate::units::Time;
 
@@ -50,7 +52,7 @@ pub(crate) struct Cut {
     pub tail: Time,
     /// Where its first and its last segment are in an order of the segments of all cuts that is
     /// best for any counts, if there is one.
-    pub places: Option<(usize, usize)>,
+    pub places: Option<(u32, u32)>,
 }
 
 impl Cut {
@@ -148,10 +150,10 @@ pub(crate) fn best(choices: &Choices) -> Option<Solution> {
     let mut search = Search::new(choices, &deep);
     search.without_middle();
     let (mut proved, mut others) = (None, None);
-    if choices.jobs >= 2 && !deep.ends.is_empty() {
-        let pairs = deep.pairs(choices, &mut search);
-        others = pairs.bound_of_others;
-        for (bound, ends) in pairs.listed {
+    if choices.jobs >= 2
+        && let Some(mut pairs) = Pairs::new(choices, &deep, &mut search)
+    {
+        for (bound, ends) in &mut pairs {
             if search.best.as_ref().is_some_and(|b| bound >= b.makespan) {
                 break;
             }
@@ -164,6 +166,7 @@ pub(crate) fn best(choices: &Choices) -> Option<Solution> {
                 break;
             }
         }
+        others = pairs.bound_of_others();
     }
     let mut best = search.best?;
     best.lower_bound = [proved, others].into_iter().flatten().fold(best.makespan, Time::min);

@@ -12,4 +12,5 @@
 pub(crate) mod composite;
 pub(crate) mod identical;
 pub(crate) mod johnson;
+pub(crate) mod pareto;
 pub(crate) mod segments;

@@ -81,7 +81,7 @@ fn place(class: &Class<'_>, sending: &[usize], cuts: &mut [Cut]) {
         slots.extend(segments.map(|s| (k, s)));
     }
     slots.sort_by_key(|&(k, segment)| (segment_key(segment), k));
-    for (place, (k, segment)) in slots.into_iter().enumerate() {
+    for (place, (k, segment)) in (0u32..).zip(slots) {
         let cut = &mut cuts[k];
         if cut.places.is_none() {
             cut.lead = segment.alone - segment.uplink;

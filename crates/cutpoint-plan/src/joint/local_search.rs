@@ -1,6 +1,7 @@
 //! From one mix to a better one, by moving copies from one mode to another.
 
 use crate::bound::{Loads, loads};
+use crate::flow_shop::pareto::pareto;
 use crate::joint::mix::{Counts, Mix};
 use crate::joint::problem::{Class, Problem};
 use crate::units::Time;
@@ -81,18 +82,17 @@ pub(crate) fn balanced(problem: &Problem<'_>) -> Counts {
 
 /// The positions of those on the lower hull of device and uplink time, by device time.
 pub(crate) fn lower_hull<T>(all: &[T], times: impl Fn(&T) -> (Time, Time)) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..all.len()).collect();
-    order.sort_by_key(|&m| times(&all[m]));
+    let points = all.iter().enumerate().map(|(m, item)| {
+        let (device, uplink) = times(item);
+        ((device, uplink, Time::ZERO), m)
+    });
     let at = |m: usize| {
         let (device, uplink) = times(&all[m]);
         (i128::from(device.nanoseconds()), i128::from(uplink.nanoseconds()))
     };
     let mut hull: Vec<usize> = Vec::new();
-    for m in order {
+    for m in pareto(points) {
         let point = at(m);
-        if hull.last().is_some_and(|&l| at(l).1 <= point.1) {
-            continue;
-        }
         while let [.., a, b] = hull[..]
             && (at(b).0 - at(a).0) * (point.1 - at(a).1)
                 <= (at(b).1 - at(a).1) * (point.0 - at(a).0)

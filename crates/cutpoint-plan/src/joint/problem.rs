@@ -50,6 +50,12 @@ impl<'w> Context<'w> {
         }
     }
 
+    /// The same jobs at job granularity; cuts are listed once for both.
+    pub(crate) fn by_job(&self) -> Context<'w> {
+        let classes = self.classes.iter().map(|(pricer, jobs)| (pricer.by_job(), jobs.clone()));
+        Context { granularity: Granularity::Job, classes: classes.collect(), ..*self }
+    }
+
     /// The model and the number of its jobs, if no other model has jobs.
     pub(crate) fn only_class(&self) -> Option<(&Pricer<'w>, usize)> {
         match self.classes.as_slice() {

@@ -183,3 +183,130 @@ fn best_single(
     }
     Some(best.map(|(_, position)| position))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::check_plan;
+    use crate::instances::{Shape, encode_some, fill, general, unit_link, wide, workload};
+    use crate::joint::identical::{LEAVES, identical};
+    use crate::partition::modes;
+    use crate::plan::{Granularity, Policy};
+    use crate::policy::{PlanOptions, plan};
+    use crate::units::TIME_MAX;
+    use crate::workload::{Model, Server, Workload};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use std::num::NonZeroU32;
+
+    const GRANULARITIES: [Granularity; 2] = [Granularity::Job, Granularity::Layer];
+
+    fn served(model: Model, jobs: usize) -> Workload {
+        let mut link = unit_link();
+        link.round_trip = Time::from_nanoseconds(4);
+        let server = Server { executors: NonZeroU32::new(1) };
+        workload(vec![model], &[jobs], link, server)
+    }
+
+    /// A small model; every third with encodings.
+    fn model(seed: u64) -> Model {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let shape = if seed.is_multiple_of(2) { general(&mut rng, 5) } else { wide(4) };
+        let mut model = fill(&mut rng, "m", &shape, 25);
+        if seed.is_multiple_of(3) {
+            encode_some(&mut rng, &mut model);
+        }
+        model
+    }
+
+    /// Streams of as many layers each, and one layer that joins them.
+    fn streams(count: usize, layers: usize) -> Shape {
+        let mut shape: Shape = Vec::new();
+        for _ in 0..count {
+            for l in 0..layers {
+                shape.push(if l == 0 { vec![] } else { vec![shape.len() - 1] });
+            }
+        }
+        shape.push((1..=count).map(|s| s * layers - 1).collect());
+        shape
+    }
+
+    #[test]
+    fn the_bounds_of_sketches_are_below_every_plan() {
+        for seed in 0..60 {
+            for granularity in GRANULARITIES {
+                let place = format!("seed {seed} {granularity}");
+                let few = served(model(seed), 3);
+                let context = Context::new(&few, granularity);
+                let (pricer, jobs) = context.only_class().expect("one model");
+                let Sketches { all, .. } = Sketches::list(pricer).expect("few modes");
+                let count = jobs as u64;
+                let half = few.link.round_trip.half();
+                let sent = all.iter().filter(|s| s.has_suffix);
+                let arrival = sent.map(Sketch::sent_alone).min().unwrap_or_default() + half;
+                let of_loads = load_bound_of(&all, count, context.executors, half, arrival);
+                let local = all.iter().find(|s| !s.has_suffix).map(|s| s.device * count);
+                let of_loads = of_loads.time.min(local.unwrap_or(TIME_MAX));
+                let of_counts = identical_of(&all, count, half, LEAVES).map(|(s, _)| s.lower_bound);
+                let optimum = plan(&few, Policy::Exhaustive, &PlanOptions::at(granularity))
+                    .expect("few choices")
+                    .makespan;
+                assert!(of_loads <= optimum, "{of_loads} above {optimum}: {place}");
+                assert!(of_counts.is_none_or(|b| b <= optimum), "{of_counts:?}: {place}");
+            }
+        }
+    }
+
+    /// Dominated modes among them or not: nothing changes if all are in sequence, and the bound of
+    /// more choices is no larger if neither are. Where only the dominated ones are not, the two
+    /// bounds come from different relaxations and either can be the larger.
+    #[test]
+    fn dominated_modes_change_no_bound_of_counts_in_sequence_and_raise_none() {
+        let mut seen = [0; 2];
+        for seed in 0..60 {
+            for granularity in GRANULARITIES {
+                let place = format!("seed {seed} {granularity}");
+                let many = served(model(seed), 20);
+                let half = many.link.round_trip.half();
+                let context = Context::new(&many, granularity);
+                let (pricer, jobs) = context.only_class().expect("one model");
+                let Sketches { all, .. } = Sketches::list(pricer).expect("few modes");
+                let problem = context.problem(|_, p| modes(p, context.executors)).expect("modes");
+                let of_modes = identical(&problem, LEAVES).map(|(s, _)| s.lower_bound);
+                let of_sketches =
+                    identical_of(&all, jobs as u64, half, LEAVES).map(|(s, _)| s.lower_bound);
+                let of_mode = |m: &Mode| (1..=m.all_parcels()).all(|p| m.before(p) == m.device);
+                let are_modes_in_sequence = problem.all_modes().all(|(_, m)| of_mode(m));
+                match (all.iter().all(|s| s.lead == s.device), are_modes_in_sequence) {
+                    (true, true) => assert_eq!(of_sketches, of_modes, "{place}"),
+                    (false, false) => assert!(of_sketches <= of_modes, "{place}"),
+                    (_, _) => continue,
+                }
+                seen[usize::from(are_modes_in_sequence)] += 1;
+            }
+        }
+        assert!(seen.iter().all(|&n| n > 30), "{seen:?}");
+    }
+
+    #[test]
+    fn plans_from_a_shortlist_are_valid_and_behind_no_policy() {
+        for seed in 0..6 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let workload = served(fill(&mut rng, "m", &streams(4, 4), 12), 20);
+            for granularity in GRANULARITIES {
+                let place = format!("seed {seed} {granularity}");
+                let context = Context::new(&workload, granularity);
+                let listed = shortlist(&context, LEAVES).expect("625 cuts are many for 20 jobs");
+                assert!(listed.problem.classes[0].modes.len() < 200, "{place}");
+                let planned = |policy| plan(&workload, policy, &PlanOptions::at(granularity));
+                let joint = planned(Policy::Joint).expect("it can be planned");
+                assert_eq!(check_plan(&workload, &joint), [], "{place}");
+                for policy in Policy::ALL {
+                    let Ok(other) = planned(policy) else { continue };
+                    assert!(joint.makespan <= other.makespan, "{policy}: {place}");
+                    assert!(joint.lower_bound <= other.makespan, "{policy}: {place}");
+                }
+            }
+        }
+    }
+}

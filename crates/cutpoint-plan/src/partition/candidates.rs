@@ -152,7 +152,7 @@ fn beats(light: &Candidate, pricer: &Pricer<'_>, ideal: &Ideal<'_>, forms: &[&Fo
     let Some(download) = pricer.download(ideal.layers) else { return true };
     let is_placed = |&(wait, uplink): &(Time, Time)| {
         forms.iter().any(|f| {
-            let waits = saturating(pricer.wait(f.upload.tensor, ideal.device), f.encode);
+            let waits = saturating(pricer.wait(f.upload.tensor).unwrap_or(ideal.device), f.encode);
             wait <= waits && uplink <= f.transfer
         })
     };
@@ -173,7 +173,7 @@ fn candidate(pricer: &Pricer<'_>, ideal: &Ideal<'_>, forms: &[&Form]) -> Option<
         device = device.checked_add(form.encode)?;
         uplink = uplink.checked_add(form.transfer)?;
         server = server.checked_add(form.decode)?;
-        let waits = pricer.wait(form.upload.tensor, ideal.device) + form.encode;
+        let waits = pricer.wait(form.upload.tensor).unwrap_or(ideal.device) + form.encode;
         sends.push((waits, form.transfer));
     }
     Some(Candidate {

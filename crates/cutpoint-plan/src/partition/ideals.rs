@@ -20,11 +20,41 @@ pub(crate) struct Ideal<'s> {
 
 /// Whether there are at most `limit` downward-closed sets.
 pub(crate) fn are_at_most(model: &Model, limit: usize) -> bool {
-    let mut shown = 0;
-    walk(model, |_| {
-        shown += 1;
-        shown <= limit
-    })
+    let readers = |l: usize| {
+        let written = model.layers[l].writes.iter();
+        written.flat_map(|t| &model.tensors[t.index()].readers).map(|r| r.index()).collect()
+    };
+    // With a repeat for each tensor read.
+    let children: Vec<Vec<usize>> = (0..model.layers.len()).map(readers).collect();
+    let mut parents_left = vec![0u32; model.layers.len()];
+    children.iter().flatten().for_each(|&child| parents_left[child] += 1);
+    let mut ready: Vec<usize> = (0..model.layers.len()).filter(|&l| parents_left[l] == 0).collect();
+    let mut frames = vec![Frame { next: 0, end: ready.len(), taken: None }];
+    let mut found = 1;
+    while let Some(frame) = frames.last_mut()
+        && found <= limit
+    {
+        if frame.next == frame.end {
+            let taken = frame.taken.into_iter().flat_map(|l: usize| &children[l]);
+            taken.for_each(|&child| parents_left[child] += 1);
+            frames.pop();
+            ready.truncate(frames.last().map_or(0, |f| f.end));
+            continue;
+        }
+        let layer = ready[frame.next];
+        frame.next += 1;
+        let (next, end) = (frame.next, frame.end);
+        ready.extend_from_within(next..end);
+        for &child in &children[layer] {
+            parents_left[child] -= 1;
+            if parents_left[child] == 0 {
+                ready.push(child);
+            }
+        }
+        frames.push(Frame { next: end, end: ready.len(), taken: Some(layer) });
+        found += 1;
+    }
+    found <= limit
 }
 
 /// Shows every downward-closed set to `see` until that returns false; says whether it has shown
@@ -34,6 +64,7 @@ pub(crate) fn visit(model: &Model, limit: usize, mut see: impl FnMut(Ideal<'_>) 
     let mut shown = 0;
     walk(model, |state| {
         shown += 1;
+        frontier.clear();
         state.frontier(&mut frontier);
         let (layers, device, server) = (&state.set, state.device, state.server);
         shown <= limit && see(Ideal { layers, frontier: &frontier, device, server })
@@ -43,22 +74,26 @@ pub(crate) fn visit(model: &Model, limit: usize, mut see: impl FnMut(Ideal<'_>) 
 /// Goes through every downward-closed set until `see` returns false; says whether that never was.
 fn walk(model: &Model, mut see: impl FnMut(&State<'_>) -> bool) -> bool {
     let mut state = State::new(model);
-    let sources: Vec<LayerId> =
+    // What could be taken, for one decision after the other.
+    let mut ready: Vec<LayerId> =
         model.topological.iter().copied().filter(|l| state.parents_left[l.index()] == 0).collect();
-    let mut frames = vec![Frame { ready: sources, next: 0, taken: None }];
+    let mut frames = vec![Frame { next: 0, end: ready.len(), taken: None }];
     if !see(&state) {
         return false;
     }
     while let Some(frame) = frames.last_mut() {
-        let Some(&layer) = frame.ready.get(frame.next) else {
+        if frame.next == frame.end {
             frame.taken.into_iter().for_each(|l| state.put_back(l));
             frames.pop();
+            ready.truncate(frames.last().map_or(0, |f| f.end));
             continue;
-        };
+        }
+        let layer = ready[frame.next];
         frame.next += 1;
-        let mut ready = frame.ready[frame.next..].to_vec();
+        let (next, end) = (frame.next, frame.end);
+        ready.extend_from_within(next..end);
         state.take(layer, &mut ready);
-        frames.push(Frame { ready, next: 0, taken: Some(layer) });
+        frames.push(Frame { next: end, end: ready.len(), taken: Some(layer) });
         if !see(&state) {
             return false;
         }
@@ -66,12 +101,68 @@ fn walk(model: &Model, mut see: impl FnMut(&State<'_>) -> bool) -> bool {
     true
 }
 
-/// One decision: the layers that could be taken, and which of them are decided.
-struct Frame {
-    ready: Vec<LayerId>,
+/// One decision: where in the list of all are the layers that could be taken and are not decided.
+struct Frame<L> {
     next: usize,
+    end: usize,
     /// The layer whose taking opened this frame.
-    taken: Option<LayerId>,
+    taken: Option<L>,
+}
+
+/// All downward-closed sets of a model, each with its frontier and sums. Neither the link nor the
+/// granularity matters to them.
+#[derive(Debug)]
+pub(crate) struct Cuts {
+    /// The sets one after the other, each in as many words.
+    layers: Vec<u64>,
+    words: usize,
+    frontiers: Vec<TensorId>,
+    /// Of each set, where its frontier ends, and the time of its layers on device and server.
+    all: Vec<(usize, Time, Time)>,
+}
+
+impl Cuts {
+    /// Lists them; nothing if there are more than `limit`.
+    pub(crate) fn list(model: &Model, limit: usize) -> Option<Cuts> {
+        // Counting costs little, and listing in vain a lot.
+        if !are_at_most(model, limit) {
+            return None;
+        }
+        let words = LayerSet::none(model).words().len();
+        let mut cuts = Cuts { layers: Vec::new(), words, frontiers: Vec::new(), all: Vec::new() };
+        let is_whole = walk(model, |state| {
+            cuts.layers.extend_from_slice(state.set.words());
+            state.frontier(&mut cuts.frontiers);
+            cuts.all.push((cuts.frontiers.len(), state.device, state.server));
+            cuts.all.len() <= limit
+        });
+        is_whole.then_some(cuts)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// One of the sets.
+    pub(crate) fn layers(&self, cut: usize) -> LayerSet {
+        LayerSet::of_words(&self.layers[cut * self.words..][..self.words])
+    }
+
+    /// Shows every set to `see` until that returns false; says whether it has shown them all.
+    pub(crate) fn visit(&self, mut see: impl FnMut(Ideal<'_>) -> bool) -> bool {
+        let mut layers = LayerSet::of_words(&vec![0; self.words]);
+        let mut start = 0;
+        for (cut, &(end, device, server)) in self.all.iter().enumerate() {
+            layers.set_words(&self.layers[cut * self.words..][..self.words]);
+            let frontier = &self.frontiers[start..end];
+            if !see(Ideal { layers: &layers, frontier, device, server }) {
+                return false;
+            }
+            start = end;
+        }
+        true
+    }
 }
 
 struct State<'m> {
@@ -160,8 +251,8 @@ impl<'m> State<'m> {
         }
     }
 
+    /// Adds the frontier to a list.
     fn frontier(&self, into: &mut Vec<TensorId>) {
-        into.clear();
         for (w, &word) in self.open.iter().enumerate() {
             let mut left = word;
             while left != 0 {

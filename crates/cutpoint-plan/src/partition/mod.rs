@@ -18,6 +18,7 @@ use crate::cost::{Mode, Pricer};
 use crate::cut::LayerSet;
 use crate::partition::candidates::Candidates;
 use crate::partition::min_cut::CutPricer;
+use crate::workload::Model;
 
 /// All downward-closed cuts are listed for a model that has at most this many; for large models
 /// fewer, so that listing stays quick.
@@ -35,6 +36,12 @@ const PREFIXES_MAX: usize = 400;
 /// Of a model whose cuts are not all listed, at most this many cuts on the hull are taken.
 const HULL_MAX: usize = 512;
 
+/// The most cuts that are listed of a model.
+pub(crate) fn cuts_max(model: &Model) -> usize {
+    let layers = model.layers.len();
+    CUTS_MAX.min((LISTED_MAX / layers.max(1)).max(2 * layers + 2))
+}
+
 /// The modes of a model that may be part of a best plan.
 #[derive(Clone, Debug)]
 pub(crate) struct ModeSet {
@@ -48,14 +55,12 @@ pub(crate) struct ModeSet {
 pub(crate) fn modes(pricer: &Pricer<'_>, executors: Option<u64>) -> ModeSet {
     let mut candidates = Candidates::new(pricer);
     let mut is_complete = true;
-    let layers = pricer.model.layers.len();
-    let limit = CUTS_MAX.min((LISTED_MAX / layers.max(1)).max(2 * layers + 2));
-    // Counting costs little, and listing in vain a lot.
-    let within = ideals::are_at_most(pricer.model, limit)
-        && ideals::visit(pricer.model, limit, |ideal| {
+    let within = pricer.cuts().is_some_and(|cuts| {
+        cuts.visit(|ideal| {
             is_complete &= candidates.add(&ideal);
             candidates.found.len() < MODES_MAX
-        });
+        })
+    });
     if !within {
         is_complete = false;
         candidates = sample(pricer, executors);

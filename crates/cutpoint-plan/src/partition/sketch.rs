@@ -3,7 +3,7 @@
 
 use super::LISTED_MAX;
 use super::candidates::{FORMS_MAX, Form, forms};
-use super::ideals::{self, Ideal};
+use super::ideals::{Cuts, Ideal};
 use crate::cost::{Mode, PARCELS_MAX, Pricer};
 use crate::cut::{LayerSet, frontier};
 use crate::units::Time;
@@ -58,15 +58,18 @@ impl Sketch {
 /// Every mode of a model, dominated ones among them.
 pub(crate) struct Sketches<'p> {
     pricer: &'p Pricer<'p>,
+    cuts: &'p Cuts,
     /// For each tensor, the forms that no other form beats.
     forms: Vec<Vec<Form>>,
+    /// For each tensor, the device time that it waits for, `None` for that of the whole cut; and
+    /// what it becomes ready with.
+    waits: Vec<(Option<Time>, Option<LayerId>)>,
     /// Layers that no other layer reads from: where a cut has one of them, its transfers may not
     /// wait for all of its layers.
     ends: LayerSet,
     pub all: Vec<Sketch>,
     /// For each mode, its cut and its place among the combinations of forms.
-    chosen: Vec<(usize, usize)>,
-    cuts: Vec<LayerSet>,
+    chosen: Vec<(u32, u32)>,
 }
 
 impl<'p> Sketches<'p> {
@@ -75,22 +78,31 @@ impl<'p> Sketches<'p> {
     pub(crate) fn list(pricer: &'p Pricer<'p>) -> Option<Sketches<'p>> {
         let model = pricer.model;
         let limit = SKETCHES_MAX.min(LISTED_MAX / model.layers.len().max(1));
-        if !pricer.is_exact() || !ideals::are_at_most(model, limit) {
+        if !pricer.is_exact() {
             return None;
         }
+        let cuts = pricer.cuts().filter(|cuts| cuts.count() <= limit)?;
         let mut sketches = Sketches {
             pricer,
+            cuts,
             forms: (0..model.tensors.len()).map(|t| forms(pricer, TensorId::at(t))).collect(),
+            waits: (0..model.tensors.len())
+                .map(|t| (pricer.wait(TensorId::at(t)), pricer.group(TensorId::at(t))))
+                .collect(),
             ends: ends(pricer),
-            all: Vec::new(),
-            chosen: Vec::new(),
-            cuts: Vec::new(),
+            all: Vec::with_capacity(cuts.count()),
+            chosen: Vec::with_capacity(cuts.count()),
         };
-        ideals::visit(model, limit, |ideal| sketches.add(&ideal)).then_some(sketches)
+        let mut cut = 0;
+        let is_whole = cuts.visit(|ideal| {
+            cut += 1;
+            sketches.add(&ideal, cut - 1)
+        });
+        is_whole.then_some(sketches)
     }
 
     /// Adds the modes of a cut; says whether that was possible.
-    fn add(&mut self, ideal: &Ideal<'_>) -> bool {
+    fn add(&mut self, ideal: &Ideal<'_>, cut: u32) -> bool {
         let mut counts = ideal.frontier.iter().map(|t| self.forms[t.index()].len());
         let count = counts.try_fold(1usize, usize::checked_mul);
         let Some(count) = count.filter(|&n| n <= FORMS_MAX) else { return false };
@@ -117,10 +129,8 @@ impl<'p> Sketches<'p> {
             has_suffix,
             parcels: 0,
         };
-        let cut = self.cuts.len();
-        self.cuts.push(ideal.layers.clone());
-        for place in 0..count {
-            let Some(sketch) = self.sketch(ideal, place, start) else { continue };
+        for place in 0..u32::try_from(count).expect("combinations are few") {
+            let Some(sketch) = self.sketch(ideal, place as usize, start) else { continue };
             if sketch.parcels > PARCELS_MAX || self.all.len() == SKETCHES_MAX {
                 return false;
             }
@@ -145,42 +155,53 @@ impl<'p> Sketches<'p> {
     }
 
     /// One combination of forms; `None` if the times pass the limit.
-    fn sketch(&self, ideal: &Ideal<'_>, place: usize, start: Sketch) -> Option<Sketch> {
-        let pricer = self.pricer;
+    fn sketch(&self, ideal: &Ideal<'_>, mut place: usize, start: Sketch) -> Option<Sketch> {
         let mut sketch = start;
         // Raw tensors that are ready together leave together: by what they wait for, their parcel.
-        let mut parcels = [(None, Time::ZERO); PARCELS_MAX + 1];
-        for form in self.combination(ideal.frontier, place) {
+        let mut parcels = [(None, Time::ZERO); PARCELS_MAX];
+        for tensor in ideal.frontier {
+            let forms = &self.forms[tensor.index()];
+            let form = match forms.as_slice() {
+                [form] => form,
+                _ => {
+                    let form = &forms[place % forms.len()];
+                    place /= forms.len();
+                    form
+                }
+            };
             sketch.device = sketch.device.checked_add(form.encode)?;
             sketch.sending = sketch.sending.checked_add(form.encode)?;
             sketch.uplink = sketch.uplink.checked_add(form.transfer)?;
             sketch.server = sketch.server.checked_add(form.decode)?;
-            let is_raw = form.upload.encoding.is_none();
-            let group = is_raw.then(|| pricer.group(form.upload.tensor));
+            let (wait, group) = self.waits[tensor.index()];
+            let group = form.upload.encoding.is_none().then_some(group);
             let filled = sketch.parcels.min(PARCELS_MAX);
-            let same = parcels[..filled].iter().position(|(g, _)| is_raw && *g == group);
-            let parcel = same.unwrap_or(filled);
-            if same.is_none() {
-                sketch.parcels += 1;
-                let waits = pricer.wait(form.upload.tensor, ideal.device) + form.encode;
-                sketch.lead = if filled == 0 { waits } else { sketch.lead.min(waits) };
-                parcels[parcel] = (group, Time::ZERO);
+            let same = parcels[..filled].iter_mut().find(|(g, _)| group.is_some() && *g == group);
+            if let Some((_, time)) = same {
+                *time += form.transfer;
+                continue;
             }
-            parcels[parcel].1 += form.transfer;
+            sketch.parcels += 1;
+            let waits = wait.unwrap_or(ideal.device) + form.encode;
+            sketch.lead = if filled == 0 { waits } else { sketch.lead.min(waits) };
+            if let Some(parcel) = parcels.get_mut(filled) {
+                *parcel = (group, form.transfer);
+            }
         }
         let shortest = parcels[..sketch.parcels.min(PARCELS_MAX)].iter().map(|(_, time)| *time);
         sketch.trail = shortest.min().unwrap_or_default();
         let whole = sketch.device.checked_add(sketch.uplink)?.checked_add(sketch.server)?;
         let whole = whole.checked_add(sketch.download.unwrap_or_default())?;
-        pricer.fits(whole).then_some(sketch)
+        self.pricer.fits(whole).then_some(sketch)
     }
 
     /// A mode in full.
     pub(crate) fn mode(&self, position: usize) -> Option<Mode> {
         let (cut, place) = self.chosen[position];
-        let layers = self.cuts[cut].clone();
+        let layers = self.cuts.layers(cut as usize);
         let frontier = frontier(self.pricer.model, &layers);
-        let uploads = self.combination(&frontier, place).map(|form| form.upload.clone()).collect();
+        let uploads =
+            self.combination(&frontier, place as usize).map(|form| form.upload.clone()).collect();
         self.pricer.mode(layers, uploads)
     }
 }
@@ -196,4 +217,67 @@ fn ends(pricer: &Pricer<'_>) -> LayerSet {
         }
     }
     ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instances::{encode_some, fill, general, unit_link, wide, workload};
+    use crate::joint::problem::Context;
+    use crate::plan::Granularity;
+    use crate::units::Bandwidth;
+    use crate::workload::Server;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use std::num::NonZeroU32;
+
+    #[test]
+    fn a_sketch_has_the_times_of_its_mode() {
+        let mut seen = 0;
+        for seed in 0..120 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let shape = if seed.is_multiple_of(2) { general(&mut rng, 6) } else { wide(5) };
+            let mut model = fill(&mut rng, "m", &shape, 12);
+            if seed.is_multiple_of(3) {
+                encode_some(&mut rng, &mut model);
+            }
+            let mut link = unit_link();
+            link.message_overhead = Time::from_nanoseconds(seed % 4);
+            link.downlink = Bandwidth::from_mbit_per_s(4000.0).filter(|_| seed.is_multiple_of(5));
+            let half = Time::from_nanoseconds(3);
+            let server = Server { executors: NonZeroU32::new(1) };
+            let workload = workload(vec![model], &[13], link, server);
+            for granularity in [Granularity::Job, Granularity::Layer] {
+                let context = Context::new(&workload, granularity);
+                let (pricer, _) = context.only_class().expect("there is one model");
+                let sketches = Sketches::list(pricer).expect("few modes, all exact");
+                for (position, sketch) in sketches.all.iter().enumerate() {
+                    let place = format!("seed {seed} {granularity} {sketch:?}");
+                    let mode = sketches.mode(position).expect("it can be built");
+                    let leads = (0..mode.parcels.len()).map(|p| mode.before(1 << p));
+                    let of_mode = Sketch {
+                        device: mode.device,
+                        sending: mode.before(mode.all_parcels()),
+                        lead: leads.min().unwrap_or(sketch.lead),
+                        uplink: mode.uplink,
+                        trail: mode.parcels.iter().map(|p| p.uplink).min().unwrap_or_default(),
+                        server: mode.server,
+                        download: mode.download,
+                        has_suffix: mode.has_suffix,
+                        parcels: mode.parcels.len(),
+                    };
+                    assert_eq!(*sketch, of_mode, "{place}");
+                    if sketch.parcels == 1 {
+                        assert_eq!(sketch.sent_alone(), mode.sent_alone(), "{place}");
+                        assert_eq!(sketch.latency(half), mode.latency(half), "{place}");
+                    } else if sketch.parcels > 1 {
+                        assert!(sketch.sent_alone() <= mode.sent_alone(), "{place}");
+                        assert!(sketch.latency(half) <= mode.latency(half), "{place}");
+                    }
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 3_000, "{seen}");
+    }
 }

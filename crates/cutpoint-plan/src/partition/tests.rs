@@ -2,7 +2,7 @@ use crate::bound::Loads;
 use crate::cost::{Pricer, Pricing};
 use crate::cut::{LayerSet, frontier, is_downward_closed};
 use crate::instances::{fill, general, series_parallel, unit_link, wide};
-use crate::partition::ideals;
+use crate::partition::ideals::{self, Cuts, Ideal};
 use crate::partition::min_cut::CutPricer;
 use crate::plan::Granularity;
 use crate::workload::{LayerId, Model};
@@ -62,6 +62,31 @@ fn every_cut_is_listed_once_with_its_frontier() {
         all.sort();
         assert!(within);
         assert_eq!(listed, all);
+    }
+}
+
+#[test]
+fn cuts_are_listed_as_a_walk_shows_them_unless_there_are_too_many() {
+    for model in models() {
+        let mut shown = Vec::new();
+        let mut keep = |ideal: Ideal<'_>| {
+            let Ideal { layers, frontier, device, server } = ideal;
+            shown.push((layers.clone(), frontier.to_vec(), device, server));
+            true
+        };
+        ideals::visit(&model, usize::MAX, &mut keep);
+        let cuts = Cuts::list(&model, shown.len()).expect("no more than there are");
+        let mut at = 0;
+        let is_whole = cuts.visit(|ideal| {
+            let (layers, frontier, device, server) = &shown[at];
+            assert_eq!((ideal.layers, ideal.frontier), (layers, &frontier[..]));
+            assert_eq!((ideal.device, ideal.server), (*device, *server));
+            assert_eq!(cuts.layers(at), *layers);
+            at += 1;
+            true
+        });
+        assert!(is_whole && at == shown.len() && at == cuts.count());
+        assert!(Cuts::list(&model, shown.len() - 1).is_none());
     }
 }
 

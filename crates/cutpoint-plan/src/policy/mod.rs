@@ -170,13 +170,14 @@ pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Resul
     let found = found.ok_or(PlanError::Unreachable(policy))?;
     let plan = planner.write_out(found, policy);
     let may_gain = policy == Policy::Joint && !plan.optimal && planner.has_early_sends();
-    Ok(if may_gain { or_by_whole_jobs(workload, plan) } else { plan })
+    Ok(if may_gain { or_by_whole_jobs(&context, plan) } else { plan })
 }
 
 /// The better of a plan at layer granularity and the one made at job granularity, carried out at
 /// layer granularity.
-fn or_by_whole_jobs(workload: &Workload, plan: Plan) -> Plan {
-    let context = Context::new(workload, Granularity::Job);
+fn or_by_whole_jobs(context: &Context<'_>, plan: Plan) -> Plan {
+    let workload = context.workload;
+    let context = context.by_job();
     let Some(planner) = Planner::new(&context, true) else { return plan };
     if planner.bound.time >= plan.makespan {
         return plan;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 /// A first and a last cut, and what may be taken between them.
 pub(super) struct Ends<'c> {
     pub choices: &'c Choices,
-    pub deep: &'c Depth,
+    pub deep: &'c Depth<'c>,
     pub pair: Pair,
     pub between: Cow<'c, Between>,
     /// How many jobs are between.
@@ -47,29 +47,43 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, cut: &Cut, count: u64) {
-        self.device += cut.stages.device * count;
-        self.sending += cut.sending * count;
-        self.uplink += cut.stages.uplink * count;
+    fn of(cut: &Cut) -> Sums {
+        Sums { device: cut.stages.device, sending: cut.sending, uplink: cut.stages.uplink }
+    }
+
+    /// These and `count` times the others.
+    pub(super) fn and(self, count: u64, others: &Sums) -> Sums {
+        Sums {
+            device: self.device + others.device * count,
+            sending: self.sending + others.sending * count,
+            uplink: self.uplink + others.uplink * count,
+        }
     }
 }
 
 /// Weights of the device row and of the uplink row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weights {
-    pub device: i128,
-    pub uplink: i128,
+    device: u64,
+    uplink: u64,
 }
 
 impl Weights {
     /// The weighted sum of two times.
     pub(super) fn of(self, device: Time, uplink: Time) -> i128 {
-        self.device * signed(device) + self.uplink * signed(uplink)
+        // Times are less than 2^62, weights are differences of times: the sum is less than 2^125.
+        let product = |weight: u64, time: Time| u128::from(weight) * u128::from(time.nanoseconds());
+        (product(self.device, device) + product(self.uplink, uplink)).cast_signed()
+    }
+
+    /// The sum of both.
+    pub(super) fn both(self) -> i128 {
+        i128::from(self.device) + i128::from(self.uplink)
     }
 
     /// The time whose weighted sum with itself is `value`, rounded up.
     pub(super) fn time(self, value: i128) -> i128 {
-        let by = self.device + self.uplink;
+        let by = self.both();
         value.div_euclid(by) + i128::from(value.rem_euclid(by) != 0)
     }
 }
@@ -86,7 +100,7 @@ pub(super) struct Edge {
 }
 
 impl<'c> Ends<'c> {
-    pub(super) fn new(choices: &'c Choices, deep: &'c Depth, pair: Pair) -> Ends<'c> {
+    pub(super) fn new(choices: &'c Choices, deep: &'c Depth<'c>, pair: Pair) -> Ends<'c> {
         let between = if deep.is_ordered {
             let all = deep.between.iter().enumerate();
             Cow::Owned(Between::new(choices, all.filter(|(_, t)| deep.is_between(t, pair))))
@@ -96,39 +110,35 @@ impl<'c> Ends<'c> {
         Ends { choices, deep, pair, between, jobs: choices.jobs - pair.jobs() }
     }
 
-    /// Everything between the shallowest and the deepest cut.
-    pub(super) fn widest(choices: &'c Choices, deep: &'c Depth) -> Ends<'c> {
-        let pair = Pair { first: 0, last: deep.ends.len() - 1, is_one_job: false };
+    /// Everything between the shallowest and the deepest cut; `None` if there is no cut.
+    pub(super) fn widest(choices: &'c Choices, deep: &'c Depth<'c>) -> Option<Ends<'c>> {
+        let pair = deep.widest()?;
         let between = Cow::Borrowed(&deep.options);
-        Ends { choices, deep, pair, between, jobs: choices.jobs - pair.jobs() }
+        Some(Ends { choices, deep, pair, between, jobs: choices.jobs - pair.jobs() })
     }
 
-    /// The sums of the ends and of `counts` of what is between.
-    pub(super) fn sums(&self, counts: &[u64]) -> Sums {
-        let mut sums = Sums::default();
-        sums.add(&self.deep.ends[self.pair.last].cut, 1);
-        if !self.pair.is_one_job {
-            sums.add(&self.deep.ends[self.pair.first].cut, 1);
+    /// The sums of the ends.
+    pub(super) fn sums(&self) -> Sums {
+        let last = Sums::of(self.deep.end(self.pair.last));
+        if self.pair.is_one_job {
+            return last;
         }
-        for (o, &count) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
-            self.add(&mut sums, o, count);
-        }
-        sums
+        last.and(1, &Sums::of(self.deep.end(self.pair.first)))
     }
 
-    /// Adds `count` jobs that take one of the options between.
-    pub(super) fn add(&self, sums: &mut Sums, option: usize, count: u64) {
+    /// What one job adds that takes one of the options between.
+    pub(super) fn each(&self, option: usize) -> Sums {
         let (cut, stages) = self.between.options[option];
         match cut {
-            Some(k) => sums.add(&self.deep.between[k].cut, count),
-            None => sums.device += stages.device * count,
+            Some(k) => Sums::of(&self.deep.between[k].cut),
+            None => Sums { device: stages.device, ..Sums::default() },
         }
     }
 
     /// The makespan of sums: both rows of Cor 1, and the device's own.
     pub(super) fn makespan(&self, sums: Sums) -> Time {
         let Pair { first, last, .. } = self.pair;
-        let (first, last) = (&self.deep.ends[first].cut, &self.deep.ends[last].cut);
+        let (first, last) = (self.deep.end(first), self.deep.end(last));
         let by_uplink = first.lead + sums.uplink + last.tail;
         by_uplink.max(sums.sending + last.trail + last.tail).max(sums.device)
     }
@@ -148,8 +158,10 @@ impl<'c> Ends<'c> {
             edge(end, end, Weights { device: 0, uplink: 1 }),
         ];
         let edges = hull.windows(2).map(|w| {
-            let (rise, fall) = delta(options[w[0]].1, options[w[1]].1);
-            edge(w[0], w[1], Weights { device: -fall, uplink: rise })
+            let (a, b) = (options[w[0]].1, options[w[1]].1);
+            let device = (a.uplink - b.uplink).nanoseconds();
+            let uplink = (b.device - a.device).nanoseconds();
+            edge(w[0], w[1], Weights { device, uplink })
         });
         let time = |e: &Edge| e.weights.time(e.value);
         ends.into_iter().chain(edges).max_by_key(time).expect("there are two ends")

@@ -1,13 +1,13 @@
 //! Counts between two ends: a search over what is off the best edge of the relaxation.
 
-use super::depth::{Depth, Taken};
-use super::ends::{Edge, Ends};
+use super::depth::Depth;
+use super::ends::{Edge, Ends, Sums};
 use super::{Choices, Solution};
 use crate::units::Time;
 
 pub(super) struct Search<'c> {
     choices: &'c Choices,
-    deep: &'c Depth,
+    deep: &'c Depth<'c>,
     pub best: Option<Solution>,
     leaves: u64,
 }
@@ -37,7 +37,8 @@ impl<'c> Search<'c> {
         } else if *jobs == 0 {
             self.offer(Time::ZERO, || (vec![0; cuts.len()], 0));
         }
-        for &Taken { position: k, cut, .. } in &self.deep.ends {
+        for k in self.deep.ends() {
+            let cut = self.deep.end(k);
             let kept = match local {
                 _ if *jobs == 0 => continue,
                 _ if *jobs == 1 => Time::ZERO,
@@ -47,7 +48,7 @@ impl<'c> Search<'c> {
             let makespan = cut.alone().max(cut.stages.device + kept);
             self.offer(makespan, || {
                 let mut counts = vec![0; cuts.len()];
-                counts[k] = 1;
+                counts[self.deep.position(k)] = 1;
                 (counts, *jobs - 1)
             });
         }
@@ -62,46 +63,48 @@ impl<'c> Search<'c> {
     pub(super) fn between(&mut self, ends: &Ends<'_>) -> bool {
         let edge = ends.edge();
         let base = ends.weighted(edge.low, edge.weights);
-        let mut others: Vec<(i128, usize)> = (0..ends.between.options.len())
-            .filter(|&o| o != edge.low && o != edge.high)
-            .map(|o| (ends.weighted(o, edge.weights) - base, o))
+        let mut others: Vec<Other> = (0..ends.between.options.len())
+            .filter(|&option| option != edge.low && option != edge.high)
+            .map(|option| Other {
+                cost: ends.weighted(option, edge.weights) - base,
+                option,
+                each: ends.each(option),
+            })
             .collect();
-        others.sort_unstable();
+        others.sort_unstable_by_key(|other| (other.cost, other.option));
+        let pair = [ends.each(edge.low), ends.each(edge.high)];
         let mut counts = vec![0; ends.between.options.len()];
-        self.choose(ends, &edge, &others, &mut counts, ends.jobs, edge.value)
+        let start = Chosen { left: ends.jobs, value: edge.value, sums: ends.sums() };
+        self.choose(&Between { ends, edge: &edge, pair }, &others, &mut counts, start)
     }
 
     fn choose(
         &mut self,
-        ends: &Ends<'_>,
-        edge: &Edge,
-        others: &[(i128, usize)],
+        between: &Between<'_>,
+        others: &[Other],
         counts: &mut Vec<u64>,
-        left: u64,
-        value: i128,
+        chosen: Chosen,
     ) -> bool {
         if self.leaves == 0 {
             return false;
         }
-        let beaten = |value: i128, best: &Option<Solution>| {
-            let time = edge.weights.time(value);
-            best.as_ref().is_some_and(|b| time >= i128::from(b.makespan.nanoseconds()))
-        };
+        let Chosen { left, value, sums } = chosen;
         // The cheapest options come first: if not even one job of this one fits, none of the
         // others does.
-        let fits = |&&(cost, _): &&(i128, usize)| left > 0 && !beaten(value + cost, &self.best);
-        let Some(&(cost, option)) = others.first().filter(fits) else {
+        let fits = |other: &&Other| left > 0 && !self.is_beaten(between, value + other.cost);
+        let Some(&Other { cost, option, each }) = others.first().filter(fits) else {
             self.leaves -= 1;
-            self.split(ends, edge, counts, left);
+            self.split(between, counts, left, sums);
             return true;
         };
         for count in 0..=left {
             let value = value + i128::from(count) * cost;
-            if beaten(value, &self.best) {
+            if self.is_beaten(between, value) {
                 break;
             }
             counts[option] = count;
-            let is_whole = self.choose(ends, edge, &others[1..], counts, left - count, value);
+            let chosen = Chosen { left: left - count, value, sums: sums.and(count, &each) };
+            let is_whole = self.choose(between, &others[1..], counts, chosen);
             counts[option] = 0;
             if !is_whole {
                 return false;
@@ -110,15 +113,20 @@ impl<'c> Search<'c> {
         true
     }
 
+    /// Whether no counts of this weighted value are better than the best: their time, rounded up, is
+    /// no less.
+    fn is_beaten(&self, between: &Between<'_>, value: i128) -> bool {
+        let by = between.edge.weights.both();
+        let is_beaten = |b: &Solution| value > by * (i128::from(b.makespan.nanoseconds()) - 1);
+        self.best.as_ref().is_some_and(is_beaten)
+    }
+
     /// Splits `left` jobs between the two options of the edge. All rows are linear in the split, so
     /// their maximum is convex and a walk downhill by halves ends at its least value.
-    fn split(&mut self, ends: &Ends<'_>, edge: &Edge, counts: &mut [u64], left: u64) {
-        let others = ends.sums(counts);
+    fn split(&mut self, between: &Between<'_>, counts: &mut [u64], left: u64, others: Sums) {
+        let Between { ends, edge, pair: [low_each, high_each] } = *between;
         let at = |shallow: u64| {
-            let mut sums = others;
-            ends.add(&mut sums, edge.low, shallow);
-            ends.add(&mut sums, edge.high, left - shallow);
-            ends.makespan(sums)
+            ends.makespan(others.and(shallow, &low_each).and(left - shallow, &high_each))
         };
         let (mut low, mut high) = (0, left);
         while low < high {
@@ -135,17 +143,42 @@ impl<'c> Search<'c> {
         self.offer(makespan, || {
             let mut all = vec![0; ends.choices.cuts.len()];
             let mut local = 0;
-            let Depth { between, ends: at_ends, .. } = ends.deep;
+            let Depth { between, .. } = ends.deep;
             for (count, (cut, _)) in counts.iter().zip(&ends.between.options) {
-                *cut.map_or(&mut local, |k| &mut all[between[k].position]) += count;
+                *cut.map_or(&mut local, |k| &mut all[between[k].position as usize]) += count;
             }
-            all[at_ends[ends.pair.last].position] += 1;
+            all[ends.deep.position(ends.pair.last)] += 1;
             if !ends.pair.is_one_job {
-                all[at_ends[ends.pair.first].position] += 1;
+                all[ends.deep.position(ends.pair.first)] += 1;
             }
             (all, local)
         });
         counts[edge.low] = 0;
         counts[edge.high] = 0;
     }
+}
+
+/// Two ends, the best edge between them, and what one job adds that takes either of its options.
+struct Between<'e> {
+    ends: &'e Ends<'e>,
+    edge: &'e Edge,
+    pair: [Sums; 2],
+}
+
+/// An option off the best edge: what it adds to the weighted value, and what one job adds that takes
+/// it.
+#[derive(Clone, Copy)]
+struct Other {
+    cost: i128,
+    option: usize,
+    each: Sums,
+}
+
+/// What has been chosen so far.
+#[derive(Clone, Copy)]
+struct Chosen {
+    /// Jobs without a choice.
+    left: u64,
+    value: i128,
+    sums: Sums,
 }

@@ -1,9 +1,10 @@
+use super::depth::Pair;
 use super::*;
 use crate::flow_shop::johnson::{Block, johnson_key};
 use crate::instances::{convex_cuts, monotone_cuts};
 use crate::joint::identical::LEAVES;
 use proptest::prelude::*;
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 fn stages((device, uplink): (u64, u64)) -> Stages {
@@ -251,6 +252,56 @@ proptest! {
 }
 
 /// Where the lower hull of the cuts meets equal device and uplink time.
+/// Cuts with any leads, trails and tails; or, if `is_in_sequence`, whose transfers wait for all device
+/// work.
+fn any_cuts(seed: u64, count: usize, is_in_sequence: bool) -> Vec<Cut> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut up_to = |most: u64| rng.random_range(0..=most);
+    let time = Time::from_nanoseconds;
+    let cuts = (0..count).map(|_| {
+        let (device, uplink, tail) = (up_to(30), up_to(30), up_to(9));
+        let sending = up_to(device);
+        let (lead, trail) = (up_to(sending), up_to(uplink));
+        let stages = stages((device, uplink));
+        let (sending, lead, trail) = (time(sending), time(lead), time(trail));
+        match is_in_sequence {
+            true => Cut::in_sequence(stages, time(tail)),
+            false => Cut { stages, sending, lead, trail, tail: time(tail), places: None },
+        }
+    });
+    cuts.collect()
+}
+
+proptest! {
+    #[test]
+    fn lb2_pairs_come_by_their_bounds_and_stand_for_all_that_could_beat_the_best(
+        seed: u64, count in 1usize..30, jobs in 2u64..20, local in proptest::option::of(10u64..60),
+        is_in_sequence: bool,
+    ) {
+        let cuts = any_cuts(seed, count, is_in_sequence);
+        let local = local.map(Time::from_nanoseconds);
+        let choices = Choices { cuts, local, jobs, leaves: u64::MAX };
+        let deep = Depth::new(&choices);
+        let mut search = Search::new(&choices, &deep);
+        let Some(pairs) = Pairs::new(&choices, &deep, &mut search) else { return Ok(()) };
+        let best = search.best.as_ref().map_or(Time::from_nanoseconds(u64::MAX), |b| b.makespan);
+        let found: Vec<(Time, Pair)> = pairs.collect();
+        prop_assert!(found.is_sorted());
+        let two = deep.ends().flat_map(|first| deep.ends().map(move |last| (first, last, false)));
+        let one = deep.ends().filter(|_| deep.is_apart).map(|k| (k, k, true));
+        for (first, last, is_one_job) in two.chain(one) {
+            let pair = Pair { first, last, is_one_job };
+            if deep.is_pair(first, last) {
+                let bound = Ends::new(&choices, &deep, pair).bound();
+                let stands = |&(b, p): &(Time, Pair)| {
+                    b <= bound && (p == pair || !deep.is_ordered) && p.is_one_job == is_one_job
+                };
+                prop_assert!(bound >= best || found.iter().any(stands), "{pair:?} {bound}");
+            }
+        }
+    }
+}
+
 fn rate(cuts: &[Stages]) -> f64 {
     let point = |s: &Stages| (s.device.nanoseconds() as f64, s.uplink.nanoseconds() as f64);
     let mut best = f64::INFINITY;
