@@ -17,14 +17,21 @@ pub(super) const OTHER_BANDWIDTHS: [f64; 4] = [0.25, 0.5, 2.0, 4.0];
 /// is a suffix that the server holds.
 pub(super) const OTHER_CUTS_MAX: usize = 4;
 
-/// Plans of one job each, one for each cut that a plan would also take at other bandwidths.
+/// Cuts are loaded for another bandwidth only if plans without them would take this much longer there:
+/// each divides a segment, which costs time at every bandwidth.
+const OTHER_GAIN_MIN: f64 = 0.1;
+
+/// Plans of one job each, one for each cut that a plan would also take at other bandwidths. A plan
+/// that keeps everything on the device is not divided for that: whole jobs may be offloaded then.
 pub(super) fn other_plans(workload: &Workload, best: &Plan) -> Vec<(Workload, Plan)> {
     let own = cuts_of(workload, best);
+    let is_split = best.partitions.iter().any(|partition| !partition.uploads.is_empty());
     let mut found: Vec<(ModelId, Partition, usize)> = Vec::new();
     for plan in at_other_bandwidths(workload, best) {
         for (model, cut) in workload.jobs.iter().zip(&plan.partitions) {
             let is_known = own.iter().any(|(m, known)| m == model && is_alike(known, cut));
-            if is_known || cut.uploads.is_empty() {
+            let divides = !cut.device_layers.is_empty();
+            if is_known || cut.uploads.is_empty() || (divides && !is_split) {
                 continue;
             }
             match found.iter_mut().find(|(m, known, _)| m == model && is_alike(known, cut)) {
@@ -55,10 +62,19 @@ fn at_other_bandwidths(workload: &Workload, best: &Plan) -> Vec<Plan> {
     let uplinks = OTHER_BANDWIDTHS.map(|factor| Bandwidth::from_mbit_per_s(mbps * factor));
     let uplinks = uplinks.into_iter().flatten();
     if chooses_cuts(best.policy) {
-        let Some(mut replanner) = Replanner::new(workload, best.granularity) else {
+        let Some(mut free) = Replanner::new(workload, best.granularity) else {
             return Vec::new();
         };
-        return uplinks.filter_map(|b| Some(replanner.replan(b)?.plan().1)).collect();
+        let own = with_local(workload, cuts_of(workload, best));
+        let mut own = Replanner::of_cuts(workload, best.granularity, &own);
+        let worth_loading = |uplink| {
+            let free = free.replan(uplink)?;
+            let own = own.as_mut().and_then(|own| Some(own.replan(uplink)?.makespan()));
+            let least = |own: Time| own.nanoseconds() as f64 * (1.0 - OTHER_GAIN_MIN);
+            let is_near = own.is_some_and(|own| least(own) <= free.makespan().nanoseconds() as f64);
+            (!is_near).then(|| free.plan().1)
+        };
+        return uplinks.filter_map(worth_loading).collect();
     }
     let options = PlanOptions { objective: best.objective, ..PlanOptions::at(best.granularity) };
     let mut workload = workload.clone();
@@ -67,6 +83,18 @@ fn at_other_bandwidths(workload: &Workload, best: &Plan) -> Vec<Plan> {
         plan(&workload, best.policy, &options).ok()
     };
     uplinks.filter_map(again).collect()
+}
+
+/// These cuts, and for each model the one that keeps everything on the device.
+fn with_local(
+    workload: &Workload,
+    mut cuts: Vec<(ModelId, Partition)>,
+) -> Vec<(ModelId, Partition)> {
+    for (m, described) in workload.models.iter().enumerate() {
+        let all = LayerSet::all(described);
+        cuts.push((ModelId::at(m), Partition { device_layers: all, uploads: Vec::new() }));
+    }
+    cuts
 }
 
 /// Whether a policy chooses cuts and order together, among all cuts.
@@ -110,11 +138,7 @@ impl JobsLeft {
         options: PlanOptions,
         prepared: &Prepared,
     ) -> JobsLeft {
-        let mut cuts = prepared.cuts.clone();
-        for (m, described) in workload.models.iter().enumerate() {
-            let all = LayerSet::all(described);
-            cuts.push((ModelId::at(m), Partition { device_layers: all, uploads: Vec::new() }));
-        }
+        let cuts = with_local(workload, prepared.cuts.clone());
         JobsLeft {
             workload: workload.clone(),
             policy: plan.policy,
@@ -169,5 +193,67 @@ impl Planner for JobsLeft {
         let ids: Vec<JobId> = jobs.iter().map(|(job, _)| *job).collect();
         program.renumber(&ids);
         Ok(Some(Planned { program, suffixes, makespan }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::parse_workload;
+    use cutpoint_plan::plan::Granularity;
+
+    /// Ten jobs of four layers, whose tensors shrink by half with each.
+    fn workload(uplink_mbps: f64) -> Workload {
+        let text = format!(
+            r#"{{ "schema": "cutpoint.workload/1",
+            "link": {{ "uplink_mbps": {uplink_mbps}, "rtt_ms": 1.0 }},
+            "models": {{ "m": {{ "inputs": {{ "i": 40000 }}, "layers": [
+                {{ "name": "a", "reads": ["i"], "writes": {{ "x": 20000 }}, "device_ms": 4 }},
+                {{ "name": "b", "reads": ["x"], "writes": {{ "y": 10000 }}, "device_ms": 4 }},
+                {{ "name": "c", "reads": ["y"], "writes": {{ "z": 5000 }}, "device_ms": 4 }},
+                {{ "name": "d", "reads": ["z"], "writes": {{ "o": 10 }}, "device_ms": 4 }}
+            ] }} }},
+            "jobs": [ {{ "model": "m", "count": 10 }} ] }}"#
+        );
+        parse_workload(&text, "test").expect("a valid workload")
+    }
+
+    #[test]
+    fn cuts_for_other_bandwidths_are_those_that_plans_there_would_miss() {
+        let options = PlanOptions::at(Granularity::Layer);
+        let mut loaded = 0;
+        for mbps in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] {
+            let workload = workload(mbps);
+            let best = plan(&workload, Policy::Joint, &options).expect("it can be planned");
+            let others = other_plans(&workload, &best);
+            loaded += others.len();
+            let mut cuts = with_local(&workload, cuts_of(&workload, &best));
+            cuts.extend(others.iter().flat_map(|(workload, plan)| cuts_of(workload, plan)));
+            for uplink in OTHER_BANDWIDTHS.map(|factor| Bandwidth::from_mbit_per_s(mbps * factor)) {
+                let uplink = uplink.expect("positive");
+                let makespan_of = |mut replanner: Replanner<'_>| {
+                    replanner.replan(uplink).expect("it can be planned").makespan().milliseconds()
+                };
+                let free = Replanner::new(&workload, best.granularity).expect("there are cuts");
+                let known = Replanner::of_cuts(&workload, best.granularity, &cuts);
+                let known = makespan_of(known.expect("local is a cut"));
+                let most = makespan_of(free) / (1.0 - OTHER_GAIN_MIN);
+                assert!(known <= most * 1.000_001, "{mbps}, {uplink:?}: {known} of {most} ms");
+            }
+        }
+        assert!(loaded > 0, "some cuts are worth loading");
+    }
+
+    #[test]
+    fn a_plan_that_keeps_everything_on_the_device_is_not_divided() {
+        let options = PlanOptions::at(Granularity::Layer);
+        for mbps in [0.1, 1.0, 8.0] {
+            let workload = workload(mbps);
+            let local = plan(&workload, Policy::LocalOnly, &options).expect("always possible");
+            let local = Plan { policy: Policy::Joint, ..local };
+            for (_, other) in other_plans(&workload, &local) {
+                assert!(other.partitions.iter().all(|p| p.device_layers.is_empty()), "{mbps}");
+            }
+        }
     }
 }

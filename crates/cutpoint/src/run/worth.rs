@@ -23,7 +23,7 @@ pub fn worth_splitting(workload: &Workload, best: Plan, options: &PlanOptions) -
     if best.makespan.nanoseconds() as f64 <= least {
         return best;
     }
-    log::debug!("splitting would save {} of {}: too little", best.makespan, local.makespan);
+    log::debug!("not split: {} instead of {} is too little", best.makespan, local.makespan);
     let (policy, lower_bound) = (best.policy, best.lower_bound);
     Plan { policy, lower_bound, optimal: local.makespan == lower_bound, ..local }
 }

@@ -56,7 +56,7 @@ pub(super) struct Choice {
     granularities: Vec<Granularity>,
 
     /// How often each cell is run; the report has medians.
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
     pub(super) turns: usize,
 }
 

@@ -5,6 +5,9 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::fmt;
 use std::str::FromStr;
 
+/// The server has at least so many cores, if it can.
+const SERVER_CORES_MIN: usize = 2;
+
 /// Cores by number, ascending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cores(Vec<usize>);
@@ -23,6 +26,10 @@ impl Cores {
 
     /// The first `count` cores, and the others, or all again if none are left.
     ///
+    /// Two cores may be one that works on two threads, and then slow each other down by a third;
+    /// virtual machines do not say which. They are numbered next to each other or half of all apart, so
+    /// the others are chosen away from both if that leaves at least [`SERVER_CORES_MIN`].
+    ///
     /// # Errors
     ///
     /// If there are not `count` cores.
@@ -33,8 +40,16 @@ impl Cores {
             self.count()
         );
         let (first, rest) = self.0.split_at(count);
-        let rest = if rest.is_empty() { &self.0 } else { rest };
-        Ok((Cores(first.to_vec()), Cores(rest.to_vec())))
+        let half = self.count() / 2;
+        let may_share = |a: usize, b: usize| a ^ 1 == b || a.abs_diff(b) == half;
+        let is_apart = |core: &usize| !first.iter().any(|&device| may_share(device, *core));
+        let apart: Vec<usize> = rest.iter().copied().filter(is_apart).collect();
+        let rest = match () {
+            () if apart.len() >= SERVER_CORES_MIN => apart,
+            () if rest.is_empty() => self.0.clone(),
+            () => rest.to_vec(),
+        };
+        Ok((Cores(first.to_vec()), Cores(rest)))
     }
 
     /// Keeps this thread, and what it starts from now on, on these cores.
@@ -70,7 +85,12 @@ mod tests {
     #[test]
     fn device_and_server_get_cores_of_their_own_where_they_can() {
         let four = Cores(vec![0, 1, 4, 5]);
-        assert_eq!(four.split(1).unwrap(), (Cores(vec![0]), Cores(vec![1, 4, 5])));
+        assert_eq!(four.split(1).unwrap(), (Cores(vec![0]), Cores(vec![4, 5])));
+        assert_eq!(four.split(2).unwrap(), (Cores(vec![0, 1]), Cores(vec![4, 5])));
+        let two = Cores(vec![0, 1]);
+        assert_eq!(two.split(1).unwrap(), (Cores(vec![0]), Cores(vec![1])));
+        let eight = Cores((0..8).collect());
+        assert_eq!(eight.split(1).unwrap(), (Cores(vec![0]), Cores(vec![2, 3, 5, 6, 7])));
         let one = Cores(vec![3]);
         assert_eq!(one.split(1).unwrap(), (Cores(vec![3]), Cores(vec![3])));
         assert!(one.split(2).is_err());
