@@ -22,6 +22,13 @@ use crate::units::Time;
 /// So many modes are tried at once for all jobs together.
 const SINGLE_TRIED: usize = 8;
 
+/// What is found by going through all modes.
+pub(crate) enum Listed<'c> {
+    Short(Box<Shortlist<'c>>),
+    /// No counts below the limit were found, even if no job ever waited for the server.
+    Longer,
+}
+
 /// A problem with the modes that a search needs, and what is known from all modes.
 pub(crate) struct Shortlist<'c> {
     pub problem: Problem<'c>,
@@ -35,8 +42,13 @@ pub(crate) struct Shortlist<'c> {
 }
 
 /// The shortlist of the only class of a workload with a server, if it has more jobs than the exact
-/// search is for and more modes than the bound of whole jobs can go through. O(rounds x modes).
-pub(crate) fn shortlist<'c>(context: &'c Context<'c>, leaves: u64) -> Option<Shortlist<'c>> {
+/// search is for and more modes than the bound of whole jobs can go through. If there is a `limit`,
+/// only counts below it are wanted. O(rounds x modes).
+pub(crate) fn shortlist<'c>(
+    context: &'c Context<'c>,
+    leaves: u64,
+    limit: Option<Time>,
+) -> Option<Listed<'c>> {
     let (pricer, jobs) = context.only_class()?;
     if jobs <= EXACT_JOBS_MAX {
         return None;
@@ -50,6 +62,9 @@ pub(crate) fn shortlist<'c>(context: &'c Context<'c>, leaves: u64) -> Option<Sho
     let half = context.workload.link.round_trip.half();
     let count = jobs as u64;
     let (solution, counts) = identical_of(all, count, half, leaves)?;
+    if limit.is_some_and(|limit| solution.makespan >= limit) {
+        return Some(Listed::Longer);
+    }
     let exact = Exact { sketches: &sketches };
     let sent = |position: usize| all[position].has_suffix;
     let (arrival, _) = exact.least(sent, Sketch::sent_alone, Mode::sent_alone)?;
@@ -72,7 +87,8 @@ pub(crate) fn shortlist<'c>(context: &'c Context<'c>, leaves: u64) -> Option<Sho
     let counts = vec![picked.iter().map(|&p| counts[p]).collect()];
     let problem = problem_of(context, modes)?;
     let sends_early = all.iter().any(|s| s.parcels > 1 || (s.has_suffix && s.sending < s.device));
-    Some(Shortlist { problem, bound, solution, counts, sends_early })
+    let found = Shortlist { problem, bound, solution, counts, sends_early };
+    Some(Listed::Short(Box::new(found)))
 }
 
 fn problem_of<'c>(context: &'c Context<'c>, modes: Vec<Mode>) -> Option<Problem<'c>> {
@@ -291,12 +307,15 @@ mod tests {
     #[test]
     fn plans_from_a_shortlist_are_valid_and_behind_no_policy() {
         for seed in 0..6 {
+            let mut makespans = Vec::new();
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let workload = served(fill(&mut rng, "m", &streams(4, 4), 12), 20);
             for granularity in GRANULARITIES {
                 let place = format!("seed {seed} {granularity}");
                 let context = Context::new(&workload, granularity);
-                let listed = shortlist(&context, LEAVES).expect("625 cuts are many for 20 jobs");
+                let Some(Listed::Short(listed)) = shortlist(&context, LEAVES, None) else {
+                    panic!("625 cuts are many for 20 jobs");
+                };
                 assert!(listed.problem.classes[0].modes.len() < 200, "{place}");
                 let planned = |policy| plan(&workload, policy, &PlanOptions::at(granularity));
                 let joint = planned(Policy::Joint).expect("it can be planned");
@@ -306,7 +325,12 @@ mod tests {
                     assert!(joint.makespan <= other.makespan, "{policy}: {place}");
                     assert!(joint.lower_bound <= other.makespan, "{policy}: {place}");
                 }
+                makespans.push(joint.makespan);
             }
+            assert!(
+                makespans.is_sorted_by(|job, layer| layer <= job),
+                "seed {seed}: {makespans:?}"
+            );
         }
     }
 }

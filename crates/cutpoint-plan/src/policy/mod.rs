@@ -13,7 +13,7 @@ use crate::joint::mix::{Counts, Line, Mix, Rule};
 use crate::joint::outline::Outline;
 use crate::joint::problem::{Context, EXACT_JOBS_MAX, Problem};
 use crate::joint::sequence;
-use crate::joint::shortlist::{Shortlist, shortlist};
+use crate::joint::shortlist::{Listed, Shortlist, shortlist};
 use crate::joint::turns::Goal;
 use crate::partition::modes;
 use crate::plan::{Granularity, Objective, Plan, Policy};
@@ -44,7 +44,7 @@ const CLOSE_MANY: u64 = 1_000;
 const NEAR: u64 = 20;
 
 /// A plan that exceeds the bound by less than one part in this is near enough to need no sharper
-/// bound.
+/// bound; and counts that exceed a plan by no more may yet lead to a shorter one.
 const NEAR_ENOUGH: u64 = 500;
 
 /// So many mixes whose loads leave room for a shorter plan are tried.
@@ -142,7 +142,8 @@ pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Resul
     let context = Context::new(workload, options.granularity);
     let PlanOptions { objective, period, .. } = *options;
     let is_makespan = objective == Objective::Makespan && period.is_none();
-    let planner = Planner::new(&context, is_makespan).ok_or(PlanError::Unreachable(policy))?;
+    let planner =
+        Planner::new(&context, is_makespan, None).ok_or(PlanError::Unreachable(policy))?;
     if !is_makespan {
         if policy == Policy::Exhaustive {
             return Err(PlanError::MakespanOnly);
@@ -178,7 +179,8 @@ pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Resul
 fn or_by_whole_jobs(context: &Context<'_>, plan: Plan) -> Plan {
     let workload = context.workload;
     let context = context.by_job();
-    let Some(planner) = Planner::new(&context, true) else { return plan };
+    let limit = plan.makespan + share(plan.makespan, NEAR_ENOUGH);
+    let Some(planner) = Planner::new(&context, true, Some(limit)) else { return plan };
     if planner.bound.time >= plan.makespan {
         return plan;
     }
@@ -226,10 +228,16 @@ struct Planner<'c> {
 
 impl<'c> Planner<'c> {
     /// `None` if some job cannot be done at all. `is_makespan` says that nothing else than the
-    /// makespan of jobs that are all there is asked for.
-    fn new(context: &'c Context<'c>, is_makespan: bool) -> Option<Planner<'c>> {
-        if let Some(found) = is_makespan.then(|| shortlist(context, LEAVES)).flatten() {
-            let Shortlist { problem, mut bound, solution, counts, sends_early } = found;
+    /// makespan of jobs that are all there is asked for; then `None` also if no counts below
+    /// `limit` are found among thousands of cuts.
+    fn new(
+        context: &'c Context<'c>,
+        is_makespan: bool,
+        limit: Option<Time>,
+    ) -> Option<Planner<'c>> {
+        if let Some(listed) = is_makespan.then(|| shortlist(context, LEAVES, limit)).flatten() {
+            let Listed::Short(found) = listed else { return None };
+            let Shortlist { problem, mut bound, solution, counts, sends_early } = *found;
             bound.time = bound.time.max(solution.lower_bound);
             let identical = Some((solution, counts));
             return Some(Planner { context, problem, bound, identical, sends_early });
