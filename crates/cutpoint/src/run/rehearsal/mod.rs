@@ -15,7 +15,7 @@ mod observed;
 
 use super::prepare::check;
 use super::{RunOptions, Runner, worth_splitting};
-use crate::device::{Prepared, Program};
+use crate::device::{Prepared, Program, Segments, segments_for};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{OnDemand, Supply};
 use cutpoint_plan::plan::{Plan, Policy};
@@ -107,7 +107,7 @@ impl Runner {
             }
             log::debug!("rehearsal {round}: {} planned, {is_near}", best.makespan);
             check(&now, &best)?;
-            if !prepared.take_up(&now, &best)? {
+            if is_divided_in_vain(&prepared, &now, &best)? || !prepared.take_up(&now, &best)? {
                 // What was loaded goes first: weights are held once.
                 drop(prepared);
                 prepared = self.prepare_rehearsed(&now, &best, how)?;
@@ -139,6 +139,16 @@ impl Runner {
     ) -> Result<crate::trace::Execution> {
         self.execute(prepared, workload, inputs, &RunOptions::default(), |_, _| ())
     }
+}
+
+/// Whether a plan that keeps everything on the device would run in the pieces that an earlier one
+/// needed: whole models are faster.
+fn is_divided_in_vain(prepared: &Prepared, workload: &Workload, plan: &Plan) -> Result<bool> {
+    if plan.partitions.iter().any(|partition| !partition.uploads.is_empty()) {
+        return Ok(false);
+    }
+    let count = |segments: &Segments| segments.iter().map(Vec::len).sum::<usize>();
+    Ok(count(&prepared.program.segments) > count(&segments_for(&[(workload, plan)])?))
 }
 
 /// The best plan that has no cut which was not executed, with the bound of the plan that is free to
