@@ -21,17 +21,17 @@ pub(super) const OTHER_CUTS_MAX: usize = 4;
 /// each divides a segment, which costs time at every bandwidth.
 const OTHER_GAIN_MIN: f64 = 0.1;
 
-/// Plans of one job each, one for each cut that a plan would also take at other bandwidths. A plan
-/// that keeps everything on the device is not divided for that: whole jobs may be offloaded then.
+/// Plans of one job each, one for each cut that a plan would also take at other bandwidths. A model
+/// that the device runs in one piece is not divided for that: whole jobs may be offloaded then.
 pub(super) fn other_plans(workload: &Workload, best: &Plan) -> Vec<(Workload, Plan)> {
     let own = cuts_of(workload, best);
-    let is_split = best.partitions.iter().any(|partition| !partition.uploads.is_empty());
     let mut found: Vec<(ModelId, Partition, usize)> = Vec::new();
     for plan in at_other_bandwidths(workload, best) {
         for (model, cut) in workload.jobs.iter().zip(&plan.partitions) {
             let is_known = own.iter().any(|(m, known)| m == model && is_alike(known, cut));
             let divides = !cut.device_layers.is_empty();
-            if is_known || cut.uploads.is_empty() || (divides && !is_split) {
+            let is_kept_whole = divides && runs_in_one_piece(&own, *model);
+            if is_known || cut.uploads.is_empty() || is_kept_whole {
                 continue;
             }
             match found.iter_mut().find(|(m, known, _)| m == model && is_alike(known, cut)) {
@@ -83,6 +83,13 @@ fn at_other_bandwidths(workload: &Workload, best: &Plan) -> Vec<Plan> {
         plan(&workload, best.policy, &options).ok()
     };
     uplinks.filter_map(again).collect()
+}
+
+/// Whether the device runs some jobs of a model, and all of these from the first layer to the last.
+fn runs_in_one_piece(cuts: &[(ModelId, Partition)], model: ModelId) -> bool {
+    let mut on_device = cuts.iter().filter(|(m, c)| *m == model && !c.device_layers.is_empty());
+    let is_whole = |(_, cut): &(ModelId, Partition)| cut.uploads.is_empty();
+    on_device.clone().next().is_some() && on_device.all(is_whole)
 }
 
 /// These cuts, and for each model the one that keeps everything on the device.
@@ -245,15 +252,25 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_that_keeps_everything_on_the_device_is_not_divided() {
+    fn a_model_that_the_device_runs_in_one_piece_is_not_divided() {
         let options = PlanOptions::at(Granularity::Layer);
-        for mbps in [0.1, 1.0, 8.0] {
+        let mut mixes = 0;
+        for mbps in [0.1, 1.0, 8.0, 32.0] {
             let workload = workload(mbps);
-            let local = plan(&workload, Policy::LocalOnly, &options).expect("always possible");
-            let local = Plan { policy: Policy::Joint, ..local };
-            for (_, other) in other_plans(&workload, &local) {
-                assert!(other.partitions.iter().all(|p| p.device_layers.is_empty()), "{mbps}");
+            for policy in [Policy::LocalOnly, Policy::ScheduleOnly] {
+                let whole = plan(&workload, policy, &options).expect("always possible");
+                let is_offloaded = whole.partitions.iter().filter(|p| !p.uploads.is_empty());
+                let offloaded = is_offloaded.count();
+                mixes += usize::from(0 < offloaded && offloaded < whole.partitions.len());
+                if offloaded == whole.partitions.len() {
+                    continue;
+                }
+                let whole = Plan { policy: Policy::Joint, ..whole };
+                for (_, other) in other_plans(&workload, &whole) {
+                    assert!(other.partitions.iter().all(|p| p.device_layers.is_empty()), "{mbps}");
+                }
             }
         }
+        assert!(mixes > 0, "some plans share whole jobs out");
     }
 }

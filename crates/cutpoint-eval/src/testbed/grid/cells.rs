@@ -58,6 +58,11 @@ pub(super) struct Choice {
     /// How often each cell is run; the report has medians.
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     pub(super) turns: usize,
+
+    /// Cells whose turns differ by more than this, in what they took or in how far that was from the
+    /// prediction, are run once more after all turns.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub(super) spread_max: f64,
 }
 
 /// What is run if nothing else is asked for.
@@ -136,6 +141,7 @@ impl Choice {
             ],
             granularities: vec![Granularity::Layer],
             turns: 1,
+            spread_max: f64::INFINITY,
         }
     }
 
@@ -223,6 +229,19 @@ impl Records {
         self.all.iter().any(|record| record.cell == *cell && record.turn == turn)
     }
 
+    /// Whether the turns of a cell differ by more than this share, in what was measured or in how far
+    /// that was from what was predicted.
+    pub(super) fn differ(&self, cell: &Cell, spread_max: f64) -> bool {
+        let of_cell = || self.all.iter().filter(|record| record.cell == *cell);
+        let spread = |value: fn(&Record) -> f64| {
+            let least = of_cell().map(value).fold(f64::INFINITY, f64::min);
+            of_cell().map(value).fold(0.0, f64::max) / least - 1.0
+        };
+        of_cell().count() > 1
+            && (spread(|r| r.measured_ms) > spread_max
+                || spread(|r| r.measured_ms / r.predicted_ms) > spread_max)
+    }
+
     pub(super) fn add(&mut self, record: Record) -> anyhow::Result<()> {
         let line = serde_json::to_string(&record)? + "\n";
         self.file.write_all(line.as_bytes()).context("cannot write down a run")?;
@@ -270,6 +289,22 @@ mod tests {
         assert_eq!(records.all().len(), 3);
         assert!(records.has(&record(3, 1).cell, 2));
         assert!(!records.has(&record(4, 1).cell, 1));
+    }
+
+    #[test]
+    fn turns_that_differ_are_told_apart_from_those_that_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut records = Records::open(&folder.path().join("grid.jsonl")).unwrap();
+        records.add(record(3, 1)).unwrap();
+        let cell = record(3, 1).cell;
+        assert!(!records.differ(&cell, 0.05), "one turn cannot differ");
+        records.add(Record { measured_ms: 11.4, predicted_ms: 10.4, ..record(3, 2) }).unwrap();
+        assert!(!records.differ(&cell, 0.05));
+        assert!(records.differ(&cell, 0.03));
+        // The same time, foreseen otherwise.
+        records.add(record(4, 1)).unwrap();
+        records.add(Record { predicted_ms: 9.0, ..record(4, 2) }).unwrap();
+        assert!(records.differ(&record(4, 1).cell, 0.05));
     }
 
     #[test]

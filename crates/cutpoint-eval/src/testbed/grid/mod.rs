@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(misuse(&anyhow::anyhow!("nothing to run: a list of the grid is empty")));
         }
         let interrupts = Interrupts::new()?;
-        let result = run_blocks(args, &blocks, choice.turns, &mut records, &interrupts);
+        let result = run_blocks(args, &blocks, &choice, &mut records, &interrupts);
         if let (Err(error), Some(signal)) = (&result, interrupts.signal()) {
             eprintln!("error: {error:#}; the same command goes on from here");
             return Ok(ExitCode::from(128 + signal));
@@ -107,23 +107,32 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every turn of every block, so that a grid that is cut short has something of everything.
+/// Every turn of every block, so that a grid that is cut short has something of everything; then once
+/// more the cells whose turns differ.
 fn run_blocks(
     args: &Args,
     blocks: &[Block],
-    turns: usize,
+    choice: &Choice,
     records: &mut Records,
     interrupts: &Interrupts,
 ) -> anyhow::Result<()> {
     let scratch = tempfile::tempdir()?;
-    for turn in 1..=turns {
+    let turns = choice.turns;
+    for turn in 1..=turns + 1 {
         for (number, block) in (1..).zip(blocks) {
-            let missing: Vec<Cell> =
-                block.cells.iter().filter(|cell| !records.has(cell, turn)).cloned().collect();
+            let is_wanted = |cell: &&Cell| {
+                !records.has(cell, turn)
+                    && (turn <= turns || records.differ(cell, choice.spread_max))
+            };
+            let missing: Vec<Cell> = block.cells.iter().filter(is_wanted).cloned().collect();
             if missing.is_empty() {
                 continue;
             }
-            eprintln!("turn {turn} of {turns}, {number} of {}: {block}", blocks.len());
+            let which = match turn {
+                turn if turn > turns => "once more".to_owned(),
+                turn => format!("turn {turn} of {turns}"),
+            };
+            eprintln!("{which}, {number} of {}: {block}", blocks.len());
             let bench = Bench { args, block, folder: scratch.path(), interrupts };
             bench.run(&missing, turn, records).with_context(|| block.to_string())?;
         }

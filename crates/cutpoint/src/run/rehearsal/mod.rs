@@ -9,9 +9,13 @@
 //! Where the times of a rehearsal make for a plan with other cuts, these are rehearsed in their turn,
 //! and in the end a plan has only cuts that were executed. It is executed with what was loaded for
 //! the rehearsal.
+//!
+//! Cuts divide models, which costs time by itself, so where they promise little, whole jobs are
+//! rehearsed too.
 
 mod excerpt;
 mod observed;
+mod undivided;
 
 use super::prepare::check;
 use super::{RunOptions, Runner, worth_splitting};
@@ -24,6 +28,7 @@ use cutpoint_plan::replan::Replanner;
 use cutpoint_plan::workload::Workload;
 use excerpt::{chosen, excerpt};
 use observed::Observed;
+use undivided::is_divided_for_little;
 
 /// Plans are rehearsed at most so often before one is taken.
 const ROUNDS_MAX: usize = 3;
@@ -68,29 +73,14 @@ impl Runner {
         how: &RehearsalOptions<'_>,
         inputs: &dyn Supply,
     ) -> Result<Rehearsal> {
-        let planned = |workload: &Workload| {
-            plan(workload, how.policy, how.plan)
-                .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
-        };
         let mut observed = Observed::default();
-        let (mut now, mut best) = (workload.clone(), planned(workload)?);
+        let (mut now, mut best) = (workload.clone(), planned(workload, how)?);
+        let undivided = self.rehearse_undivided(workload, &best, how, inputs)?;
         let mut prepared = self.prepare_rehearsed(&now, &best, how)?;
         for round in 1.. {
-            let jobs = chosen(&now, &best, how.jobs);
-            let (few, part) = excerpt(&now, &best, &jobs);
-            let inputs = OnDemand::new(jobs.len(), |number| inputs.inputs(jobs[number].index()));
-            let execution = match Program::on(&prepared.program.segments, &few, &part)? {
-                Some(program) => {
-                    let whole = std::mem::replace(&mut prepared.program, program);
-                    let execution = self.try_out(&mut prepared, &few, &inputs);
-                    prepared.program = whole;
-                    execution?
-                }
-                None => self.try_out(&mut self.prepare(&few, &part)?, &few, &inputs)?,
-            };
-            observed.add(&few, &part, &execution);
+            rehearsed_once(self, &mut prepared, (&now, &best), how, inputs, &mut observed)?;
             now = observed.applied_to(workload);
-            let free = planned(&now)?;
+            let free = planned(&now, how)?;
             let known = if observed.has_all_of(&now, &free) {
                 Some(free.clone())
             } else {
@@ -116,7 +106,31 @@ impl Runner {
                 break;
             }
         }
-        Ok(Rehearsal { workload: now, plan: best, prepared })
+        let rehearsal = Rehearsal { workload: now, plan: best, prepared };
+        match undivided {
+            Some((now, whole)) if is_divided_for_little(&rehearsal.plan, &whole) => {
+                drop(rehearsal);
+                self.of_whole_jobs(now, whole, how)
+            }
+            _ => Ok(rehearsal),
+        }
+    }
+
+    /// What is run if cuts save too little: a plan of whole jobs in the place of one by `how.policy`.
+    fn of_whole_jobs(
+        &self,
+        workload: Workload,
+        whole: Plan,
+        how: &RehearsalOptions<'_>,
+    ) -> Result<Rehearsal> {
+        let lower_bound = planned(&workload, how)?.lower_bound.min(whole.makespan);
+        let optimal = whole.makespan == lower_bound;
+        let plan = Plan { policy: how.policy, lower_bound, optimal, ..whole };
+        let plan = worth_splitting(&workload, plan, how.plan);
+        log::debug!("models are not divided: {} planned", plan.makespan);
+        check(&workload, &plan)?;
+        let prepared = self.prepare_rehearsed(&workload, &plan, how)?;
+        Ok(Rehearsal { workload, plan, prepared })
     }
 
     fn prepare_rehearsed(
@@ -139,6 +153,36 @@ impl Runner {
     ) -> Result<crate::trace::Execution> {
         self.execute(prepared, workload, inputs, &RunOptions::default(), |_, _| ())
     }
+}
+
+fn planned(workload: &Workload, how: &RehearsalOptions<'_>) -> Result<Plan> {
+    plan(workload, how.policy, how.plan)
+        .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
+}
+
+/// Executes some jobs of a plan as it has them, and adds what they took to `observed`.
+fn rehearsed_once(
+    runner: &Runner,
+    prepared: &mut Prepared,
+    (workload, plan): (&Workload, &Plan),
+    how: &RehearsalOptions<'_>,
+    inputs: &dyn Supply,
+    observed: &mut Observed,
+) -> Result<()> {
+    let jobs = chosen(workload, plan, how.jobs);
+    let (few, part) = excerpt(workload, plan, &jobs);
+    let inputs = OnDemand::new(jobs.len(), |number| inputs.inputs(jobs[number].index()));
+    let execution = match Program::on(&prepared.program.segments, &few, &part)? {
+        Some(program) => {
+            let whole = std::mem::replace(&mut prepared.program, program);
+            let execution = runner.try_out(prepared, &few, &inputs);
+            prepared.program = whole;
+            execution?
+        }
+        None => runner.try_out(&mut runner.prepare(&few, &part)?, &few, &inputs)?,
+    };
+    observed.add(&few, &part, &execution);
+    Ok(())
 }
 
 /// Whether a plan that keeps everything on the device would run in the pieces that an earlier one

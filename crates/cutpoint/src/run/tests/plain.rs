@@ -2,13 +2,20 @@
 
 use super::meddler::{Habits, Meddler, Then};
 use super::{Bench, JobId, LONG, OPTIONS, RunOptions, plan_at, rten, serve};
+use crate::device::{Arrival, Jobs, Source};
+use crate::input::Inputs;
 use crate::onnx::LayeredModel;
 use crate::onnx::tests::small::*;
 use crate::profile::{EncodingOptions, ProfileOptions, unsplit_outputs};
+use crate::run::replan::JobsLeft;
 use crate::server::{Server, ServerOptions};
 use crate::tensor::{ElementType, Tensor, relative_difference};
 use crate::wire::inference::ModelInferRequest;
 use cutpoint_plan::plan::Granularity;
+use cutpoint_plan::policy::PlanOptions;
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::ModelId;
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 
 /// Two inputs, and two tensors that cross behind the first layers of both branches.
@@ -32,7 +39,7 @@ struct Stage {
     bench: Bench,
     requests: Arc<Mutex<Vec<ModelInferRequest>>>,
     _peer: Meddler,
-    _server: Server,
+    server: Cell<Option<Server>>,
 }
 
 impl Stage {
@@ -45,7 +52,7 @@ impl Stage {
         let habits = Habits { request: Arc::new(request), reply: Arc::new(|_| Then::Pass) };
         let peer = Meddler::start_plain(server.address(), habits);
         let bench = Bench::new(rten(), network(), &peer.address.to_string());
-        Stage { bench, requests, _peer: peer, _server: server }
+        Stage { bench, requests, _peer: peer, server: Cell::new(Some(server)) }
     }
 
     /// Runs jobs that keep so many layers on the device, and finds how far the outputs are off at
@@ -162,4 +169,93 @@ fn with_a_plain_server_a_plan_may_use_what_a_suffix_restores_within_the_budget()
         let offered = model.tensors.iter().any(|tensor| !tensor.encodings.is_empty());
         assert_eq!(offered, admits, "{budget}");
     }
+}
+
+/// One job at a time, until the server that came second has been sent enough of them.
+struct Jobwise<'a> {
+    stage: &'a Stage,
+    inputs: &'a Inputs,
+    given: u32,
+    ended: &'a Cell<u32>,
+    /// How many requests there were when the second server started.
+    before: &'a Cell<Option<usize>>,
+}
+
+/// So many jobs are sent to the second server.
+const LATE_JOBS: usize = 3;
+
+impl Source for Jobwise<'_> {
+    fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
+        let requests = self.stage.requests.lock().unwrap().len();
+        if self.before.get().is_some_and(|before| requests >= before + LATE_JOBS) {
+            return Arrival::End;
+        }
+        if !has_room || self.given > self.ended.get() {
+            return Arrival::Later(None);
+        }
+        self.given += 1;
+        Arrival::Job { model: ModelId(0), arrived: now, inputs: self.inputs.clone() }
+    }
+}
+
+#[test]
+fn a_plain_server_that_is_lost_costs_no_job_and_is_given_its_suffixes_again() {
+    let first = empty();
+    let address = first.address();
+    let mut stage = Stage::new(first);
+    let cut = stage.bench.layers() - 1;
+    // All but the last layer take no time, and the last one far too long here.
+    let described = &mut stage.bench.described["models"]["small"]["layers"];
+    for (number, layer) in described.as_array_mut().unwrap().iter_mut().enumerate() {
+        let (device_ms, server_ms) = if number < cut { (0.001, 1000.0) } else { (1000.0, 0.001) };
+        layer["device_ms"] = device_ms.into();
+        layer["server_ms"] = server_ms.into();
+    }
+    let bench = &stage.bench;
+    let workload = bench.workload(1, &["f16"]);
+    let plan = plan_at(&workload, &[cut], Granularity::Layer);
+    let mut prepared = bench.prepare(&workload, &plan);
+    let inputs = bench.inputs(1);
+    let model = bench.runner.models[0].model.model();
+    let expected = unsplit_outputs(&*rten(), OPTIONS, model, &inputs).unwrap();
+
+    let (ended, before) = (Cell::new(0), Cell::new(None));
+    let mut source =
+        Jobwise { stage: &stage, inputs: &inputs[0], given: 0, ended: &ended, before: &before };
+    let on_outputs = |job: JobId, found: Vec<(String, Tensor)>| {
+        let (name, expected) = &expected[0][0];
+        let output = &found.iter().find(|(n, _)| n == name).unwrap().1;
+        assert!(relative_difference(output, expected).unwrap() <= 1e-3, "job {job:?}");
+        ended.set(ended.get() + 1);
+        if ended.get() == 2 {
+            drop(stage.server.take());
+            let options = ServerOptions { listen: address, ..ServerOptions::local(rten()) };
+            stage.server.set(Some(Server::start(options, vec![]).unwrap()));
+            before.set(Some(stage.requests.lock().unwrap().len()));
+        }
+    };
+    let options = PlanOptions::at(Granularity::Layer);
+    let mut planner = JobsLeft::new(&workload, &plan, options, &prepared);
+    let how = RunOptions { patience: LONG, ..RunOptions::default() };
+    let jobs = Jobs::Arriving(&mut source);
+    let execution = bench.runner.execute_with(
+        &mut prepared,
+        &workload,
+        jobs,
+        &mut planner,
+        (&how, false),
+        on_outputs,
+    );
+    let execution = execution.unwrap();
+    assert_eq!(execution.failures, []);
+    assert_eq!(execution.ended, u64::from(ended.get()), "each job ends once");
+    let on_server = &execution.schedule.server;
+    let is_there = |job: &JobId| on_server.iter().any(|o| o.job == *job);
+    let fell_back = |job: &JobId| execution.fallbacks.iter().any(|f| f.job == *job);
+    let jobs = (0..ended.get()).map(JobId);
+    let stayed = jobs.filter(|job| !is_there(job) && !fell_back(job)).count();
+    assert!(stayed > 0, "jobs went on while there was no server");
+    let last = JobId(ended.get() - 1);
+    assert!(is_there(&last), "the second server computed: {on_server:?}");
+    assert_eq!(stage.sent().pop().unwrap()[0].1, "FP16", "behind the same cut");
 }

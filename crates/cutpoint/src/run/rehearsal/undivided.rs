@@ -1,0 +1,67 @@
+//! Whole jobs, each on the device or on the server, where dividing models promises little.
+//!
+//! A model in pieces takes longer than in one: the engine cannot fuse what lies on two sides of a cut.
+//! Rehearsals of a plan with cuts execute pieces only, and so never see what whole models take. Where
+//! cuts are not foreseen to save much, whole jobs are rehearsed as well, and the better one is run.
+
+use super::{RehearsalOptions, planned, rehearsed_once};
+use crate::error::Result;
+use crate::input::Supply;
+use crate::run::Runner;
+use crate::run::rehearsal::observed::Observed;
+use cutpoint_plan::plan::{Plan, Policy};
+use cutpoint_plan::workload::Workload;
+
+/// What models in pieces take longer than in one, at most; splits of the zoo's networks cost 0 to 15 %,
+/// most of them less than 5 %.
+const DIVISION_COST_MAX: f64 = 0.1;
+
+/// Models are divided if that saves at least this share of what whole jobs take.
+const GAIN_MIN: f64 = 0.03;
+
+impl Runner {
+    /// Plans and rehearses whole jobs, if `divided`, a plan by joint, does not promise much more than
+    /// they do; gives the workload with the times as they were, and the plan for it.
+    ///
+    /// # Errors
+    /// As [`Runner::rehearse`].
+    pub(super) fn rehearse_undivided(
+        &self,
+        workload: &Workload,
+        divided: &Plan,
+        how: &RehearsalOptions<'_>,
+        inputs: &dyn Supply,
+    ) -> Result<Option<(Workload, Plan)>> {
+        let is_candidate = divided.policy == Policy::Joint && divides_a_model(divided);
+        if !is_candidate {
+            return Ok(None);
+        }
+        let how = RehearsalOptions { policy: Policy::ScheduleOnly, follows_link: false, ..*how };
+        let whole = planned(workload, &how)?;
+        if !is_within(divided, DIVISION_COST_MAX, &whole) {
+            return Ok(None);
+        }
+        let mut prepared = self.prepare(workload, &whole)?;
+        let mut observed = Observed::default();
+        rehearsed_once(self, &mut prepared, (workload, &whole), &how, inputs, &mut observed)?;
+        let now = observed.applied_to(workload);
+        let whole = planned(&now, &how)?;
+        Ok(Some((now, whole)))
+    }
+}
+
+/// Whether a plan's cuts save too little to divide models for them.
+pub(super) fn is_divided_for_little(divided: &Plan, whole: &Plan) -> bool {
+    divides_a_model(divided) && is_within(divided, GAIN_MIN, whole)
+}
+
+/// Whether some job runs in part on the device and in part on the server.
+fn divides_a_model(plan: &Plan) -> bool {
+    plan.partitions.iter().any(|p| !p.uploads.is_empty() && !p.device_layers.is_empty())
+}
+
+/// Whether `plan` takes less than `other` by no more than this share of it.
+fn is_within(plan: &Plan, share: f64, other: &Plan) -> bool {
+    let least = other.makespan.nanoseconds() as f64 * (1.0 - share);
+    plan.makespan.nanoseconds() as f64 > least
+}
