@@ -25,6 +25,7 @@ use crate::input::{OnDemand, Supply};
 use cutpoint_plan::plan::{Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::replan::Replanner;
+use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
 use excerpt::{chosen, excerpt};
 use observed::Observed;
@@ -36,10 +37,15 @@ const ROUNDS_MAX: usize = 3;
 /// A plan with cuts that were not rehearsed is rehearsed if it promises at least this much more.
 const GAIN_MIN: f64 = 0.01;
 
+/// Of short jobs so many more are executed that a round takes about this long: few of them are over
+/// before both machines and the link are all at work.
+const ROUND_MIN: Time = Time::from_nanoseconds(500_000_000);
+
 /// How to rehearse.
 #[derive(Clone, Copy, Debug)]
 pub struct RehearsalOptions<'o> {
-    /// How many jobs are executed in a round, but at least two for each cut of the plan.
+    /// How many jobs are executed in a round, but at least two for each cut of the plan, and more if
+    /// they are short.
     pub jobs: usize,
     /// How to plan.
     pub policy: Policy,
@@ -156,8 +162,7 @@ impl Runner {
 }
 
 fn planned(workload: &Workload, how: &RehearsalOptions<'_>) -> Result<Plan> {
-    plan(workload, how.policy, how.plan)
-        .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
+    plan(workload, how.policy, how.plan).map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
 }
 
 /// Executes some jobs of a plan as it has them, and adds what they took to `observed`.
@@ -169,7 +174,7 @@ fn rehearsed_once(
     inputs: &dyn Supply,
     observed: &mut Observed,
 ) -> Result<()> {
-    let jobs = chosen(workload, plan, how.jobs);
+    let jobs = chosen(workload, plan, how.jobs.max(jobs_within(ROUND_MIN, plan)));
     let (few, part) = excerpt(workload, plan, &jobs);
     let inputs = OnDemand::new(jobs.len(), |number| inputs.inputs(jobs[number].index()));
     let execution = match Program::on(&prepared.program.segments, &few, &part)? {
@@ -183,6 +188,16 @@ fn rehearsed_once(
     };
     observed.add(&few, &part, &execution);
     Ok(())
+}
+
+/// About how many jobs of a plan are done within a time.
+fn jobs_within(time: Time, plan: &Plan) -> usize {
+    let all = plan.partitions.len();
+    if plan.makespan <= time {
+        return all;
+    }
+    let share = time.nanoseconds() as f64 / plan.makespan.nanoseconds() as f64;
+    (all as f64 * share).ceil() as usize
 }
 
 /// Whether a plan that keeps everything on the device would run in the pieces that an earlier one
@@ -212,4 +227,22 @@ fn of_known_cuts(
     plan.lower_bound = free.lower_bound.min(plan.makespan);
     plan.optimal = plan.makespan == plan.lower_bound;
     Some(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::rehearsal::observed::tests::workload;
+    use cutpoint_plan::plan::Granularity;
+
+    #[test]
+    fn of_short_jobs_as_many_are_rehearsed_as_fill_a_round() {
+        let workload = workload();
+        let local = plan(&workload, Policy::LocalOnly, &PlanOptions::at(Granularity::Layer))
+            .expect("always possible");
+        assert_eq!(local.makespan, Time::from_nanoseconds(9 * 12_000_000));
+        for (ms, jobs) in [(0, 0), (12, 1), (13, 2), (60, 5), (108, 9), (1_000, 9)] {
+            assert_eq!(jobs_within(Time::from_nanoseconds(ms * 1_000_000), &local), jobs);
+        }
+    }
 }

@@ -14,6 +14,10 @@ const SCALE_MAX: f64 = 2.0;
 /// operations, so it has its share of these; their mean effect counts up to this factor.
 const OUTLIERS_MAX: f64 = 1.15;
 
+/// From one step of the device to the next some time passes, with tensors that come and go. A device
+/// that does nothing for longer than this waits for something.
+const HANDOVER_MAX: Time = Time::from_nanoseconds(1_000_000);
+
 /// How often layers are scaled to each part in turn, and after how many of these turns by ever smaller
 /// steps, which end between parts that contradict each other.
 const SWEEPS: u32 = 240;
@@ -40,6 +44,7 @@ impl Observed {
     /// An execution of a plan.
     pub(super) fn add(&mut self, workload: &Workload, plan: &Plan, execution: &Execution) {
         let schedule = &execution.schedule;
+        let device = with_handovers(&schedule.device);
         for (j, (&model, partition)) in workload.jobs.iter().zip(&plan.partitions).enumerate() {
             if fell_back(execution, j) || execution.completions[j].is_none() {
                 continue;
@@ -52,7 +57,7 @@ impl Observed {
             let here = partition.device_layers.clone();
             let there = complement(described, &here);
             let is_layer = |o: &Operation| matches!(o.work, Work::Layer(_));
-            let device_ms = busy_ms(&schedule.device, j, is_layer);
+            let device_ms = busy_ms(&device, j, is_layer);
             let server_ms =
                 busy_ms(&schedule.server, j, |_| true) - decode_ms(described, partition);
             let push = |samples: &mut Vec<Sample>, layers: LayerSet, ms: f64| {
@@ -188,6 +193,20 @@ fn fell_back(execution: &Execution, job: usize) -> bool {
     execution.fallbacks.iter().any(|fallback| fallback.job == JobId::at(job))
 }
 
+/// The device's operations, each with the time since the one before it, unless the device waited.
+fn with_handovers(device: &[Operation]) -> Vec<Operation> {
+    let mut operations = device.to_vec();
+    operations.sort_by_key(|o| o.start);
+    for k in 1..operations.len() {
+        let before = operations[k - 1].end;
+        let operation = &mut operations[k];
+        if operation.start.saturating_sub(before) <= HANDOVER_MAX {
+            operation.start = operation.start.min(before);
+        }
+    }
+    operations
+}
+
 /// How long a machine worked on a job.
 fn busy_ms(operations: &[Operation], job: usize, counts: impl Fn(&Operation) -> bool) -> f64 {
     let of_job = operations.iter().filter(|o| o.job == JobId::at(job) && counts(o));
@@ -286,6 +305,26 @@ pub(super) mod tests {
         }
         let again = as_executed(&workload, &plan, &execution);
         assert_eq!(again.link.message_overhead, overhead);
+    }
+
+    #[test]
+    fn what_passes_between_steps_of_the_device_counts_and_waiting_does_not() {
+        let workload = workload();
+        let plan = plan(&workload, Policy::LocalOnly, &PlanOptions::at(Granularity::Job))
+            .expect("it can be planned");
+        for (gap, counts) in [(HANDOVER_MAX, true), (HANDOVER_MAX * 2, false)] {
+            let mut execution = stretched(&plan, 1.0, 1.0);
+            let mut late = Time::ZERO;
+            for operation in &mut execution.schedule.device {
+                operation.start += late;
+                operation.end += late;
+                late += gap;
+            }
+            let again = as_executed(&workload, &plan, &execution);
+            let per_job = again.models[0].layers.iter().map(|layer| layer.device).sum::<Time>();
+            let before = workload.models[0].layers.iter().map(|layer| layer.device).sum::<Time>();
+            assert_eq!(per_job > before, counts, "{per_job} after {before}, {gap} apart");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamI
 use crate::wire::names;
 use bytes::Bytes;
 use cutpoint_plan::plan::Granularity;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const JOBS: usize = 8;
@@ -166,14 +166,31 @@ fn answers_that_never_come_are_waited_for_with_patience() {
 
 #[test]
 fn answers_to_what_nobody_asked_are_no_answers() {
-    // For a job that does not exist; and a second one for a job whose own came first.
-    for id in [4711, BAD - 1] {
-        let (jobs, cause) = with_reply(LONG, move |message| {
-            message.infer_response.as_mut().expect("a reply").id = id.to_string();
+    let (jobs, cause) = with_reply(LONG, |message| {
+        message.infer_response.as_mut().expect("a reply").id = "4711".into();
+        Then::Pass
+    });
+    assert_eq!((jobs, cause.as_str()), (vec![BAD], "the server ended the stream"));
+
+    // The second answer, of whatever job it is, says that it is the first one's.
+    let answered: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = answered.clone();
+    let (jobs, cause) = run_with(
+        &[],
+        LONG,
+        |_| (),
+        move |message| {
+            let reply = message.infer_response.as_mut().expect("a reply");
+            let mut seen = seen.lock().unwrap();
+            seen.push(reply.id.clone());
+            if seen.len() == 2 {
+                reply.id.clone_from(&seen[0]);
+            }
             Then::Pass
-        });
-        assert_eq!((jobs, cause.as_str()), (vec![BAD], "the server ended the stream"));
-    }
+        },
+    );
+    let unanswered: u32 = answered.lock().unwrap()[1].parse().unwrap();
+    assert_eq!((jobs, cause.as_str()), (vec![unanswered], "the server ended the stream"));
 }
 
 #[test]
