@@ -65,3 +65,35 @@ fn is_within(plan: &Plan, share: f64, other: &Plan) -> bool {
     let least = other.makespan.nanoseconds() as f64 * (1.0 - share);
     plan.makespan.nanoseconds() as f64 > least
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::rehearsal::observed::tests::workload;
+    use cutpoint_plan::plan::Granularity;
+    use cutpoint_plan::policy::{PlanOptions, plan};
+    use cutpoint_plan::units::{Bandwidth, Time};
+
+    const MS: Time = Time::from_nanoseconds(1_000_000);
+
+    #[test]
+    fn models_are_divided_only_for_what_it_costs_to_divide_them() {
+        let options = PlanOptions::at(Granularity::Layer);
+        let mut found = Vec::new();
+        for mbps in [0.5, 2.0, 8.0, 16.0, 64.0, 400.0] {
+            let mut workload = workload();
+            workload.link.uplink = Bandwidth::from_mbit_per_s(mbps).expect("positive");
+            let [joint, whole] = [Policy::Joint, Policy::ScheduleOnly]
+                .map(|policy| plan(&workload, policy, &options).expect("it can be planned"));
+            let gain = 1.0 - joint.makespan.milliseconds() / whole.makespan.milliseconds();
+            let expected = divides_a_model(&joint) && gain < GAIN_MIN;
+            assert_eq!(is_divided_for_little(&joint, &whole), expected, "{mbps}: {gain}");
+            assert!(!is_divided_for_little(&whole, &whole), "whole jobs divide nothing");
+            // What whole jobs took may be less than what was foreseen for jobs in pieces.
+            let quick = Plan { makespan: joint.makespan.saturating_sub(MS), ..whole };
+            assert_eq!(is_divided_for_little(&joint, &quick), divides_a_model(&joint));
+            found.push(divides_a_model(&joint));
+        }
+        assert!(found.contains(&true), "{found:?}");
+    }
+}
