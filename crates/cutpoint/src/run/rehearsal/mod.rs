@@ -84,7 +84,7 @@ impl Runner {
         let undivided = self.rehearse_undivided(workload, &best, how, inputs)?;
         let mut prepared = self.prepare_rehearsed(&now, &best, how)?;
         for round in 1.. {
-            rehearsed_once(self, &mut prepared, (&now, &best), how, inputs, &mut observed)?;
+            self.rehearse_once(&mut prepared, (&now, &best), how, inputs, &mut observed)?;
             now = observed.applied_to(workload);
             let free = planned(&now, how)?;
             let known = if observed.has_all_of(&now, &free) {
@@ -151,6 +151,31 @@ impl Runner {
         }
     }
 
+    /// Executes some jobs of a plan as it has them, and adds what they took to `observed`.
+    fn rehearse_once(
+        &self,
+        prepared: &mut Prepared,
+        (workload, plan): (&Workload, &Plan),
+        how: &RehearsalOptions<'_>,
+        inputs: &dyn Supply,
+        observed: &mut Observed,
+    ) -> Result<()> {
+        let jobs = chosen(workload, plan, how.jobs.max(jobs_within(ROUND_MIN, plan)));
+        let (few, part) = excerpt(workload, plan, &jobs);
+        let inputs = OnDemand::new(jobs.len(), |number| inputs.inputs(jobs[number].index()));
+        let execution = match Program::on(&prepared.program.segments, &few, &part)? {
+            Some(program) => {
+                let whole = std::mem::replace(&mut prepared.program, program);
+                let execution = self.try_out(prepared, &few, &inputs);
+                prepared.program = whole;
+                execution?
+            }
+            None => self.try_out(&mut self.prepare(&few, &part)?, &few, &inputs)?,
+        };
+        observed.add(&few, &part, &execution);
+        Ok(())
+    }
+
     fn try_out(
         &self,
         prepared: &mut Prepared,
@@ -163,31 +188,6 @@ impl Runner {
 
 fn planned(workload: &Workload, how: &RehearsalOptions<'_>) -> Result<Plan> {
     plan(workload, how.policy, how.plan).map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
-}
-
-/// Executes some jobs of a plan as it has them, and adds what they took to `observed`.
-fn rehearsed_once(
-    runner: &Runner,
-    prepared: &mut Prepared,
-    (workload, plan): (&Workload, &Plan),
-    how: &RehearsalOptions<'_>,
-    inputs: &dyn Supply,
-    observed: &mut Observed,
-) -> Result<()> {
-    let jobs = chosen(workload, plan, how.jobs.max(jobs_within(ROUND_MIN, plan)));
-    let (few, part) = excerpt(workload, plan, &jobs);
-    let inputs = OnDemand::new(jobs.len(), |number| inputs.inputs(jobs[number].index()));
-    let execution = match Program::on(&prepared.program.segments, &few, &part)? {
-        Some(program) => {
-            let whole = std::mem::replace(&mut prepared.program, program);
-            let execution = runner.try_out(prepared, &few, &inputs);
-            prepared.program = whole;
-            execution?
-        }
-        None => runner.try_out(&mut runner.prepare(&few, &part)?, &few, &inputs)?,
-    };
-    observed.add(&few, &part, &execution);
-    Ok(())
 }
 
 /// About how many jobs of a plan are done within a time.

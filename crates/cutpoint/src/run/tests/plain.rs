@@ -184,9 +184,15 @@ struct Jobwise<'a> {
 /// So many jobs are sent to the second server.
 const LATE_JOBS: usize = 3;
 
+/// A second server that is not called by then never is.
+const LATEST: Time = Time::from_nanoseconds(60_000_000_000);
+
 impl Source for Jobwise<'_> {
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
         let requests = self.stage.requests.lock().unwrap().len();
+        if now > LATEST {
+            return Arrival::End;
+        }
         if self.before.get().is_some_and(|before| requests >= before + LATE_JOBS) {
             return Arrival::End;
         }
