@@ -69,7 +69,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(super) plan_output: Option<PathBuf>,
 
-    /// Where the measured workload.json goes.
+    /// Where the workload.json goes that the plan is for: as it was measured, and rehearsed if it was.
     #[arg(long, value_name = "FILE")]
     workload_output: Option<PathBuf>,
 
@@ -175,6 +175,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         is_possible.then(|| plan(&workload, policy, &plan_options).ok()).flatten()
     });
     announce(&best);
+    // What was measured just now is written down already, with how it was measured.
+    let is_written = args.workload.is_none() && prepared.is_none();
+    if let Some(path) = args.workload_output.as_ref().filter(|_| !is_written) {
+        let mut text = Vec::new();
+        cutpoint_plan::format::write_workload(&workload, &mut text)?;
+        write_whole(path, &text)?;
+    }
     if let Some(path) = &args.plan_output {
         let mut text = Vec::new();
         cutpoint_plan::format::write_plan(&workload, &best, &mut text)?;

@@ -162,6 +162,32 @@ fn every_policy_gives_the_outputs_of_the_unsplit_model_and_a_trace() {
     }
 }
 
+#[test]
+fn a_plan_fits_the_workload_that_is_written_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = squeezenet(folder.path());
+    let server = Served::start(&model);
+    let [workload, plan, trace] =
+        ["workload.json", "plan.json", "trace.json"].map(|name| folder.path().join(name));
+    for rehearse in ["0", "2"] {
+        let ran = cutpoint(&["run", path(&model), "synthetic:4", "--engine", "rten"])
+            .args(["--threads", "1", "--server", &server.address, "--uplink-limit-mbps", "50"])
+            .args(["--device-fraction", "0.5", "--raw", "--rehearse", rehearse])
+            .args(["--workload-output", path(&workload), "--plan-output", path(&plan)])
+            .args(["--trace", path(&trace)])
+            .output()
+            .expect("the program starts");
+        assert!(ran.status.success(), "{rehearse}: {}", stderr(&ran));
+        let checked = run(&["check", path(&workload), path(&plan)]);
+        assert!(checked.status.success(), "{rehearse}: {}", stderr(&checked));
+        let page = folder.path().join("report.html");
+        let arguments = ["--trace", path(&trace), "-o", path(&page)];
+        let shown = cutpoint(&["report", path(&workload), path(&plan)]).args(arguments).output();
+        let shown = shown.expect("the program starts");
+        assert!(shown.status.success(), "{rehearse}: {}", stderr(&shown));
+    }
+}
+
 /// Planned and measured operations are there, and none overlap on the device or the uplink.
 pub(crate) fn check_trace(path: &Path) {
     let text = std::fs::read_to_string(path).expect("a trace");
