@@ -86,6 +86,11 @@ impl Agenda {
         })
     }
 
+    /// The tensor whose turn it is to be sent.
+    pub(super) fn next_send(&self) -> Option<&Send> {
+        self.sends.front()
+    }
+
     /// The next tensor to send, and its form unless it is an input as it is; nothing while the
     /// tensor whose turn it is is not there.
     pub(super) fn take_send(&mut self) -> Option<(Send, Option<Form>)> {
@@ -103,6 +108,11 @@ impl Agenda {
         };
         self.is_sender_idle = false;
         self.sends.pop_front().map(|send| (send, form))
+    }
+
+    /// The sender waits, and not for a tensor.
+    pub(super) fn hold_sender_back(&mut self) {
+        self.is_sender_idle = false;
     }
 
     /// Whether a tensor of `bytes` may wait now. Above the limit it may not, unless the sender

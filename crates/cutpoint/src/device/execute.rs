@@ -25,8 +25,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// The most bytes of tensors that wait for the uplink before the compute thread waits too.
-pub const OUTBOX_BYTES_MAX: usize = 512 << 20;
+/// As a rule this is the most of tensors that wait for the uplink before the device waits too, and as
+/// much may be sent and not answered before the uplink waits.
+pub const HELD_BYTES_MAX: usize = 256 << 20;
 
 /// How often it is looked whether the receiver is still needed, and whether the run is cancelled.
 pub(super) const TICK: Duration = Duration::from_millis(50);
@@ -43,6 +44,9 @@ pub struct ExecuteOptions {
     pub round_trip: Time,
     /// Whether a change of the uplink's bandwidth makes a new plan.
     pub follows_link: bool,
+    /// The most bytes of tensors that wait for the uplink, and as many that were sent and whose jobs
+    /// are not answered. A single job may have more.
+    pub held_bytes_max: usize,
     /// Stops the run.
     pub cancel: Cancel,
 }
@@ -134,7 +138,7 @@ pub fn execute<'a>(
     let expected = Expected::new(workload, &prepared.device);
     let patience = u64::try_from(options.patience.as_nanos()).unwrap_or(u64::MAX / 4);
     let session = Session::new(Time::from_nanoseconds(patience));
-    let mut shared = Shared::new(&expected, supply, session, OUTBOX_BYTES_MAX);
+    let mut shared = Shared::new(&expected, supply, session, options.held_bytes_max);
     let (events, reported) = channel();
     if let Some(planned) = planned {
         let jobs = planned.program.jobs.iter();
@@ -159,9 +163,6 @@ pub fn execute<'a>(
                 receive(shared, expected, number, receiver, round_trip, &of_receiver)
             });
         };
-        scope.spawn(move || load_ahead(shared, loaded));
-        let of_compute = events.clone();
-        scope.spawn(move || Compute::new(shared, segments, device, encoder, of_compute).run());
         let mut threads = 1;
         let mut calls = None;
         if let Some(server) = server {
@@ -169,6 +170,11 @@ pub fn execute<'a>(
             threads += 2;
             calls = Some(Calls { again: server.call, probe: server.probe, expect: server.expect });
         }
+        scope.spawn(move || load_ahead(shared, loaded));
+        // After those of the connection: on a device with one processor a new thread waits until the
+        // one that computes is interrupted.
+        let of_compute = events.clone();
+        scope.spawn(move || Compute::new(shared, segments, device, encoder, of_compute).run());
         let link = &workload.link;
         let mut supervisor = Supervisor::new(
             (shared, expected),

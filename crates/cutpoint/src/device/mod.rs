@@ -21,10 +21,11 @@ mod source;
 mod supervise;
 mod throttle;
 mod transfer;
+mod unanswered;
 
 pub use cancel::Cancel;
 pub use drift::Drift;
-pub use execute::{Connection, ExecuteOptions, Jobs, OUTBOX_BYTES_MAX, Probe, Server, execute};
+pub use execute::{Connection, ExecuteOptions, HELD_BYTES_MAX, Jobs, Probe, Server, execute};
 pub use plan_anew::{PlanChange, Planned, Planner, Reach, Standing};
 pub use prepare::{Device, LoadedSuffix, Prepared, SuffixContent, Suffixes};
 pub use program::{

@@ -9,6 +9,7 @@ use super::plan_anew::Planned;
 use super::probing::Uplink;
 use super::program::{Send, Step};
 use super::session::Session;
+use super::unanswered::Unanswered;
 use crate::encoding::Form;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Inputs, Supply};
@@ -40,6 +41,7 @@ pub(super) struct Job {
 pub(super) struct State {
     pub(super) session: Session,
     agenda: Agenda,
+    unanswered: Unanswered,
     jobs: BTreeMap<JobId, Arc<Job>>,
     /// Jobs that have ended, and whose tensors the compute thread may still hold.
     ended: Vec<JobId>,
@@ -76,8 +78,9 @@ impl<'a> Shared<'a> {
         bytes_max: usize,
     ) -> Shared<'a> {
         let agenda = Agenda::new(bytes_max);
+        let unanswered = Unanswered::new(bytes_max);
         let (jobs, ended) = (BTreeMap::new(), Vec::new());
-        let state = State { session, agenda, jobs, ended, step: None, send: None };
+        let state = State { session, agenda, unanswered, jobs, ended, step: None, send: None };
         Shared {
             workload: expected.workload,
             expected,
@@ -161,7 +164,14 @@ impl<'a> Shared<'a> {
             if !state.is_in_use(connection) || state.has_sent_all() {
                 return None;
             }
-            if let Some((send, form)) = state.agenda.take_send() {
+            let bytes =
+                state.agenda.next_send().map(|send| (send.job, self.bytes_of(&state, send)));
+            let has_room = bytes.is_none_or(|(job, bytes)| state.has_room(job, bytes));
+            if !has_room {
+                state.agenda.hold_sender_back();
+                state = self.wait(state);
+            } else if let Some((send, form)) = state.agenda.take_send() {
+                bytes.inspect(|&(job, bytes)| state.unanswered.add(job, bytes));
                 state.begin(send.job);
                 // The compute thread may wait for the room of what was taken.
                 self.changed.notify_all();
@@ -175,6 +185,13 @@ impl<'a> Shared<'a> {
                 state = self.wait(state);
             }
         }
+    }
+
+    /// The bytes that stay here of a tensor that is sent.
+    fn bytes_of(&self, state: &State, send: &Send) -> usize {
+        let job = state.jobs.get(&send.job);
+        let bytes = job.map(|job| self.model(job).tensors[send.tensor.index()].bytes);
+        bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     /// Waits for what is to be loaded next, ahead of the jobs; `None` once all jobs have ended.
@@ -236,6 +253,11 @@ impl State {
     /// it has answered.
     fn has_sent_all(&self) -> bool {
         !self.agenda.has_sends() && !self.session.may_offload_again()
+    }
+
+    /// Whether a tensor of a job may leave, for the memory that what was sent takes.
+    fn has_room(&self, job: JobId, bytes: usize) -> bool {
+        self.unanswered.has_room(job, bytes, self.session.owes_answers())
     }
 
     /// What the uplink does, as far as the plan knows.
@@ -421,6 +443,7 @@ impl State {
     pub(super) fn failed(&mut self, job: JobId, error: Error, events: &Sender<Event>) {
         self.agenda.drop_job(job);
         if self.session.handle_failed(job) {
+            self.unanswered.end(job);
             self.jobs.remove(&job);
             self.ended.push(job);
             let _ = events.send(Event::Failed(job, error));
@@ -428,6 +451,7 @@ impl State {
     }
 
     fn end(&mut self, job: JobId, events: &Sender<Event>) {
+        self.unanswered.end(job);
         self.jobs.remove(&job);
         self.ended.push(job);
         let _ = events.send(Event::Ended(job));

@@ -318,7 +318,7 @@ impl Inner {
         cancel: Cancel,
         on_outputs: impl FnMut(JobId, Outputs),
     ) -> Result<Execution> {
-        let how = RunOptions { patience: self.patience, cancel };
+        let how = RunOptions { patience: self.patience, cancel, ..RunOptions::default() };
         self.with_prepared(planned, |prepared| {
             let workload = planned.workload();
             if !self.replans {

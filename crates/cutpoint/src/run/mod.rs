@@ -18,7 +18,7 @@ pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary,
 pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
 pub use worth::{GAIN_MIN, worth_splitting};
 
-use crate::device::{Cancel, SpeedFraction};
+use crate::device::{Cancel, HELD_BYTES_MAX, SpeedFraction};
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Client, HeldModel, LinkMeasurement, MeasureOptions};
@@ -59,14 +59,21 @@ pub struct Runner {
 pub struct RunOptions {
     /// A server that owes a reply and says nothing for so long is given up.
     pub patience: Duration,
+    /// The most bytes of tensors that wait for the uplink, and as many that the device keeps of what
+    /// was sent until the server has answered.
+    pub held_bytes_max: usize,
     /// Stops the run.
     pub cancel: Cancel,
 }
 
 impl Default for RunOptions {
-    /// Half a minute of patience.
+    /// Half a minute of patience, and [`HELD_BYTES_MAX`].
     fn default() -> RunOptions {
-        RunOptions { patience: Duration::from_secs(30), cancel: Cancel::new() }
+        RunOptions {
+            patience: Duration::from_secs(30),
+            held_bytes_max: HELD_BYTES_MAX,
+            cancel: Cancel::new(),
+        }
     }
 }
 

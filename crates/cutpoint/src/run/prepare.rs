@@ -217,8 +217,9 @@ pub(super) fn check(workload: &Workload, plan: &Plan) -> Result<()> {
 }
 
 fn execute_options(workload: &Workload, how: &RunOptions, follows_link: bool) -> ExecuteOptions {
-    let RunOptions { patience, cancel } = how.clone();
-    ExecuteOptions { patience, round_trip: workload.link.round_trip, follows_link, cancel }
+    let RunOptions { patience, held_bytes_max, cancel } = how.clone();
+    let round_trip = workload.link.round_trip;
+    ExecuteOptions { patience, round_trip, follows_link, held_bytes_max, cancel }
 }
 
 /// Another connection to a server that was lost: it may be a new process, which has to be given

@@ -352,6 +352,11 @@ impl Session {
         !self.is_cancelled && (self.unsent_count + self.owed_count > 0 || self.may_offload_again())
     }
 
+    /// Whether the server has all of some job and has not answered.
+    pub fn owes_answers(&self) -> bool {
+        self.owed_count > 0
+    }
+
     /// The number of the connection, if there is one.
     pub fn connection(&self) -> Option<u32> {
         (!self.is_lost()).then_some(self.connection)

@@ -11,10 +11,11 @@
 //! the rehearsal.
 //!
 //! Cuts divide models, which costs time by itself, so where they promise little, whole jobs are
-//! rehearsed too.
+//! rehearsed too. In the end a short plan is run through as a whole.
 
 mod excerpt;
 mod observed;
+mod run_through;
 mod undivided;
 
 use super::prepare::check;
@@ -113,13 +114,14 @@ impl Runner {
             }
         }
         let rehearsal = Rehearsal { workload: now, plan: best, prepared };
-        match undivided {
+        let rehearsal = match undivided {
             Some((now, whole)) if is_divided_for_little(&rehearsal.plan, &whole) => {
                 drop(rehearsal);
-                self.of_whole_jobs(now, whole, how)
+                self.of_whole_jobs(now, whole, how)?
             }
-            _ => Ok(rehearsal),
-        }
+            _ => rehearsal,
+        };
+        self.run_through(rehearsal, how, inputs)
     }
 
     /// What is run if cuts save too little: a plan of whole jobs in the place of one by `how.policy`.

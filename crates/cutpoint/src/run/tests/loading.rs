@@ -1,7 +1,7 @@
 //! Inputs of jobs are there when they are needed, and not much longer.
 
 use super::{Bench, JobId, LONG, check_output, plan_at, rten, serve};
-use crate::device::Cancel;
+use crate::device::HELD_BYTES_MAX;
 use crate::error::{Error, ErrorKind};
 use crate::input::{Input, Inputs, Supply};
 use crate::onnx::LayeredModel;
@@ -89,9 +89,13 @@ impl Supply for Counted {
     }
 }
 
+fn run(device_layers: &[usize], bad: Option<usize>) -> Counted {
+    run_within(HELD_BYTES_MAX, device_layers, bad)
+}
+
 /// Executes jobs that keep so many layers on the device, and checks the outputs of all but the bad
 /// one.
-fn run(device_layers: &[usize], bad: Option<usize>) -> Counted {
+fn run_within(held_bytes_max: usize, device_layers: &[usize], bad: Option<usize>) -> Counted {
     let server = serve(rten(), &network());
     let bench = Bench::new(rten(), network(), &server.address().to_string());
     let workload = bench.workload(device_layers.len(), &[]);
@@ -100,7 +104,7 @@ fn run(device_layers: &[usize], bad: Option<usize>) -> Counted {
     let supply = Counted::new(bench.inputs(device_layers.len()), bad);
     let whole = bench.runner.models[0].model.model();
     let expected = unsplit_outputs(&*rten(), OPTIONS, whole, &supply.inputs).unwrap();
-    let how = RunOptions { patience: LONG, cancel: Cancel::new() };
+    let how = RunOptions { patience: LONG, held_bytes_max, ..RunOptions::default() };
     let mut ended = Vec::new();
     let on_outputs = |job: JobId, found: Vec<(String, Tensor)>| {
         expected[job.index()].iter().for_each(|(n, e)| check_output(job.index(), &found, n, e));
@@ -128,6 +132,20 @@ fn few_jobs_hold_their_inputs_at_a_time() {
         assert!(most <= AHEAD_MAX + 2, "{most} at a time, with {layers} layers on the device");
         assert_eq!(supply.loads(), (0..JOBS).collect::<Vec<_>>(), "each once");
     }
+}
+
+#[test]
+fn what_is_sent_and_not_answered_takes_no_more_than_it_may() {
+    let input_bytes = 32 * 8 * size_of::<f32>();
+    for jobs in [1, 2] {
+        let supply = run_within(jobs * input_bytes, &[0; JOBS], None);
+        let most = supply.most.load(Ordering::SeqCst);
+        assert!(most <= AHEAD_MAX + jobs + 2, "{most} at a time, {jobs} unanswered");
+    }
+    // Less than a single tensor: one job at a time, from the device and as they are.
+    let layers: Vec<usize> = (0..JOBS).map(|job| job % 3).collect();
+    run_within(1, &layers, None);
+    run_within(1, &[1; JOBS], None);
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! A last rehearsal of everything, where that takes little time: the plan as a whole, as it will be run.
+//!
+//! Layers' times are what parts of models took, and the plan was chosen because these times make it
+//! short: of several plans whose times are all a little wrong, the one that looks shortest is more often
+//! too short than too long. And a run takes time for what no operation has, such as the start. In a
+//! long run both come to little. A short one is run through, and layers' times are scaled by what it
+//! took beyond what was foreseen.
+
+use super::excerpt::excerpt;
+use super::{Rehearsal, RehearsalOptions, planned};
+use crate::error::Result;
+use crate::input::Supply;
+use crate::profile::median;
+use crate::run::Runner;
+use crate::run::prepare::check;
+use cutpoint_plan::plan::{Objective, Plan};
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::{JobId, Workload};
+
+/// Plans that take longer than this are not run through.
+const MAKESPAN_MAX: Time = Time::from_nanoseconds(3_000_000_000);
+
+/// A plan is run through until this time has passed, but at most [`TIMES_MAX`] times.
+const ENOUGH: Time = Time::from_nanoseconds(2_000_000_000);
+const TIMES_MAX: usize = 7;
+
+/// What is off by no more than this share stands: a single run is no truer.
+const DEVIATION_MAX: f64 = 0.03;
+
+/// Layers are scaled by at most this factor more or less.
+const SCALE_MAX: f64 = 1.25;
+
+impl Runner {
+    /// Runs a short plan through, and scales the layers' times if it takes longer or shorter than
+    /// foreseen. Cuts and orders stay as they are.
+    ///
+    /// # Errors
+    /// As [`Runner::rehearse`].
+    pub(super) fn run_through(
+        &self,
+        mut rehearsal: Rehearsal,
+        how: &RehearsalOptions<'_>,
+        inputs: &dyn Supply,
+    ) -> Result<Rehearsal> {
+        let Rehearsal { workload, plan, prepared } = &mut rehearsal;
+        if plan.objective != Objective::Makespan || plan.makespan > MAKESPAN_MAX {
+            return Ok(rehearsal);
+        }
+        let (mut ratios, mut spent) = (Vec::new(), Time::ZERO);
+        while ratios.len() < TIMES_MAX && spent < ENOUGH {
+            let execution = self.try_out(prepared, workload, inputs)?;
+            let is_as_planned = execution.fallback_count == 0
+                && execution.change_count == 0
+                && execution.ended == plan.partitions.len() as u64;
+            if !is_as_planned {
+                return Ok(rehearsal);
+            }
+            spent += execution.makespan.max(plan.makespan);
+            ratios.push(execution.makespan.milliseconds() / plan.makespan.milliseconds());
+        }
+        let ratio = median(&ratios);
+        log::debug!("run through: {} planned, took {ratios:.3?} of it", plan.makespan);
+        if let Some((scaled, again)) = scaled(workload, plan, ratio) {
+            let lower_bound = planned(&scaled, how)?.lower_bound.min(again.makespan);
+            let optimal = again.makespan == lower_bound;
+            (*workload, *plan) = (scaled, Plan { lower_bound, optimal, ..again });
+            check(workload, plan)?;
+            let has_all = prepared.take_up(workload, plan)?;
+            debug_assert!(has_all, "cuts and orders are the same");
+        }
+        Ok(rehearsal)
+    }
+}
+
+/// A workload and a plan for it after that took `ratio` of its makespan, if that is not about one.
+fn scaled(workload: &Workload, plan: &Plan, ratio: f64) -> Option<(Workload, Plan)> {
+    if (ratio - 1.0).abs() <= DEVIATION_MAX {
+        return None;
+    }
+    let factor = ratio.clamp(1.0 / SCALE_MAX, SCALE_MAX);
+    let mut workload = workload.clone();
+    for layer in workload.models.iter_mut().flat_map(|model| &mut model.layers) {
+        for time in [&mut layer.device, &mut layer.server] {
+            *time = Time::from_nanoseconds((time.nanoseconds() as f64 * factor).round() as u64);
+        }
+    }
+    let all: Vec<JobId> = (0..workload.jobs.len()).map(JobId::at).collect();
+    Some(excerpt(&workload, plan, &all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::rehearsal::observed::tests::workload;
+    use cutpoint_plan::check::check_plan;
+    use cutpoint_plan::plan::{Granularity, Policy};
+    use cutpoint_plan::policy::{PlanOptions, plan};
+
+    #[test]
+    fn a_plan_takes_what_it_took_with_cuts_and_orders_as_they_were() {
+        let workload = workload();
+        for granularity in [Granularity::Job, Granularity::Layer] {
+            let foreseen = plan(&workload, Policy::Joint, &PlanOptions::at(granularity))
+                .expect("it can be planned");
+            for (ratio, least, most) in [(0.9, 0.88, 1.0), (1.2, 1.0, 1.22), (9.0, 1.0, SCALE_MAX)]
+            {
+                let (scaled, again) = scaled(&workload, &foreseen, ratio).expect("not about one");
+                assert_eq!(check_plan(&scaled, &again), []);
+                assert_eq!(again.partitions, foreseen.partitions);
+                let order = |plan: &Plan| -> Vec<JobId> {
+                    plan.schedule.device.iter().map(|operation| operation.job).collect()
+                };
+                assert_eq!(order(&again), order(&foreseen));
+                let found = again.makespan.milliseconds() / foreseen.makespan.milliseconds();
+                assert!((least..=most).contains(&found), "{found} for {ratio}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_link_the_time_is_that_of_the_run() {
+        let workload = workload();
+        let foreseen = plan(&workload, Policy::LocalOnly, &PlanOptions::at(Granularity::Job))
+            .expect("always possible");
+        let (_, again) = scaled(&workload, &foreseen, 1.1).expect("not about one");
+        let found = again.makespan.milliseconds() / foreseen.makespan.milliseconds();
+        assert!((found - 1.1).abs() < 1e-6, "{found}");
+    }
+
+    #[test]
+    fn a_run_about_as_foreseen_changes_nothing() {
+        let workload = workload();
+        let foreseen = plan(&workload, Policy::Joint, &PlanOptions::at(Granularity::Job))
+            .expect("it can be planned");
+        for ratio in [1.0 - 0.9 * DEVIATION_MAX, 1.0, 1.0 + 0.9 * DEVIATION_MAX] {
+            assert!(scaled(&workload, &foreseen, ratio).is_none(), "{ratio}");
+        }
+    }
+}
