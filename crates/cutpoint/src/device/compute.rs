@@ -186,7 +186,7 @@ impl<'a> Compute<'a> {
             })?;
             store.extend(written);
         }
-        self.device.speed.rest_after(stint, self.device.clock());
+        self.device.rest_after(stint, job.model, segments);
         self.report(id, plan::Work::Layer(last), stint);
         Ok(())
     }

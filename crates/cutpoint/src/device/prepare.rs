@@ -2,7 +2,7 @@
 //! server, both warm.
 
 use super::program::{JobProgram, Program, SegmentLayers, StepWork};
-use super::throttle::{ComputeClock, SpeedFraction};
+use super::throttle::{ComputeClock, SpeedFraction, Stint, Usual};
 use crate::encoding::Encoding;
 use crate::engine::declared::Declared;
 use crate::engine::{Engine, EngineOptions, Session, warm_up};
@@ -25,6 +25,8 @@ pub struct Device {
     /// How fast it is, relative to this machine.
     pub speed: SpeedFraction,
     models: Vec<DeviceModel>,
+    /// What runs of segments took.
+    usual: Usual<(ModelId, Vec<usize>)>,
 }
 
 struct DeviceModel {
@@ -183,7 +185,7 @@ impl Device {
                     .collect(),
             })
             .collect();
-        let mut device = Device { engine, options, speed, models };
+        let mut device = Device { engine, options, speed, models, usual: Usual::new() };
         for (model, segments) in program.segments.iter().enumerate() {
             for (number, _) in segments.iter().enumerate().filter(|(_, s)| s.is_planned) {
                 device.warm(ModelId::at(model), number)?;
@@ -204,6 +206,12 @@ impl Device {
     /// Tells what the calling thread computes.
     pub(super) fn clock(&self) -> ComputeClock<'_> {
         ComputeClock::new(&*self.engine, self.options)
+    }
+
+    /// Rests after segments of a model were run, as long as the device's speed has it.
+    pub(super) fn rest_after(&mut self, stint: Stint, model: ModelId, segments: &[usize]) {
+        let clock = ComputeClock::new(&*self.engine, self.options);
+        self.speed.rest_after_usual(stint, clock, &mut self.usual, (model, segments.to_vec()));
     }
 
     /// A model on this device, by its position in the workload.

@@ -4,10 +4,20 @@
 //! The rest is in proportion to what the machine worked, not to the time that passed: when another
 //! program takes the processor away for a while, the device is late by that while and no more. Nor
 //! does the work of the threads that send and receive count, where the engine can tell its own from
-//! theirs.
+//! theirs. And where the machine itself works more slowly for a while, as virtual ones do, the rest is
+//! what it is as a rule: it would make of each disturbance one several times as long.
 
 use crate::engine::{Engine, EngineOptions};
+use crate::profile::median;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
+
+/// Work that takes longer than this factor of what it takes as a rule was disturbed.
+const DISTURBED: f64 = 1.1;
+
+/// The rule is the median of so many times, of at least [`USUAL_MIN`].
+const USUAL_MAX: usize = 31;
+const USUAL_MIN: usize = 3;
 
 /// A fraction of the machine's speed, more than 0 and at most 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,13 +42,55 @@ impl SpeedFraction {
         busy.div_f64(self.0)
     }
 
+    /// As [`SpeedFraction::rest_after`], after a piece of work that is done again and again, and known
+    /// by `name`.
+    pub(super) fn rest_after_usual<N: Ord>(
+        self,
+        stint: Stint,
+        clock: ComputeClock<'_>,
+        usual: &mut Usual<N>,
+        name: N,
+    ) {
+        if self != SpeedFraction::FULL {
+            self.rest_for(usual.undisturbed(name, stint.busy(clock)));
+        }
+    }
+
     /// Rests for what a piece of work that is done now takes longer on the slower device.
     pub fn rest_after(self, stint: Stint, clock: ComputeClock<'_>) {
-        let busy = stint.busy(clock);
+        self.rest_for(stint.busy(clock));
+    }
+
+    /// Rests for what work that took `busy` takes longer on the slower device.
+    fn rest_for(self, busy: Duration) {
         let rest = self.stretch(busy).saturating_sub(busy);
         if !rest.is_zero() {
             std::thread::sleep(rest);
         }
+    }
+}
+
+/// What pieces of work took lately, by their names.
+#[derive(Debug)]
+pub(super) struct Usual<N>(BTreeMap<N, VecDeque<Duration>>);
+
+impl<N: Ord> Usual<N> {
+    pub(super) fn new() -> Usual<N> {
+        Usual(BTreeMap::new())
+    }
+
+    /// Of a piece of work that took `busy`, the part without a disturbance.
+    fn undisturbed(&mut self, name: N, busy: Duration) -> Duration {
+        let times = self.0.entry(name).or_default();
+        let most = (times.len() >= USUAL_MIN).then(|| {
+            let seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
+            Duration::from_secs_f64(median(&seconds) * DISTURBED)
+        });
+        if times.len() == USUAL_MAX {
+            times.pop_front();
+        }
+        times.push_back(busy);
+        most.map_or(busy, |most| busy.min(most))
     }
 }
 
@@ -125,6 +177,21 @@ mod tests {
         });
         worked.join().expect("it only counts");
         assert!(stint.busy(clock) < stint.start().elapsed() / 2, "{stint:?}");
+    }
+
+    #[test]
+    fn a_disturbance_is_not_made_longer_and_what_stays_is_no_disturbance() {
+        let mut usual = Usual::new();
+        let ms = Duration::from_millis;
+        for _ in 0..USUAL_MIN {
+            assert_eq!(usual.undisturbed("a", ms(10)), ms(10));
+        }
+        assert_eq!(usual.undisturbed("a", ms(18)), ms(11));
+        assert_eq!(usual.undisturbed("b", ms(18)), ms(18), "other work has its own rule");
+        assert_eq!(usual.undisturbed("a", ms(9)), ms(9));
+        let slower = (0..USUAL_MAX).filter(|_| usual.undisturbed("a", ms(18)) < ms(18)).count();
+        assert!((1..USUAL_MAX).contains(&slower), "{slower}");
+        assert_eq!(usual.undisturbed("a", ms(18)), ms(18));
     }
 
     #[test]

@@ -114,6 +114,9 @@ pub(super) struct Record {
     pub lower_bound_ms: f64,
     /// How many jobs sent something.
     pub offloaded: usize,
+    /// How many jobs are cut where, in the order in which they begin; empty in older files.
+    #[serde(default)]
+    pub cuts: String,
     /// The machine that was busy longest.
     pub bottleneck: String,
     /// The share of the makespan in which it was busy.
@@ -263,6 +266,7 @@ mod tests {
             measured_ms: 11.0,
             lower_bound_ms: 9.5,
             offloaded: 1,
+            cuts: "1 data".into(),
             bottleneck: "uplink".into(),
             busy: 0.9,
             load_average: Some(1.5),

@@ -13,6 +13,8 @@ struct Row {
     error: f64,
     bottleneck: String,
     busy: f64,
+    /// What was run, if that is known and the same in all turns.
+    cuts: Option<String>,
 }
 
 /// A table of all cells and what follows from it.
@@ -62,6 +64,10 @@ fn rows(records: &[Record]) -> Vec<Row> {
             error: median_of(|r| r.measured_ms / r.predicted_ms - 1.0),
             bottleneck: of[0].bottleneck.clone(),
             busy: median_of(|r| r.busy),
+            cuts: of
+                .iter()
+                .all(|r| !r.cuts.is_empty() && r.cuts == of[0].cuts)
+                .then(|| of[0].cuts.clone()),
         }
     };
     cells.into_iter().map(row).collect()
@@ -95,27 +101,62 @@ fn errors(rows: &[Row]) -> String {
     text
 }
 
+/// Joint beside the best other policy of its setting.
+struct Rivalry {
+    /// What joint took over the other, less 1.
+    over: f64,
+    /// Whether the other ran the very same plan in every turn.
+    is_same: bool,
+}
+
 /// In how many settings joint was measured ahead of the best other policy.
 fn joint_against_others(rows: &[Row]) -> String {
-    let mut over: Vec<f64> = Vec::new();
+    let mut all: Vec<Rivalry> = Vec::new();
     for joint in rows.iter().filter(|row| row.cell.policy == "joint") {
         let is_rival = |row: &&Row| {
             let Cell { policy, granularity, .. } = joint.cell.clone();
             row.cell.policy != "joint"
                 && Cell { policy, granularity, ..row.cell.clone() } == joint.cell
         };
-        let best = rows.iter().filter(is_rival).map(|row| row.measured_ms).min_by(f64::total_cmp);
-        over.extend(best.map(|best| joint.measured_ms / best - 1.0));
+        let measured = |a: &&Row, b: &&Row| a.measured_ms.total_cmp(&b.measured_ms);
+        let best = rows.iter().filter(is_rival).min_by(measured);
+        all.extend(best.map(|best| Rivalry {
+            over: joint.measured_ms / best.measured_ms - 1.0,
+            is_same: joint.cuts.is_some() && joint.cuts == best.cuts,
+        }));
     }
-    let Some(worst) = over.iter().copied().max_by(f64::total_cmp) else { return String::new() };
-    let ahead = over.iter().filter(|over| **over < 0.0).count();
-    format!(
-        "\nMeasured, joint is ahead of the best other policy in {ahead} of {} settings, by {:.1} % in \
-         the median of all; at worst it is {:+.1} % over it.\n",
-        over.len(),
-        -median(over.clone()) * 100.0,
-        worst * 100.0
-    )
+    if all.is_empty() {
+        return String::new();
+    }
+    let over = |is_counted: fn(&Rivalry) -> bool| -> Vec<f64> {
+        let mut over: Vec<f64> = all.iter().filter(|r| is_counted(r)).map(|r| r.over).collect();
+        over.sort_by(f64::total_cmp);
+        over
+    };
+    let (every, same, other) = (over(|_| true), over(|r| r.is_same), over(|r| !r.is_same));
+    let mut text = format!(
+        "\nMeasured, joint is ahead of the best other policy in {} of {} settings, by {:.1} % in the \
+         median of all; at worst it is {:+.1} % over it.\n",
+        every.iter().filter(|over| **over < 0.0).count(),
+        every.len(),
+        -median(every.clone()) * 100.0,
+        every[every.len() - 1] * 100.0
+    );
+    if let ([least, ..], [.., most]) = (&same[..], &same[..]) {
+        let _ = write!(
+            text,
+            "\nIn {} of these settings the best other policy ran the same plan as joint in every turn: there \
+             the difference, {:+.1} to {:+.1} %, is that of one plan run twice.",
+            same.len(),
+            least * 100.0,
+            most * 100.0
+        );
+        if let [.., worst] = &other[..] {
+            let _ = write!(text, " Elsewhere joint is at worst {:+.1} % over it.", worst * 100.0);
+        }
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]
@@ -138,6 +179,7 @@ mod tests {
             measured_ms,
             lower_bound_ms: 0.0,
             offloaded: 3,
+            cuts: format!("20 {policy}"),
             bottleneck: "uplink".into(),
             busy: 0.95,
             load_average: None,
@@ -160,6 +202,30 @@ mod tests {
         );
         assert!(text.contains("7.5 % in the median of 2 cells, 10.0 % at worst"), "{text}");
         assert!(text.contains("ahead of the best other policy in 1 of 1 settings"), "{text}");
+    }
+
+    #[test]
+    fn one_plan_run_twice_is_no_contest() {
+        let same = |policy: &str, measured_ms: f64, jobs: usize| {
+            let mut record = record(policy, 100.0, measured_ms);
+            (record.cell.jobs, record.cuts) = (jobs, "20 device".into());
+            record
+        };
+        let records = [
+            record("joint", 90.0, 90.0),
+            record("local-only", 100.0, 100.0),
+            same("joint", 104.0, 7),
+            same("local-only", 100.0, 7),
+            same("joint", 99.0, 8),
+            same("local-only", 100.0, 8),
+            record("server-only", 100.0, 120.0),
+        ];
+        let text = markdown(&records);
+        assert!(text.contains("in 2 of 3 settings"), "{text}");
+        assert!(text.contains("at worst it is +4.0 % over it"), "{text}");
+        assert!(text.contains("In 2 of these settings"), "{text}");
+        assert!(text.contains("the difference, -1.0 to +4.0 %,"), "{text}");
+        assert!(text.contains("Elsewhere joint is at worst -10.0 % over it"), "{text}");
     }
 
     #[test]
