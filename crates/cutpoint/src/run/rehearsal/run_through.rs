@@ -18,7 +18,7 @@ use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
 
 /// Plans that take longer than this are not run through.
-const MAKESPAN_MAX: Time = Time::from_nanoseconds(3_000_000_000);
+const MAKESPAN_MAX: Time = Time::from_nanoseconds(2_000_000_000);
 
 /// A plan is run through until this time has passed, but at most [`TIMES_MAX`] times.
 const ENOUGH: Time = Time::from_nanoseconds(2_000_000_000);
@@ -47,7 +47,7 @@ impl Runner {
             return Ok(rehearsal);
         }
         let (mut ratios, mut spent) = (Vec::new(), Time::ZERO);
-        while ratios.len() < TIMES_MAX && spent < ENOUGH {
+        while ratios.len() < TIMES_MAX && (spent < ENOUGH || is_single_surprise(&ratios)) {
             let execution = self.try_out(prepared, workload, inputs)?;
             let is_as_planned = execution.fallback_count == 0
                 && execution.change_count == 0
@@ -58,9 +58,8 @@ impl Runner {
             spent += execution.makespan.max(plan.makespan);
             ratios.push(execution.makespan.milliseconds() / plan.makespan.milliseconds());
         }
-        let ratio = median(&ratios);
         log::debug!("run through: {} planned, took {ratios:.3?} of it", plan.makespan);
-        if let Some((scaled, again)) = scaled(workload, plan, ratio) {
+        if let Some((scaled, again)) = scaled(workload, plan, agreed(&ratios)) {
             let lower_bound = planned(&scaled, how)?.lower_bound.min(again.makespan);
             let optimal = again.makespan == lower_bound;
             (*workload, *plan) = (scaled, Plan { lower_bound, optimal, ..again });
@@ -69,6 +68,21 @@ impl Runner {
             debug_assert!(has_all, "cuts and orders are the same");
         }
         Ok(rehearsal)
+    }
+}
+
+/// Whether there was one run only, and that was off.
+fn is_single_surprise(ratios: &[f64]) -> bool {
+    matches!(ratios, [ratio] if (ratio - 1.0).abs() > DEVIATION_MAX)
+}
+
+/// What several runs took of what was foreseen: the median; of two, what both show.
+fn agreed(ratios: &[f64]) -> f64 {
+    match *ratios {
+        [a, b] if a > 1.0 && b > 1.0 => a.min(b),
+        [a, b] if a < 1.0 && b < 1.0 => a.max(b),
+        [_, _] => 1.0,
+        _ => median(ratios),
     }
 }
 
@@ -125,6 +139,18 @@ mod tests {
         let (_, again) = scaled(&workload, &foreseen, 1.1).expect("not about one");
         let found = again.makespan.milliseconds() / foreseen.makespan.milliseconds();
         assert!((found - 1.1).abs() < 1e-6, "{found}");
+    }
+
+    #[test]
+    fn one_disturbed_run_of_two_shows_nothing() {
+        assert!(is_single_surprise(&[1.3]) && is_single_surprise(&[0.8]));
+        assert!(!is_single_surprise(&[1.01]) && !is_single_surprise(&[1.3, 1.3]));
+        assert!(!is_single_surprise(&[]));
+        assert_eq!(agreed(&[1.4, 1.1]), 1.1);
+        assert_eq!(agreed(&[0.7, 0.9]), 0.9);
+        assert_eq!(agreed(&[0.9, 1.4]), 1.0);
+        assert_eq!(agreed(&[1.2, 1.4, 1.0]), 1.2);
+        assert_eq!(agreed(&[1.02]), 1.02);
     }
 
     #[test]
