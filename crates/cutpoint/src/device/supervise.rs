@@ -68,7 +68,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
             gate: Gate::default(),
             next_job: 0,
             calls,
-            drift: Drift::new(link.uplink, link.message_overhead),
+            drift: Drift::new(link.uplink, link.round_trip, link.message_overhead),
             probing: Probing::new(),
             follows_link,
             seen_lost: None,
