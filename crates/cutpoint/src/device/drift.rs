@@ -134,7 +134,12 @@ impl Drift {
     /// A probe of so many bytes took so long to cross the uplink: a sample of its own. Says whether
     /// it alone would have the jobs planned anew.
     pub fn handle_probe(&mut self, bytes: u64, time: Time) -> bool {
-        let mbit_per_s = rate(bytes, time.max(SAMPLE_TIME_MIN));
+        // What takes no longer than a timer can tell is at least so fast: no reason to think of a link
+        // as slower than the plan's.
+        let mbit_per_s = match time < SAMPLE_TIME_MIN {
+            true => rate(bytes, SAMPLE_TIME_MIN).max(self.planned.mbit_per_s()),
+            false => rate(bytes, time),
+        };
         self.left.push(mbit_per_s);
         self.left_late.push(mbit_per_s);
         self.arrived.push(mbit_per_s);
@@ -354,6 +359,21 @@ mod tests {
             busy.send(&mut drift, 5_000, time(5_000, 10.0, 1.0));
         }
         assert_eq!(drift.left.0.len(), 1);
+    }
+
+    #[test]
+    fn a_probe_too_short_to_time_makes_no_link_slower() {
+        for (planned, is_change) in [(3_000.0, false), (300.0, false), (20.0, true)] {
+            let mut drift = Drift::new(mbps(planned), ROUND_TRIP, OVERHEAD);
+            let mut is_due = false;
+            for _ in 0..WINDOW {
+                is_due = drift.handle_probe(65_536, Time::from_nanoseconds(400_000));
+            }
+            assert_eq!(is_due, is_change, "planned with {planned}");
+            assert_eq!(drift.poll_change(10).is_some(), is_change, "planned with {planned}");
+        }
+        let mut drift = Drift::new(mbps(3_000.0), ROUND_TRIP, OVERHEAD);
+        assert!(drift.handle_probe(65_536, Time::from_nanoseconds(20_000_000)), "it takes long");
     }
 
     #[test]
