@@ -114,7 +114,7 @@ impl Drift {
             return took;
         }
         let back = self.ahead.min(took - foreseen);
-        self.ahead = self.ahead - back;
+        self.ahead -= back;
         took - back
     }
 

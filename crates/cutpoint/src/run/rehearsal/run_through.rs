@@ -146,11 +146,16 @@ mod tests {
         assert!(is_single_surprise(&[1.3]) && is_single_surprise(&[0.8]));
         assert!(!is_single_surprise(&[1.01]) && !is_single_surprise(&[1.3, 1.3]));
         assert!(!is_single_surprise(&[]));
-        assert_eq!(agreed(&[1.4, 1.1]), 1.1);
-        assert_eq!(agreed(&[0.7, 0.9]), 0.9);
-        assert_eq!(agreed(&[0.9, 1.4]), 1.0);
-        assert_eq!(agreed(&[1.2, 1.4, 1.0]), 1.2);
-        assert_eq!(agreed(&[1.02]), 1.02);
+        let cases: [(&[f64], f64); 5] = [
+            (&[1.4, 1.1], 1.1),
+            (&[0.7, 0.9], 0.9),
+            (&[0.9, 1.4], 1.0),
+            (&[1.2, 1.4, 1.0], 1.2),
+            (&[1.02], 1.02),
+        ];
+        for (ratios, expected) in cases {
+            assert!((agreed(ratios) - expected).abs() < 1e-12, "{ratios:?}");
+        }
     }
 
     #[test]
