@@ -148,6 +148,8 @@ pub(super) fn receive(
                 let _ = events.send(Event::Changed);
                 continue;
             }
+            // As it should, once it has been told that nothing more will come, and owes nothing.
+            Ok(Waited::Ended) if !shared.ask(|state| state.is_in_use(connection)) => continue,
             Ok(Waited::Ended) => "the server ended the stream".to_owned(),
             Err(error) => error.to_string(),
         };
