@@ -1,7 +1,7 @@
 //! What is to be done, completely: where each job is cut and when each operation runs.
 
 use crate::cut::LayerSet;
-use crate::units::Time;
+use crate::units::{TIME_MAX, Time};
 use crate::workload::{JobId, LayerId, TensorId};
 use std::fmt;
 use std::str::FromStr;
@@ -291,6 +291,18 @@ impl Plan {
     /// When a job is there to be worked on.
     pub fn arrival(&self, job: JobId) -> Time {
         self.period.unwrap_or_default() * u64::from(job.0)
+    }
+
+    /// The jobs in the order in which they begin, on the device or the uplink. O(n log n).
+    pub fn jobs_in_order(&self) -> Vec<JobId> {
+        let mut begins = vec![TIME_MAX; self.partitions.len()];
+        for operation in self.schedule.device.iter().chain(&self.schedule.uplink) {
+            let begin = &mut begins[operation.job.index()];
+            *begin = (*begin).min(operation.start);
+        }
+        let mut jobs: Vec<JobId> = (0..begins.len()).map(JobId::at).collect();
+        jobs.sort_by_key(|j| begins[j.index()]);
+        jobs
     }
 
     /// How long each job takes from its arrival to its completion.

@@ -16,6 +16,7 @@
 //! the jobs planned to and fro.
 
 use super::delivery::Delivery;
+use crate::link::in_flight::time_in_flight;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::JobId;
 use std::collections::VecDeque;
@@ -35,10 +36,9 @@ const DRIFT: f64 = 1.3;
 /// The same for a change in the direction opposite to the last one that was acted on.
 const DRIFT_BACK: f64 = 1.6;
 
-/// What is on its way beyond what the link holds takes so long to cross it, and so many bytes; twice
-/// that, since systems count by their own measure.
-const AHEAD_TIME: Time = Time::from_nanoseconds(10_000_000);
-const AHEAD_BYTES: u64 = 16 << 10;
+/// Tensors leave ahead of the link by at most so many times what may be on its way: systems count by
+/// their own measure what a socket holds.
+const AHEAD_MAX: u64 = 2;
 
 /// Watches the uplink.
 #[derive(Clone, Debug)]
@@ -119,8 +119,7 @@ impl Drift {
     }
 
     fn ahead_max(&self) -> Time {
-        let bytes = self.planned.transfer_time(AHEAD_BYTES).unwrap_or(Time::ZERO);
-        (self.round_trip * 2 + AHEAD_TIME + bytes) * 2
+        time_in_flight(self.planned, self.round_trip) * AHEAD_MAX
     }
 
     /// The server's answer shows that a job's last message had arrived at `at`, give or take what is

@@ -164,18 +164,16 @@ impl<'a> Shared<'a> {
             if !state.is_in_use(connection) || state.has_sent_all() {
                 return None;
             }
-            let bytes =
-                state.agenda.next_send().map(|send| (send.job, self.bytes_of(&state, send)));
-            let has_room = bytes.is_none_or(|(job, bytes)| state.has_room(job, bytes));
-            if !has_room {
+            if state.must_not_send_yet(self.workload) {
                 state.agenda.hold_sender_back();
                 state = self.wait(state);
             } else if let Some((send, form)) = state.agenda.take_send() {
-                bytes.inspect(|&(job, bytes)| state.unanswered.add(job, bytes));
                 state.begin(send.job);
                 // The compute thread may wait for the room of what was taken.
                 self.changed.notify_all();
                 if let Some(planned) = state.jobs.get(&send.job).cloned() {
+                    let bytes = bytes_of(self.workload, &planned, send.tensor);
+                    state.unanswered.add(send.job, bytes);
                     state.send = Some(send);
                     return Some((send, planned, form));
                 }
@@ -185,13 +183,6 @@ impl<'a> Shared<'a> {
                 state = self.wait(state);
             }
         }
-    }
-
-    /// The bytes that stay here of a tensor that is sent.
-    fn bytes_of(&self, state: &State, send: &Send) -> usize {
-        let job = state.jobs.get(&send.job);
-        let bytes = job.map(|job| self.model(job).tensors[send.tensor.index()].bytes);
-        bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     /// Waits for what is to be loaded next, ahead of the jobs; `None` once all jobs have ended.
@@ -255,9 +246,12 @@ impl State {
         !self.agenda.has_sends() && !self.session.may_offload_again()
     }
 
-    /// Whether a tensor of a job may leave, for the memory that what was sent takes.
-    fn has_room(&self, job: JobId, bytes: usize) -> bool {
-        self.unanswered.has_room(job, bytes, self.session.owes_answers())
+    /// Whether the tensor whose turn it is has to stay, for the memory that what was sent takes.
+    fn must_not_send_yet(&self, workload: &Workload) -> bool {
+        let Some(next) = self.agenda.next_send() else { return false };
+        let Some(job) = self.jobs.get(&next.job) else { return false };
+        let bytes = bytes_of(workload, job, next.tensor);
+        !self.unanswered.has_room(next.job, bytes, self.session.owes_answers())
     }
 
     /// What the uplink does, as far as the plan knows.
@@ -461,4 +455,10 @@ impl State {
         let session = &self.session;
         self.agenda.drop_sends(|job| !session.wants_reply(job));
     }
+}
+
+/// How many bytes a tensor of a job takes on the device.
+fn bytes_of(workload: &Workload, job: &Job, tensor: TensorId) -> usize {
+    let bytes = workload.models[job.model.index()].tensors[tensor.index()].bytes;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -28,13 +28,14 @@ impl Unanswered {
 
     /// A tensor of a job leaves.
     pub(super) fn add(&mut self, job: JobId, bytes: usize) {
-        *self.bytes.entry(job).or_default() += bytes;
-        self.sum += bytes;
+        let of_job = self.bytes.entry(job).or_default();
+        *of_job = of_job.saturating_add(bytes);
+        self.sum = self.sum.saturating_add(bytes);
     }
 
     /// A job has ended; its tensors go.
     pub(super) fn end(&mut self, job: JobId) {
-        self.sum -= self.bytes.remove(&job).unwrap_or(0);
+        self.sum = self.sum.saturating_sub(self.bytes.remove(&job).unwrap_or(0));
     }
 }
 

@@ -7,7 +7,7 @@
 //! second each. Once bandwidth and round trip are known, no more is needed on the way than what the
 //! link holds; the rest waits here, where it is in nobody's way.
 
-use cutpoint_plan::units::Bandwidth;
+use cutpoint_plan::units::{Bandwidth, Time};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -46,6 +46,13 @@ fn bytes_for(uplink: Bandwidth, round_trip: Duration) -> Option<usize> {
     let seconds = 2.0 * round_trip.as_secs_f64() + SPARE.as_secs_f64();
     let bytes = bytes_per_s * seconds + SPARE_BYTES;
     (bytes <= BYTES_MAX && bytes_per_s > 0.0).then_some(bytes as usize)
+}
+
+/// How long what may be on its way takes to cross a link.
+pub(crate) fn time_in_flight(uplink: Bandwidth, round_trip: Time) -> Time {
+    let spare = Time::from_nanoseconds(SPARE.as_nanos() as u64);
+    let bytes = uplink.transfer_time(SPARE_BYTES as u64).unwrap_or(Time::ZERO);
+    round_trip * 2 + spare + bytes
 }
 
 /// A TCP connection that holds no more than it should.
@@ -119,6 +126,9 @@ mod tests {
             let holds = uplink * 1e6 / 8.0 * round_trip.as_secs_f64();
             let bytes = bytes_for(mbps(uplink), round_trip).unwrap() as f64;
             assert!(bytes > 2.0 * holds && bytes < 2.0 * holds + 64_000.0, "{uplink}: {bytes}");
+            let time = time_in_flight(mbps(uplink), Time::from_nanoseconds(ms * 1_000_000));
+            let crossing = mbps(uplink).transfer_time(bytes as u64).unwrap().milliseconds();
+            assert!((time.milliseconds() - crossing).abs() < 0.1, "{uplink}: {time}");
         }
         assert_eq!(bytes_for(mbps(8_000.0), Duration::from_micros(90)), None);
         assert_eq!(bytes_for(mbps(0.0), Duration::from_millis(5)), None);

@@ -6,7 +6,7 @@
 //! and last byte can be told; all connections of a client share one uplink limit.
 
 mod connect;
-mod in_flight;
+pub(crate) mod in_flight;
 mod measure;
 mod pacer;
 mod probe;

@@ -17,7 +17,8 @@ use crate::origin;
 use anyhow::{Context, bail, ensure};
 use cells::{Block, Cell, Choice, Record, Records};
 use cutpoint::engine::select::EngineChoice;
-use cuts::PlanFile;
+use cutpoint_plan::format::{read_plan, read_workload};
+use cuts::cuts;
 use serde::Deserialize;
 use setting::{GridLink, Subject};
 use std::ffi::OsString;
@@ -181,14 +182,16 @@ impl Bench<'_> {
             // Outputs as text take longer to write than some models to compute.
             words.extend(["--output".into(), self.folder.join("outputs").into()]);
             words.extend(["--workload".into(), workload.clone().into()]);
-            let plan = self.folder.join("plan.json");
-            words.extend(["--plan-output".into(), plan.clone().into()]);
+            let [planned, rehearsed] =
+                ["plan.json", "rehearsed.json"].map(|name| self.folder.join(name));
+            words.extend(["--plan-output".into(), planned.clone().into()]);
+            words.extend(["--workload-output".into(), rehearsed.clone().into()]);
             let said = self.device(&session, words)?;
             let summary = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
             let summary: Summary = summary.context("cutpoint run gave no summary")?;
-            let plan = std::fs::read(&plan).context("cutpoint run wrote no plan")?;
-            let plan: PlanFile = serde_json::from_slice(&plan).context("the plan")?;
-            let record = record(cell, turn, &summary, &plan)?;
+            let rehearsed = read_workload(&std::fs::read(&rehearsed).context("its workload")?)?;
+            let plan = read_plan(&std::fs::read(&planned).context("its plan")?, &rehearsed)?;
+            let record = record(cell, turn, &summary, cuts(&rehearsed, &plan))?;
             eprintln!(
                 "  {} x {} ({}): predicted {:.1} ms, measured {:.1} ms",
                 cell.policy, cell.jobs, cell.granularity, record.predicted_ms, record.measured_ms
@@ -288,7 +291,7 @@ fn logged(log: &Path, command: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-fn record(cell: &Cell, turn: usize, summary: &Summary, plan: &PlanFile) -> anyhow::Result<Record> {
+fn record(cell: &Cell, turn: usize, summary: &Summary, cuts: String) -> anyhow::Result<Record> {
     ensure!(summary.failures == 0, "{} jobs failed", summary.failures);
     ensure!(summary.fallbacks == 0, "the server was lost in {} jobs", summary.fallbacks);
     let busiest = summary.machines.iter().max_by(|a, b| a.measured.total_cmp(&b.measured));
@@ -299,7 +302,7 @@ fn record(cell: &Cell, turn: usize, summary: &Summary, plan: &PlanFile) -> anyho
         measured_ms: summary.measured_ms,
         lower_bound_ms: summary.lower_bound_ms,
         offloaded: summary.offloaded,
-        cuts: plan.cuts(),
+        cuts,
         bottleneck: busiest.map(|use_| use_.machine.clone()).unwrap_or_default(),
         busy: busiest.map_or(0.0, |use_| use_.measured),
         load_average: origin::load(),

@@ -102,7 +102,7 @@ fn errors(rows: &[Row]) -> String {
 }
 
 /// Joint beside the best other policy of its setting.
-struct Rivalry {
+struct Comparison {
     /// What joint took over the other, less 1.
     over: f64,
     /// Whether the other ran the very same plan in every turn.
@@ -111,7 +111,7 @@ struct Rivalry {
 
 /// In how many settings joint was measured ahead of the best other policy.
 fn joint_against_others(rows: &[Row]) -> String {
-    let mut all: Vec<Rivalry> = Vec::new();
+    let mut all: Vec<Comparison> = Vec::new();
     for joint in rows.iter().filter(|row| row.cell.policy == "joint") {
         let is_rival = |row: &&Row| {
             let Cell { policy, granularity, .. } = joint.cell.clone();
@@ -120,7 +120,7 @@ fn joint_against_others(rows: &[Row]) -> String {
         };
         let measured = |a: &&Row, b: &&Row| a.measured_ms.total_cmp(&b.measured_ms);
         let best = rows.iter().filter(is_rival).min_by(measured);
-        all.extend(best.map(|best| Rivalry {
+        all.extend(best.map(|best| Comparison {
             over: joint.measured_ms / best.measured_ms - 1.0,
             is_same: joint.cuts.is_some() && joint.cuts == best.cuts,
         }));
@@ -128,7 +128,7 @@ fn joint_against_others(rows: &[Row]) -> String {
     if all.is_empty() {
         return String::new();
     }
-    let over = |is_counted: fn(&Rivalry) -> bool| -> Vec<f64> {
+    let over = |is_counted: fn(&Comparison) -> bool| -> Vec<f64> {
         let mut over: Vec<f64> = all.iter().filter(|r| is_counted(r)).map(|r| r.over).collect();
         over.sort_by(f64::total_cmp);
         over

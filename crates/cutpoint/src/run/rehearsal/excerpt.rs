@@ -2,7 +2,7 @@
 
 use cutpoint_plan::plan::{Partition, Plan, Work};
 use cutpoint_plan::simulate::{Decision, plan_of};
-use cutpoint_plan::units::{TIME_MAX, Time};
+use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 
 /// So many jobs of each cut are tried out, if the plan has as many.
@@ -11,7 +11,7 @@ const JOBS_OF_CUT: usize = 2;
 /// Some jobs of a plan in the order in which it begins them: `most` from the first to the last, since
 /// both ends of a plan have cuts of their own, and some of every cut.
 pub(super) fn chosen(workload: &Workload, plan: &Plan, most: usize) -> Vec<JobId> {
-    let order = in_order(plan);
+    let order = plan.jobs_in_order();
     let mut by_cut: Vec<((ModelId, &Partition), Vec<JobId>)> = Vec::new();
     for &job in &order {
         let cut = (workload.jobs[job.index()], &plan.partitions[job.index()]);
@@ -26,18 +26,6 @@ pub(super) fn chosen(workload: &Workload, plan: &Plan, most: usize) -> Vec<JobId
     let others: Vec<JobId> = order.iter().copied().filter(|job| !taken.contains(job)).collect();
     taken.extend(evenly_chosen(&others, missing));
     order.into_iter().filter(|job| taken.contains(job)).collect()
-}
-
-/// A plan's jobs in the order in which it begins them.
-fn in_order(plan: &Plan) -> Vec<JobId> {
-    let mut begins = vec![TIME_MAX; plan.partitions.len()];
-    for operation in plan.schedule.device.iter().chain(&plan.schedule.uplink) {
-        let begin = &mut begins[operation.job.index()];
-        *begin = (*begin).min(operation.start);
-    }
-    let mut jobs: Vec<JobId> = (0..begins.len()).map(JobId::at).collect();
-    jobs.sort_by_key(|j| begins[j.index()]);
-    jobs
 }
 
 /// At most `most` of some jobs, from the first to the last.
@@ -96,7 +84,7 @@ mod tests {
         for granularity in [Granularity::Job, Granularity::Layer] {
             let whole = plan(&workload, Policy::Joint, &PlanOptions::at(granularity))
                 .expect("it can be planned");
-            let order = in_order(&whole);
+            let order = whole.jobs_in_order();
             let all = excerpt(&workload, &whole, &order).1;
             assert_eq!(all.makespan, whole.makespan, "the whole plan is an excerpt of itself");
             let chosen = evenly_chosen(&order, 4);

@@ -47,7 +47,7 @@ impl Runner {
             return Ok(rehearsal);
         }
         let (mut ratios, mut spent) = (Vec::new(), Time::ZERO);
-        while ratios.len() < TIMES_MAX && (spent < ENOUGH || is_single_surprise(&ratios)) {
+        while ratios.len() < TIMES_MAX && (spent < ENOUGH || is_single_and_off(&ratios)) {
             let execution = self.try_out(prepared, workload, inputs)?;
             let is_as_planned = execution.fallback_count == 0
                 && execution.change_count == 0
@@ -72,7 +72,7 @@ impl Runner {
 }
 
 /// Whether there was one run only, and that was off.
-fn is_single_surprise(ratios: &[f64]) -> bool {
+fn is_single_and_off(ratios: &[f64]) -> bool {
     matches!(ratios, [ratio] if (ratio - 1.0).abs() > DEVIATION_MAX)
 }
 
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn one_disturbed_run_of_two_shows_nothing() {
-        assert!(is_single_surprise(&[1.3]) && is_single_surprise(&[0.8]));
-        assert!(!is_single_surprise(&[1.01]) && !is_single_surprise(&[1.3, 1.3]));
-        assert!(!is_single_surprise(&[]));
+        assert!(is_single_and_off(&[1.3]) && is_single_and_off(&[0.8]));
+        assert!(!is_single_and_off(&[1.01]) && !is_single_and_off(&[1.3, 1.3]));
+        assert!(!is_single_and_off(&[]));
         let cases: [(&[f64], f64); 5] = [
             (&[1.4, 1.1], 1.1),
             (&[0.7, 0.9], 0.9),
