@@ -88,7 +88,8 @@ pub(crate) struct Args {
 
     /// Execute about so many of the jobs under the policy first, on both sides together, and plan
     /// from what they took; up to three times, until the plan has no cut that was not executed. Then a
-    /// plan of up to 2 seconds is run through as a whole. Needs a server.
+    /// plan of up to 2 seconds is run through as a whole. Of long jobs fewer are executed, about 5
+    /// seconds at a time. Needs a server.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     rehearse: usize,
 

@@ -1,6 +1,7 @@
 //! What the threads of a run have reported so far.
 
-use super::execute::Event;
+use super::crossing::{Crossing, crossed};
+use super::execute::{Event, Transferred};
 use super::source::Waits;
 use crate::tensor::Tensor;
 use crate::trace::{Execution, RECORDED_JOBS_MAX};
@@ -21,6 +22,9 @@ struct Partial {
 pub(super) struct Collected {
     partial: BTreeMap<JobId, Partial>,
     arrived: BTreeMap<JobId, Time>,
+    crossings: Vec<Crossing>,
+    /// When each job's last tensor was over the link at the latest.
+    over: Vec<Option<Time>>,
     pub(super) execution: Execution,
 }
 
@@ -30,6 +34,21 @@ impl Collected {
         self.arrived.insert(job, arrived);
     }
 
+    /// A tensor has left whose bytes take so long at the link's bandwidth.
+    pub(super) fn transfer(&mut self, transferred: &Transferred, foreseen: Time) {
+        let &Transferred { operation, raw, sent, .. } = transferred;
+        self.execution.raw_bytes += raw;
+        self.execution.sent_bytes += sent;
+        if operation.job.index() < RECORDED_JOBS_MAX {
+            self.crossings.push(Crossing { operation, foreseen });
+        }
+    }
+
+    /// A job's last tensor was over the link by now.
+    pub(super) fn cross(&mut self, job: JobId, by: Time) {
+        set(&mut self.over, job, Some(by));
+    }
+
     pub(super) fn add(
         &mut self,
         event: Event,
@@ -37,11 +56,6 @@ impl Collected {
     ) {
         match event {
             Event::Operation(operation) => self.record(operation),
-            Event::Transferred(transferred) => {
-                self.record(transferred.operation);
-                self.execution.raw_bytes += transferred.raw;
-                self.execution.sent_bytes += transferred.sent;
-            }
             Event::Part(job, outputs, time) => {
                 let partial = self.partial.entry(job).or_default();
                 partial.outputs.extend(outputs);
@@ -55,7 +69,8 @@ impl Collected {
                 on_outputs(job, outputs);
             }
             Event::Failed(job, error) => self.fail(job, format!("{error:?}")),
-            Event::Called(_)
+            Event::Transferred(_)
+            | Event::Called(_)
             | Event::Probed(..)
             | Event::Arrived(..)
             | Event::Changed
@@ -78,11 +93,7 @@ impl Collected {
         if job.index() >= RECORDED_JOBS_MAX {
             return;
         }
-        let completions = &mut self.execution.completions;
-        if completions.len() <= job.index() {
-            completions.resize(job.index() + 1, None);
-        }
-        completions[job.index()] = completion;
+        set(&mut self.execution.completions, job, completion);
         if let Some((arrived, completion)) = arrived.zip(completion) {
             self.execution.latencies.push(completion.saturating_sub(arrived));
         }
@@ -105,7 +116,9 @@ impl Collected {
     /// many.
     pub(super) fn into_execution(mut self, jobs: usize, waits: Waits) -> Execution {
         let schedule = &mut self.execution.schedule;
-        for operations in [&mut schedule.device, &mut schedule.uplink, &mut schedule.server] {
+        let over = |job: JobId| self.over.get(job.index()).copied().flatten();
+        schedule.uplink = crossed(std::mem::take(&mut self.crossings), over);
+        for operations in [&mut schedule.device, &mut schedule.server] {
             operations.sort_by_key(|o| (o.start, o.end));
         }
         self.execution.failures.sort_by_key(|(job, _)| *job);
@@ -114,6 +127,17 @@ impl Collected {
         self.execution.waits = waits;
         self.execution
     }
+}
+
+/// Sets what is known of a job, unless it is beyond those that are recorded.
+fn set(times: &mut Vec<Option<Time>>, job: JobId, time: Option<Time>) {
+    if job.index() >= RECORDED_JOBS_MAX {
+        return;
+    }
+    if times.len() <= job.index() {
+        times.resize(job.index() + 1, None);
+    }
+    times[job.index()] = time;
 }
 
 #[cfg(test)]
@@ -130,17 +154,24 @@ mod tests {
             let job = JobId::at(number);
             let start = Time::from_nanoseconds(number as u64);
             collected.arrive(job, start);
-            for work in [Work::Layer(LayerId(0)), Work::Transfer(TensorId(0)), Work::Suffix] {
+            for work in [Work::Layer(LayerId(0)), Work::Suffix] {
                 let operation = Operation { job, work, start, end: start };
                 collected.add(Event::Operation(operation), &mut |_, _| ());
             }
+            let work = Work::Transfer(TensorId(0));
+            let operation = Operation { job, work, start, end: start };
+            let left = Transferred { operation, connection: 0, raw: 2, sent: 1 };
+            collected.transfer(&left, Time::ZERO);
+            collected.cross(job, start);
             collected.add(Event::Part(job, Vec::new(), start), &mut |_, _| ());
             collected.add(Event::Ended(job), &mut |_, _| ended += 1);
         }
         assert_eq!(ended, jobs);
         assert!(collected.partial.is_empty() && collected.arrived.is_empty());
+        assert_eq!(collected.over.len(), RECORDED_JOBS_MAX);
         let execution = collected.into_execution(jobs, Waits::default());
         assert_eq!(execution.ended, jobs as u64);
+        assert_eq!((execution.raw_bytes, execution.sent_bytes), (2 * jobs as u64, jobs as u64));
         assert_eq!(execution.completions.len(), RECORDED_JOBS_MAX);
         assert_eq!(execution.latencies.len(), RECORDED_JOBS_MAX);
         let Schedule { device, uplink, server, .. } = &execution.schedule;
@@ -148,7 +179,8 @@ mod tests {
             assert_eq!(operations.len(), RECORDED_JOBS_MAX);
         }
         // As docs/formats.md has it.
-        assert_eq!(size_of::<Option<Time>>() + size_of::<Time>(), 24);
+        assert_eq!(2 * size_of::<Option<Time>>() + size_of::<Time>(), 40);
         assert_eq!(size_of::<Operation>(), 32);
+        assert_eq!(size_of::<Crossing>(), 40);
     }
 }

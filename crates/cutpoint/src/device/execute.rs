@@ -175,13 +175,11 @@ pub fn execute<'a>(
         // one that computes is interrupted.
         let of_compute = events.clone();
         scope.spawn(move || Compute::new(shared, segments, device, encoder, of_compute).run());
-        let link = &workload.link;
         let mut supervisor = Supervisor::new(
             (shared, expected),
             planner,
             source,
             calls,
-            link,
             options.follows_link,
             &events,
         );

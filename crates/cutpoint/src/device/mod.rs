@@ -7,6 +7,7 @@ mod backlog;
 mod cancel;
 mod collected;
 mod compute;
+mod crossing;
 mod delivery;
 mod drift;
 mod execute;

@@ -4,7 +4,7 @@
 use super::ahead::Held;
 use super::collected::Collected;
 use super::drift::Drift;
-use super::execute::{Connection, Event, Probe};
+use super::execute::{Connection, Event, Probe, Transferred};
 use super::expected::Expected;
 use super::plan_anew::{PlanChange, Planned, Planner, Reach, Standing};
 use super::probing::Probing;
@@ -12,11 +12,12 @@ use super::shared::{Job, Shared};
 use super::source::{Arrival, Gate, Source};
 use crate::error::Result;
 use crate::input::Inputs;
+use crate::link::in_flight::acknowledged_within;
 use crate::tensor::Tensor;
 use crate::trace::Execution;
 use cutpoint_plan::plan::{Operation, Partition};
 use cutpoint_plan::units::{Bandwidth, Time};
-use cutpoint_plan::workload::{JobId, Link, ModelId};
+use cutpoint_plan::workload::{JobId, ModelId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -57,10 +58,10 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         planner: Option<&'a mut dyn Planner>,
         source: Option<&'a mut dyn Source>,
         calls: Option<Calls>,
-        link: &Link,
         follows_link: bool,
         events: &Sender<Event>,
     ) -> Supervisor<'s, 'a> {
+        let (link, acknowledged) = (&shared.workload.link, acknowledged_within(shared.workload));
         Supervisor {
             shared,
             planner,
@@ -68,7 +69,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
             gate: Gate::default(),
             next_job: 0,
             calls,
-            drift: Drift::new(link.uplink, link.round_trip, link.message_overhead),
+            drift: Drift::new(link.uplink, acknowledged, link.message_overhead),
             probing: Probing::new(),
             follows_link,
             seen_lost: None,
@@ -104,23 +105,33 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         event: Event,
         on_outputs: &mut impl FnMut(JobId, Vec<(String, Tensor)>),
     ) {
-        if let Event::Transferred(transferred) = &event
-            && transferred.connection == self.connection
-        {
-            let Operation { job, start, end, .. } = transferred.operation;
-            self.probing.handle_transfer();
-            // What shared the uplink with a probe says less about it.
-            let sent = transferred.sent;
-            if !self.probing.is_out() && self.drift.handle_transfer(job, sent, start, end) {
-                self.probing.handle_sample(end);
+        match event {
+            Event::Transferred(transferred) => self.handle_transfer(&transferred),
+            Event::Arrived(job, connection, at) => {
+                if connection == self.connection {
+                    self.drift.handle_arrival(job, at);
+                    // There and back again.
+                    let round_trip = self.shared.workload.link.round_trip;
+                    self.collected.cross(job, at.saturating_sub(round_trip));
+                }
             }
+            event => self.collected.add(event, on_outputs),
         }
-        if let Event::Arrived(job, connection, at) = event
-            && connection == self.connection
-        {
-            self.drift.handle_arrival(job, at);
+    }
+
+    fn handle_transfer(&mut self, transferred: &Transferred) {
+        let &Transferred { operation, connection, sent, .. } = transferred;
+        let foreseen = self.drift.planned().transfer_time(sent);
+        self.collected.transfer(transferred, foreseen.unwrap_or_default());
+        if connection != self.connection {
+            return;
         }
-        self.collected.add(event, on_outputs);
+        let Operation { job, start, end, .. } = operation;
+        self.probing.handle_transfer();
+        // What shared the uplink with a probe says less about it.
+        if !self.probing.is_out() && self.drift.handle_transfer(job, sent, start, end) {
+            self.probing.handle_sample(end);
+        }
     }
 
     /// What came of calling the server; the new connection and its number, if there is one.

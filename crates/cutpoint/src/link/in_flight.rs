@@ -6,24 +6,28 @@
 //! times the time that the queue takes to empty: on a link of 18.88 Mbit/s with a queue of 1 MiB, half a
 //! second each. Once bandwidth and round trip are known, no more is needed on the way than what the
 //! link holds; the rest waits here, where it is in nobody's way.
+//!
+//! Acknowledgements of what was sent wait behind answers in their turn. So as much more is on its way
+//! as the link carries while an answer arrives; with less the link stood idle for 5 ms beside each
+//! answer of 129 kB, which was a fifteenth of the time.
 
 use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{Model, Workload};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What is on its way beyond twice what the link holds: so much time of sending, while the sender
+/// What is on its way beyond what is not acknowledged yet: so much time of sending, while the sender
 /// waits for a processor, and so many bytes.
-const SPARE: Duration = Duration::from_millis(10);
-const SPARE_BYTES: f64 = 16_384.0;
+const SPARE: Time = Time::from_nanoseconds(10_000_000);
+const SPARE_BYTES: u64 = 16_384;
 
 /// Of more than this the system is left alone: systems seldom let a program ask for more.
-const BYTES_MAX: f64 = 262_144.0;
+const BYTES_MAX: u64 = 262_144;
 
 /// Systems count what a socket holds with its administration, about a quarter more than the bytes,
 /// and Linux takes half of what it is asked for as meant for that.
@@ -34,25 +38,33 @@ const ASKED: f64 = 1.25 / 2.0;
 pub(super) struct InFlight(AtomicUsize);
 
 impl InFlight {
-    /// From now on the link is like this.
-    pub(super) fn expect(&self, uplink: Bandwidth, round_trip: Duration) {
-        self.0.store(bytes_for(uplink, round_trip).unwrap_or(0), Ordering::Relaxed);
+    /// From now on the link is like this, and what was sent is acknowledged within this time.
+    pub(super) fn expect(&self, uplink: Bandwidth, acknowledged: Time) {
+        self.0.store(bytes_for(uplink, acknowledged).unwrap_or(0), Ordering::Relaxed);
     }
 }
 
+/// Within what time what was sent is acknowledged: twice the round trip, since nothing is quite even,
+/// and the longest that the results of a job take on the downlink.
+pub(crate) fn acknowledged_within(workload: &Workload) -> Time {
+    let answer = |model: &Model| {
+        let bytes = model.outputs.iter().map(|t| model.tensors[t.index()].bytes);
+        workload.link.downlink?.transfer_time(bytes.fold(0, u64::saturating_add))
+    };
+    let longest = workload.models.iter().filter_map(answer).max().unwrap_or_default();
+    workload.link.round_trip * 2 + longest
+}
+
 /// How many bytes fill a link; `None` if so many that nothing needs to be done.
-fn bytes_for(uplink: Bandwidth, round_trip: Duration) -> Option<usize> {
-    let bytes_per_s = uplink.mbit_per_s() * 1e6 / 8.0;
-    let seconds = 2.0 * round_trip.as_secs_f64() + SPARE.as_secs_f64();
-    let bytes = bytes_per_s * seconds + SPARE_BYTES;
-    (bytes <= BYTES_MAX && bytes_per_s > 0.0).then_some(bytes as usize)
+fn bytes_for(uplink: Bandwidth, acknowledged: Time) -> Option<usize> {
+    let bytes_per_ms = uplink.mbit_per_s() * 1e3 / 8.0;
+    let bytes = bytes_per_ms * (acknowledged + SPARE).milliseconds() + SPARE_BYTES as f64;
+    (bytes <= BYTES_MAX as f64 && bytes_per_ms > 0.0).then_some(bytes as usize)
 }
 
 /// How long what may be on its way takes to cross a link.
-pub(crate) fn time_in_flight(uplink: Bandwidth, round_trip: Time) -> Time {
-    let spare = Time::from_nanoseconds(SPARE.as_nanos() as u64);
-    let bytes = uplink.transfer_time(SPARE_BYTES as u64).unwrap_or(Time::ZERO);
-    round_trip * 2 + spare + bytes
+pub(crate) fn time_in_flight(uplink: Bandwidth, acknowledged: Time) -> Time {
+    acknowledged + SPARE + uplink.transfer_time(SPARE_BYTES).unwrap_or(Time::ZERO)
 }
 
 /// A TCP connection that holds no more than it should.
@@ -112,8 +124,14 @@ impl AsyncRead for Bounded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cutpoint_plan::format::read_workload;
+    use std::time::Duration;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
+
+    fn ms(value: u64) -> Time {
+        Time::from_nanoseconds(value * 1_000_000)
+    }
 
     fn mbps(value: f64) -> Bandwidth {
         Bandwidth::from_mbit_per_s(value).unwrap()
@@ -121,17 +139,36 @@ mod tests {
 
     #[test]
     fn a_link_is_filled_and_little_more() {
-        for (uplink, ms) in [(1.1, 100), (5.85, 50), (18.88, 5)] {
-            let round_trip = Duration::from_millis(ms);
-            let holds = uplink * 1e6 / 8.0 * round_trip.as_secs_f64();
-            let bytes = bytes_for(mbps(uplink), round_trip).unwrap() as f64;
+        for (uplink, round_trip) in [(1.1, 100), (5.85, 50), (18.88, 5)] {
+            let holds = uplink * 1e3 / 8.0 * round_trip as f64;
+            let bytes = bytes_for(mbps(uplink), ms(2 * round_trip)).unwrap() as f64;
             assert!(bytes > 2.0 * holds && bytes < 2.0 * holds + 64_000.0, "{uplink}: {bytes}");
-            let time = time_in_flight(mbps(uplink), Time::from_nanoseconds(ms * 1_000_000));
+            let time = time_in_flight(mbps(uplink), ms(2 * round_trip));
             let crossing = mbps(uplink).transfer_time(bytes as u64).unwrap().milliseconds();
             assert!((time.milliseconds() - crossing).abs() < 0.1, "{uplink}: {time}");
         }
-        assert_eq!(bytes_for(mbps(8_000.0), Duration::from_micros(90)), None);
-        assert_eq!(bytes_for(mbps(0.0), Duration::from_millis(5)), None);
+        assert_eq!(bytes_for(mbps(8_000.0), Time::from_nanoseconds(180_000)), None);
+        assert_eq!(bytes_for(mbps(0.0), ms(10)), None);
+    }
+
+    #[test]
+    fn acknowledgements_wait_behind_the_largest_answer() {
+        let text = |link: &str| {
+            format!(
+                r#"{{ "schema": "cutpoint.workload/1",
+                "link": {{ "uplink_mbps": 8.0, "rtt_ms": 1.0 {link} }},
+                "models": {{ "m": {{ "inputs": {{ "i": 9000 }}, "layers": [
+                    {{ "name": "a", "reads": ["i"], "writes": {{ "x": 6000, "y": 2000 }}, "device_ms": 4, "server_ms": 1 }}
+                ] }}, "n": {{ "inputs": {{ "i": 9000 }}, "layers": [
+                    {{ "name": "a", "reads": ["i"], "writes": {{ "x": 1000 }}, "device_ms": 4, "server_ms": 1 }}
+                ] }} }},
+                "jobs": [ {{ "model": "m" }}, {{ "model": "n" }} ] }}"#
+            )
+        };
+        let within =
+            |link: &str| acknowledged_within(&read_workload(text(link).as_bytes()).unwrap());
+        assert_eq!(within(""), ms(2));
+        assert_eq!(within(r#", "downlink_mbps": 16.0"#), ms(2 + 4));
     }
 
     #[tokio::test]
@@ -141,7 +178,7 @@ mod tests {
         let (mut peer, _) = listener.accept().await.unwrap();
         socket2::SockRef::from(&peer).set_recv_buffer_size(4096).unwrap();
         let in_flight = Arc::new(InFlight::default());
-        in_flight.expect(mbps(1.0), Duration::from_millis(10));
+        in_flight.expect(mbps(1.0), ms(20));
         let mut bounded = Bounded::new(tcp, Some(in_flight.clone()));
         let block = [7u8; 4096];
         let mut written = 0;
@@ -153,7 +190,7 @@ mod tests {
         };
         fill(&mut bounded, &mut written).await;
         let at_first = written;
-        in_flight.expect(mbps(20.0), Duration::from_millis(20));
+        in_flight.expect(mbps(20.0), ms(40));
         fill(&mut bounded, &mut written).await;
         assert!(written > at_first + 32_768, "{at_first} bytes, then {written}");
         drop(bounded);

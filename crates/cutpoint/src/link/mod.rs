@@ -29,7 +29,7 @@ use crate::wire::parameters::{find_number, names, number, repository_bytes, repo
 use crate::wire::{self, RepositoryParameters};
 use bytes::Bytes;
 use connect::Peer;
-use cutpoint_plan::units::Bandwidth;
+use cutpoint_plan::units::{Bandwidth, Time};
 use socket::Meter;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -223,10 +223,10 @@ impl Client {
         self.core.peer.set_uplink_limit(limit)
     }
 
-    /// Streams have no more on their way from now on than fills a link like this, so that answers do
-    /// not wait behind it.
-    pub fn expect_link(&self, uplink: Bandwidth, round_trip: Duration) {
-        self.core.peer.in_flight.expect(uplink, round_trip);
+    /// Streams have no more on their way from now on than fills a link like this until it is
+    /// acknowledged, so that answers do not wait behind it.
+    pub fn expect_link(&self, uplink: Bandwidth, acknowledged: Time) {
+        self.core.peer.in_flight.expect(uplink, acknowledged);
     }
 
     /// The bandwidth that the uplink was held to at first.

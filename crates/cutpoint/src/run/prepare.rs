@@ -9,6 +9,7 @@ use crate::device::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::Supply;
+use crate::link::in_flight::acknowledged_within;
 use crate::link::{Client, Suffix};
 use crate::tensor::Tensor;
 use crate::trace::Execution;
@@ -19,7 +20,6 @@ use cutpoint_plan::policy::PlanOptions;
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::time::Duration;
 
 impl Runner {
     /// Loads what a plan needs on both sides.
@@ -173,8 +173,8 @@ impl Runner {
         let Some(client) = self.client.as_ref().filter(|_| !prepared.suffixes.is_empty()) else {
             return Ok(None);
         };
-        let round_trip = Duration::from_nanos(workload.link.round_trip.nanoseconds());
-        client.expect_link(workload.link.uplink, round_trip);
+        let acknowledged = acknowledged_within(workload);
+        client.expect_link(workload.link.uplink, acknowledged);
         let connection = client.open_stream()?;
         let probe = client.probe();
         let expecting = client.clone();
@@ -183,7 +183,7 @@ impl Runner {
         let suffixes: Vec<LoadedSuffix> = prepared.suffixes.iter().cloned().collect();
         let call = Arc::new(move || call_again(&client, &models, &suffixes));
         let probe = Arc::new(move |bytes| probe.up(bytes));
-        let expect = Arc::new(move |uplink| expecting.expect_link(uplink, round_trip));
+        let expect = Arc::new(move |uplink| expecting.expect_link(uplink, acknowledged));
         Ok(Some(Server { connection, call, probe, expect }))
     }
 

@@ -121,6 +121,9 @@ pub(super) struct Record {
     pub bottleneck: String,
     /// The share of the makespan in which it was busy.
     pub busy: f64,
+    /// The greatest share in which a machine was to be busy; older files have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_busy: Option<f64>,
     /// Programs that wanted a processor at the end of the run.
     pub load_average: Option<f64>,
     pub commit: String,
@@ -269,6 +272,7 @@ mod tests {
             cuts: "1 data".into(),
             bottleneck: "uplink".into(),
             busy: 0.9,
+            planned_busy: Some(0.95),
             load_average: Some(1.5),
             commit: "abc".into(),
         }

@@ -86,6 +86,7 @@ struct Summary {
 #[derive(Debug, Deserialize)]
 struct MachineUse {
     machine: String,
+    planned: f64,
     measured: f64,
 }
 
@@ -305,6 +306,7 @@ fn record(cell: &Cell, turn: usize, summary: &Summary, cuts: String) -> anyhow::
         cuts,
         bottleneck: busiest.map(|use_| use_.machine.clone()).unwrap_or_default(),
         busy: busiest.map_or(0.0, |use_| use_.measured),
+        planned_busy: summary.machines.iter().map(|use_| use_.planned).reduce(f64::max),
         load_average: origin::load(),
         commit: origin::commit(),
     })

@@ -13,6 +13,8 @@ struct Row {
     error: f64,
     bottleneck: String,
     busy: f64,
+    /// The greatest share in which a machine was to be busy.
+    planned_busy: Option<f64>,
     /// What was run, if that is known and the same in all turns.
     cuts: Option<String>,
 }
@@ -22,21 +24,22 @@ pub(super) fn markdown(records: &[Record]) -> String {
     let rows = rows(records);
     let mut text = String::from(
         "| model | Mbit/s | device | jobs | policy | granularity | turns | predicted ms | measured ms | error % | \
-         bottleneck | busy % |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         bottleneck | busy % | planned % |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in &rows {
         let Cell { model, link, device_fraction, jobs, policy, granularity } = &row.cell;
         let _ = writeln!(
             text,
             "| {model} | {} | {device_fraction} | {jobs} | {policy} | {granularity} | {} | {:.1} | {:.1} \
-             | {:+.1} | {} | {:.1} |",
+             | {:+.1} | {} | {:.1} | {} |",
             link.rate(),
             row.turns,
             row.predicted_ms,
             row.measured_ms,
             row.error * 100.0,
             row.bottleneck,
-            row.busy * 100.0
+            row.busy * 100.0,
+            row.planned_busy.map_or("?".to_owned(), |share| format!("{:.1}", share * 100.0))
         );
     }
     if !rows.is_empty() {
@@ -64,6 +67,10 @@ fn rows(records: &[Record]) -> Vec<Row> {
             error: median_of(|r| r.measured_ms / r.predicted_ms - 1.0),
             bottleneck: of[0].bottleneck.clone(),
             busy: median_of(|r| r.busy),
+            planned_busy: of
+                .iter()
+                .all(|r| r.planned_busy.is_some())
+                .then(|| median_of(|r| r.planned_busy.unwrap_or_default())),
             cuts: of
                 .iter()
                 .all(|r| !r.cuts.is_empty() && r.cuts == of[0].cuts)
@@ -182,6 +189,7 @@ mod tests {
             cuts: format!("20 {policy}"),
             bottleneck: "uplink".into(),
             busy: 0.95,
+            planned_busy: Some(0.97),
             load_average: None,
             commit: String::new(),
         }
@@ -197,7 +205,7 @@ mod tests {
         ];
         let text = markdown(&records);
         assert!(
-            text.contains("| joint | layer | 3 | 80.0 | 84.0 | +5.0 | uplink | 95.0 |"),
+            text.contains("| joint | layer | 3 | 80.0 | 84.0 | +5.0 | uplink | 95.0 | 97.0 |"),
             "{text}"
         );
         assert!(text.contains("7.5 % in the median of 2 cells, 10.0 % at worst"), "{text}");

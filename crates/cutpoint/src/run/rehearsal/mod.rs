@@ -42,11 +42,14 @@ const GAIN_MIN: f64 = 0.01;
 /// before both machines and the link are all at work.
 const ROUND_MIN: Time = Time::from_nanoseconds(500_000_000);
 
+/// Of long jobs so many fewer that a round takes no longer than this, but some of each cut.
+const ROUND_MAX: Time = Time::from_nanoseconds(5_000_000_000);
+
 /// How to rehearse.
 #[derive(Clone, Copy, Debug)]
 pub struct RehearsalOptions<'o> {
-    /// How many jobs are executed in a round, but at least two for each cut of the plan, and more if
-    /// they are short.
+    /// How many jobs are executed in a round, but at least two for each cut of the plan; more if they
+    /// are short, and fewer if they are long.
     pub jobs: usize,
     /// How to plan.
     pub policy: Policy,
@@ -162,7 +165,8 @@ impl Runner {
         inputs: &dyn Supply,
         observed: &mut Observed,
     ) -> Result<()> {
-        let jobs = chosen(workload, plan, how.jobs.max(jobs_within(ROUND_MIN, plan)));
+        let [least, most] = [ROUND_MIN, ROUND_MAX].map(|time| jobs_within(time, plan));
+        let jobs = chosen(workload, plan, how.jobs.clamp(least, most));
         let (few, part) = excerpt(workload, plan, &jobs);
         let inputs = OnDemand::new(jobs.len(), |number| inputs.inputs(jobs[number].index()));
         let execution = match Program::on(&prepared.program.segments, &few, &part)? {
