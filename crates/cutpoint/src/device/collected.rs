@@ -118,14 +118,24 @@ impl Collected {
         let schedule = &mut self.execution.schedule;
         let over = |job: JobId| self.over.get(job.index()).copied().flatten();
         schedule.uplink = crossed(std::mem::take(&mut self.crossings), over);
-        for operations in [&mut schedule.device, &mut schedule.server] {
+        for operations in [&mut schedule.device, &mut schedule.server, &mut schedule.downlink] {
             operations.sort_by_key(|o| (o.start, o.end));
         }
+        one_after_the_other(&mut schedule.downlink);
         self.execution.failures.sort_by_key(|(job, _)| *job);
         let jobs = jobs.min(RECORDED_JOBS_MAX).max(self.execution.completions.len());
         self.execution.completions.resize(jobs, None);
         self.execution.waits = waits;
         self.execution
+    }
+}
+
+/// When results came is known, and when they left is reckoned: not before the last ones had come.
+fn one_after_the_other(downlink: &mut [Operation]) {
+    let mut free = Time::ZERO;
+    for operation in downlink {
+        operation.start = operation.start.max(free).min(operation.end);
+        free = free.max(operation.end);
     }
 }
 
@@ -154,7 +164,7 @@ mod tests {
             let job = JobId::at(number);
             let start = Time::from_nanoseconds(number as u64);
             collected.arrive(job, start);
-            for work in [Work::Layer(LayerId(0)), Work::Suffix] {
+            for work in [Work::Layer(LayerId(0)), Work::Suffix, Work::Download] {
                 let operation = Operation { job, work, start, end: start };
                 collected.add(Event::Operation(operation), &mut |_, _| ());
             }
@@ -174,13 +184,24 @@ mod tests {
         assert_eq!((execution.raw_bytes, execution.sent_bytes), (2 * jobs as u64, jobs as u64));
         assert_eq!(execution.completions.len(), RECORDED_JOBS_MAX);
         assert_eq!(execution.latencies.len(), RECORDED_JOBS_MAX);
-        let Schedule { device, uplink, server, .. } = &execution.schedule;
-        for operations in [device, uplink, server] {
+        let Schedule { device, uplink, server, downlink } = &execution.schedule;
+        for operations in [device, uplink, server, downlink] {
             assert_eq!(operations.len(), RECORDED_JOBS_MAX);
         }
         // As docs/formats.md has it.
         assert_eq!(2 * size_of::<Option<Time>>() + size_of::<Time>(), 40);
         assert_eq!(size_of::<Operation>(), 32);
         assert_eq!(size_of::<Crossing>(), 40);
+    }
+
+    #[test]
+    fn results_that_came_close_together_left_one_after_the_other() {
+        let at = |start: u64, end: u64| {
+            let [start, end] = [start, end].map(Time::from_nanoseconds);
+            Operation { job: JobId(0), work: Work::Download, start, end }
+        };
+        let mut downlink = [at(0, 27), at(10, 37), at(12, 36), at(90, 117)];
+        one_after_the_other(&mut downlink);
+        assert_eq!(downlink, [at(0, 27), at(27, 37), at(36, 36), at(90, 117)]);
     }
 }

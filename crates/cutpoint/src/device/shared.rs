@@ -62,6 +62,14 @@ pub(super) struct Shared<'a> {
     epoch: Instant,
 }
 
+/// The server's outputs for a job, and how they came about.
+pub(super) struct Returned {
+    pub(super) suffix: Operation,
+    /// Their way back, if the downlink is known.
+    pub(super) download: Option<Operation>,
+    pub(super) outputs: Vec<(String, Tensor)>,
+}
+
 /// What the compute thread is to do next.
 pub(super) enum Task {
     /// A step of the plan.
@@ -383,20 +391,17 @@ impl State {
         }
     }
 
-    /// The server's outputs for a job have come, made by this operation.
-    pub(super) fn replied(
-        &mut self,
-        operation: Operation,
-        outputs: Vec<(String, Tensor)>,
-        now: Time,
-        events: &Sender<Event>,
-    ) {
-        let job = operation.job;
+    /// The server's outputs for a job have come.
+    pub(super) fn replied(&mut self, returned: Returned, now: Time, events: &Sender<Event>) {
+        let Returned { suffix, download, outputs } = returned;
+        let job = suffix.job;
         if self.session.is_unsent(job) {
             self.agenda.drop_sends(|other| other == job);
         }
         if self.session.wants_reply(job) {
-            let _ = events.send(Event::Operation(operation));
+            for operation in [Some(suffix), download].into_iter().flatten() {
+                let _ = events.send(Event::Operation(operation));
+            }
             let _ = events.send(Event::Part(job, outputs, now));
         }
         if self.session.handle_reply(job, now) {

@@ -3,10 +3,11 @@
 
 use super::execute::{Event, TICK, Transferred};
 use super::expected::Expected;
-use super::shared::{Job, Shared};
+use super::shared::{Job, Returned, Shared};
 use crate::encoding::Form;
 use crate::error::{Error, ErrorKind, Result};
 use crate::link::{InferRequest, Part, StreamReceiver, StreamReply, StreamSender, Waited};
+use crate::tensor::Tensor;
 use cutpoint_plan::plan::{Operation, Work};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::JobId;
@@ -192,12 +193,23 @@ fn accept(
                 Err(error) => return refuse(&error.to_string(), reply.received),
             };
             let now = shared.at(reply.received);
-            let end = now.saturating_sub(round_trip.half());
             let busy = u64::try_from(reply.compute.as_nanos()).unwrap_or(u64::MAX);
+            let over = now.saturating_sub(round_trip.half());
+            let back = on_downlink(shared, &outputs);
+            let end = over.saturating_sub(back.unwrap_or_default());
             let start = end.saturating_sub(Time::from_nanoseconds(busy));
-            let operation = Operation { job: id, work: Work::Suffix, start, end };
-            shared.tell(|state| state.replied(operation, outputs, now, events));
+            let suffix = Operation { job: id, work: Work::Suffix, start, end };
+            let work = Work::Download;
+            let download = back.map(|_| Operation { job: id, work, start: end, end: over });
+            let returned = Returned { suffix, download, outputs };
+            shared.tell(|state| state.replied(returned, now, events));
         }
         StreamReply::Failed { message, received, .. } => refuse(&message, received),
     }
+}
+
+/// What results take on the downlink, if that was measured and there are any.
+fn on_downlink(shared: &Shared<'_>, outputs: &[(String, Tensor)]) -> Option<Time> {
+    let downlink = shared.workload.link.downlink.filter(|_| !outputs.is_empty())?;
+    downlink.transfer_time(outputs.iter().map(|(_, tensor)| tensor.bytes().len() as u64).sum())
 }
