@@ -16,6 +16,7 @@
 //! the jobs planned to and fro.
 
 use super::delivery::Delivery;
+use crate::link::Acknowledgement;
 use crate::link::in_flight::time_in_flight;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::JobId;
@@ -44,7 +45,7 @@ const AHEAD_MAX: u64 = 2;
 #[derive(Clone, Debug)]
 pub struct Drift {
     planned: Bandwidth,
-    acknowledged: Time,
+    acknowledgement: Acknowledgement,
     overhead: Time,
     /// How much earlier tensors have left than they can have crossed the link.
     ahead: Time,
@@ -69,12 +70,12 @@ impl Drift {
     /// For fewer jobs than this no new plan is made.
     pub(super) const JOBS_MIN: usize = 2;
 
-    /// Watches a link whose plan reckons with a bandwidth and with this time for each message besides
-    /// its bytes, and on which what was sent is acknowledged within some time.
-    pub fn new(planned: Bandwidth, acknowledged: Time, overhead: Time) -> Drift {
+    /// Watches a link whose plan reckons with a bandwidth, and with this time for each message besides
+    /// its bytes.
+    pub fn new(planned: Bandwidth, acknowledgement: Acknowledgement, overhead: Time) -> Drift {
         Drift {
             planned,
-            acknowledged,
+            acknowledgement,
             overhead,
             ahead: Time::ZERO,
             left: Samples::default(),
@@ -119,7 +120,7 @@ impl Drift {
     }
 
     fn ahead_max(&self) -> Time {
-        time_in_flight(self.planned, self.acknowledged) * AHEAD_MAX
+        time_in_flight(self.planned, self.acknowledgement) * AHEAD_MAX
     }
 
     /// The server's answer shows that a job's last message had arrived at `at`, give or take what is
@@ -227,7 +228,8 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     const OVERHEAD: Time = Time::from_nanoseconds(300_000);
-    const ACKNOWLEDGED: Time = Time::from_nanoseconds(10_000_000);
+    const ACKNOWLEDGEMENT: Acknowledgement =
+        Acknowledgement { round_trip: Time::from_nanoseconds(5_000_000), answer: Time::ZERO };
 
     fn mbps(value: f64) -> Bandwidth {
         Bandwidth::from_mbit_per_s(value).expect("not negative")
@@ -280,7 +282,7 @@ mod tests {
     fn noise_of_ten_percent_changes_no_plan() {
         for seed in 0..20 {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
-            let mut drift = Drift::new(mbps(18.88), ACKNOWLEDGED, OVERHEAD);
+            let mut drift = Drift::new(mbps(18.88), ACKNOWLEDGEMENT, OVERHEAD);
             let due = messages_until_due(&mut drift, 18.88, 0.1, 2_000, &mut random);
             assert_eq!(due, None, "seed {seed}");
         }
@@ -290,7 +292,7 @@ mod tests {
     fn a_drop_to_a_quarter_is_noticed_within_a_window_and_then_holds() {
         for seed in 0..20 {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
-            let mut drift = Drift::new(mbps(20.0), ACKNOWLEDGED, OVERHEAD);
+            let mut drift = Drift::new(mbps(20.0), ACKNOWLEDGEMENT, OVERHEAD);
             assert_eq!(messages_until_due(&mut drift, 20.0, 0.1, 50, &mut random), None);
             let due = messages_until_due(&mut drift, 5.0, 0.1, 100, &mut random);
             assert!(due.is_some_and(|count| count <= Drift::SAMPLES_MIN), "seed {seed}: {due:?}");
@@ -305,7 +307,7 @@ mod tests {
     #[test]
     fn a_link_that_swings_within_the_band_changes_no_plan_after_the_first() {
         let mut random = ChaCha8Rng::seed_from_u64(7);
-        let mut drift = Drift::new(mbps(20.0), ACKNOWLEDGED, Time::ZERO);
+        let mut drift = Drift::new(mbps(20.0), ACKNOWLEDGEMENT, Time::ZERO);
         let due = messages_until_due(&mut drift, 13.0, 0.0, 10, &mut random);
         assert!(due.is_some());
         drift.handle_planned(mbps(13.0));
@@ -319,7 +321,7 @@ mod tests {
     #[test]
     fn one_transfer_that_stood_still_changes_no_plan() {
         let (mut drift, mut busy) =
-            (Drift::new(mbps(10.0), ACKNOWLEDGED, Time::ZERO), Busy::default());
+            (Drift::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         for stalled in 0..30 {
             let factor = if stalled % 5 == 0 { 50.0 } else { 1.0 };
             busy.send(&mut drift, 100_000, time(100_000, 10.0, factor));
@@ -334,7 +336,7 @@ mod tests {
         let after_a_large_one = [36.2, 36.0, 31.6, 21.7, 21.1, 17.8, 26.5, 23.6, 21.1, 16.3, 28.6];
         for (first_ms, others_ms) in [(133.5, by_turns), (134.5, after_a_large_one)] {
             let (mut drift, mut busy) =
-                (Drift::new(mbps(18.03), ACKNOWLEDGED, OVERHEAD), Busy::default());
+                (Drift::new(mbps(18.03), ACKNOWLEDGEMENT, OVERHEAD), Busy::default());
             let ms = |ms: f64| Time::from_nanoseconds((ms * 1e6) as u64);
             let mut arrival = ms(40.0);
             let others = others_ms.map(|took| (50_176, took));
@@ -353,7 +355,7 @@ mod tests {
     #[test]
     fn small_messages_are_taken_together() {
         let (mut drift, mut busy) =
-            (Drift::new(mbps(10.0), ACKNOWLEDGED, Time::ZERO), Busy::default());
+            (Drift::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         for _ in 0..10 {
             busy.send(&mut drift, 5_000, time(5_000, 10.0, 1.0));
         }
@@ -363,7 +365,7 @@ mod tests {
     #[test]
     fn a_probe_too_short_to_time_makes_no_link_slower() {
         for (planned, is_change) in [(3_000.0, false), (300.0, false), (20.0, true)] {
-            let mut drift = Drift::new(mbps(planned), ACKNOWLEDGED, OVERHEAD);
+            let mut drift = Drift::new(mbps(planned), ACKNOWLEDGEMENT, OVERHEAD);
             let mut is_due = false;
             for _ in 0..WINDOW {
                 is_due = drift.handle_probe(65_536, Time::from_nanoseconds(400_000));
@@ -371,14 +373,14 @@ mod tests {
             assert_eq!(is_due, is_change, "planned with {planned}");
             assert_eq!(drift.poll_change(10).is_some(), is_change, "planned with {planned}");
         }
-        let mut drift = Drift::new(mbps(3_000.0), ACKNOWLEDGED, OVERHEAD);
+        let mut drift = Drift::new(mbps(3_000.0), ACKNOWLEDGEMENT, OVERHEAD);
         assert!(drift.handle_probe(65_536, Time::from_nanoseconds(20_000_000)), "it takes long");
     }
 
     #[test]
     fn for_the_last_job_no_plan_is_made() {
         let (mut drift, mut busy) =
-            (Drift::new(mbps(10.0), ACKNOWLEDGED, Time::ZERO), Busy::default());
+            (Drift::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         for _ in 0..WINDOW {
             busy.send(&mut drift, 100_000, time(100_000, 1.0, 1.0));
         }
@@ -388,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_queue_that_fills_is_no_faster_link() {
-        let mut drift = Drift::new(mbps(5.85), ACKNOWLEDGED, Time::ZERO);
+        let mut drift = Drift::new(mbps(5.85), ACKNOWLEDGEMENT, Time::ZERO);
         let mut now = Time::ZERO;
         let crossing = mbps(5.85).transfer_time(200_000).expect("finite");
         let mut arrival = Time::from_nanoseconds(50_000_000);
@@ -406,10 +408,10 @@ mod tests {
     #[test]
     fn a_faster_link_is_noticed_once_its_answers_come() {
         let (mut drift, mut busy) =
-            (Drift::new(mbps(5.0), ACKNOWLEDGED, Time::ZERO), Busy::default());
+            (Drift::new(mbps(5.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         let mut random = ChaCha8Rng::seed_from_u64(3);
         assert_eq!(messages_until_due(&mut drift, 20.0, 0.1, 50, &mut random), Some(4));
-        let mut silent = Drift::new(mbps(5.0), ACKNOWLEDGED, Time::ZERO);
+        let mut silent = Drift::new(mbps(5.0), ACKNOWLEDGEMENT, Time::ZERO);
         for job in 0..20 {
             let start = busy.now;
             busy.now += time(200_000, 20.0, 1.0);

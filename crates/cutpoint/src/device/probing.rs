@@ -161,6 +161,7 @@ fn first_bytes(planned: Bandwidth) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::Acknowledgement;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -187,7 +188,7 @@ mod tests {
         fn new(planned: f64, seed: u64) -> World {
             World {
                 probing: Probing::new(),
-                drift: Drift::new(mbps(planned), Time::ZERO, Time::ZERO),
+                drift: Drift::new(mbps(planned), Acknowledgement::default(), Time::ZERO),
                 now: Time::ZERO,
                 out: None,
                 probes: Vec::new(),
@@ -287,7 +288,7 @@ mod tests {
     #[test]
     fn a_probe_that_met_a_tensor_does_not_count() {
         let (mut probing, mut drift) =
-            (Probing::new(), Drift::new(mbps(10.0), Time::ZERO, Time::ZERO));
+            (Probing::new(), Drift::new(mbps(10.0), Acknowledgement::default(), Time::ZERO));
         for round in 0..10 {
             let now = WAIT_MAX * (2 * round + 1);
             assert_eq!(probing.poll(now, Uplink::Quiet, mbps(10.0)).is_some(), round > 0);

@@ -12,7 +12,7 @@ use super::shared::{Job, Shared};
 use super::source::{Arrival, Gate, Source};
 use crate::error::Result;
 use crate::input::Inputs;
-use crate::link::in_flight::acknowledged_within;
+use crate::link::Acknowledgement;
 use crate::tensor::Tensor;
 use crate::trace::Execution;
 use cutpoint_plan::plan::{Operation, Partition};
@@ -61,7 +61,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         follows_link: bool,
         events: &Sender<Event>,
     ) -> Supervisor<'s, 'a> {
-        let (link, acknowledged) = (&shared.workload.link, acknowledged_within(shared.workload));
+        let (link, acknowledgement) = (&shared.workload.link, Acknowledgement::of(shared.workload));
         Supervisor {
             shared,
             planner,
@@ -69,7 +69,7 @@ impl<'s, 'a> Supervisor<'s, 'a> {
             gate: Gate::default(),
             next_job: 0,
             calls,
-            drift: Drift::new(link.uplink, acknowledged, link.message_overhead),
+            drift: Drift::new(link.uplink, acknowledgement, link.message_overhead),
             probing: Probing::new(),
             follows_link,
             seen_lost: None,

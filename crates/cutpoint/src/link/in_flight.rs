@@ -12,7 +12,7 @@
 //! answer of 129 kB, which was a fifteenth of the time.
 
 use cutpoint_plan::units::{Bandwidth, Time};
-use cutpoint_plan::workload::{Model, Workload};
+use cutpoint_plan::workload::{Link, Model, Workload};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,34 +37,52 @@ const ASKED: f64 = 1.25 / 2.0;
 #[derive(Debug, Default)]
 pub(super) struct InFlight(AtomicUsize);
 
-impl InFlight {
-    /// From now on the link is like this, and what was sent is acknowledged within this time.
-    pub(super) fn expect(&self, uplink: Bandwidth, acknowledged: Time) {
-        self.0.store(bytes_for(uplink, acknowledged).unwrap_or(0), Ordering::Relaxed);
+/// What an acknowledgement of something that was sent has to wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The way there and back.
+    pub round_trip: Time,
+    /// The longest that the results of a job take on the downlink.
+    pub answer: Time,
+}
+
+impl Acknowledgement {
+    /// On the link of a workload, beside the largest results of its models.
+    pub fn of(workload: &Workload) -> Acknowledgement {
+        let Link { round_trip, downlink, .. } = workload.link;
+        let answer = |model: &Model| {
+            let bytes = model.outputs.iter().map(|t| model.tensors[t.index()].bytes);
+            downlink?.transfer_time(bytes.fold(0, u64::saturating_add))
+        };
+        let answer = workload.models.iter().filter_map(answer).max().unwrap_or_default();
+        Acknowledgement { round_trip, answer }
     }
 }
 
-/// Within what time what was sent is acknowledged: twice the round trip, since nothing is quite even,
-/// and the longest that the results of a job take on the downlink.
-pub(crate) fn acknowledged_within(workload: &Workload) -> Time {
-    let answer = |model: &Model| {
-        let bytes = model.outputs.iter().map(|t| model.tensors[t.index()].bytes);
-        workload.link.downlink?.transfer_time(bytes.fold(0, u64::saturating_add))
-    };
-    let longest = workload.models.iter().filter_map(answer).max().unwrap_or_default();
-    workload.link.round_trip * 2 + longest
+impl InFlight {
+    /// From now on the link and its acknowledgements are like this.
+    pub(super) fn expect(&self, uplink: Bandwidth, acknowledgement: Acknowledgement) {
+        self.0.store(bytes_for(uplink, acknowledgement).unwrap_or(0), Ordering::Relaxed);
+    }
 }
 
 /// How many bytes fill a link; `None` if so many that nothing needs to be done.
-fn bytes_for(uplink: Bandwidth, acknowledged: Time) -> Option<usize> {
+fn bytes_for(uplink: Bandwidth, acknowledgement: Acknowledgement) -> Option<usize> {
+    let Acknowledgement { round_trip, answer } = acknowledgement;
     let bytes_per_ms = uplink.mbit_per_s() * 1e3 / 8.0;
-    let bytes = bytes_per_ms * (acknowledged + SPARE).milliseconds() + SPARE_BYTES as f64;
-    (bytes <= BYTES_MAX as f64 && bytes_per_ms > 0.0).then_some(bytes as usize)
+    let bytes = bytes_per_ms * (round_trip * 2 + SPARE).milliseconds() + SPARE_BYTES as f64;
+    let most = BYTES_MAX as f64;
+    let beside_answers = bytes + bytes_per_ms * answer.milliseconds();
+    (bytes <= most && bytes_per_ms > 0.0).then_some(beside_answers.min(most) as usize)
 }
 
 /// How long what may be on its way takes to cross a link.
-pub(crate) fn time_in_flight(uplink: Bandwidth, acknowledged: Time) -> Time {
-    acknowledged + SPARE + uplink.transfer_time(SPARE_BYTES).unwrap_or(Time::ZERO)
+pub(crate) fn time_in_flight(uplink: Bandwidth, acknowledgement: Acknowledgement) -> Time {
+    let crossing = |bytes| uplink.transfer_time(bytes).unwrap_or_default();
+    match bytes_for(uplink, acknowledgement) {
+        Some(bytes) => crossing(bytes as u64),
+        None => acknowledgement.round_trip * 2 + SPARE + crossing(SPARE_BYTES),
+    }
 }
 
 /// A TCP connection that holds no more than it should.
@@ -129,8 +147,10 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    fn ms(value: u64) -> Time {
-        Time::from_nanoseconds(value * 1_000_000)
+    /// A round trip and an answer of so many milliseconds.
+    fn behind(round_trip: u64, answer: u64) -> Acknowledgement {
+        let ms = |value| Time::from_nanoseconds(value * 1_000_000);
+        Acknowledgement { round_trip: ms(round_trip), answer: ms(answer) }
     }
 
     fn mbps(value: f64) -> Bandwidth {
@@ -141,14 +161,14 @@ mod tests {
     fn a_link_is_filled_and_little_more() {
         for (uplink, round_trip) in [(1.1, 100), (5.85, 50), (18.88, 5)] {
             let holds = uplink * 1e3 / 8.0 * round_trip as f64;
-            let bytes = bytes_for(mbps(uplink), ms(2 * round_trip)).unwrap() as f64;
+            let bytes = bytes_for(mbps(uplink), behind(round_trip, 0)).unwrap() as f64;
             assert!(bytes > 2.0 * holds && bytes < 2.0 * holds + 64_000.0, "{uplink}: {bytes}");
-            let time = time_in_flight(mbps(uplink), ms(2 * round_trip));
+            let time = time_in_flight(mbps(uplink), behind(round_trip, 0));
             let crossing = mbps(uplink).transfer_time(bytes as u64).unwrap().milliseconds();
             assert!((time.milliseconds() - crossing).abs() < 0.1, "{uplink}: {time}");
         }
-        assert_eq!(bytes_for(mbps(8_000.0), Time::from_nanoseconds(180_000)), None);
-        assert_eq!(bytes_for(mbps(0.0), ms(10)), None);
+        assert_eq!(bytes_for(mbps(400.0), behind(5, 0)), None);
+        assert_eq!(bytes_for(mbps(0.0), behind(5, 0)), None);
     }
 
     #[test]
@@ -165,10 +185,13 @@ mod tests {
                 "jobs": [ {{ "model": "m" }}, {{ "model": "n" }} ] }}"#
             )
         };
-        let within =
-            |link: &str| acknowledged_within(&read_workload(text(link).as_bytes()).unwrap());
-        assert_eq!(within(""), ms(2));
-        assert_eq!(within(r#", "downlink_mbps": 16.0"#), ms(2 + 4));
+        let of = |link: &str| Acknowledgement::of(&read_workload(text(link).as_bytes()).unwrap());
+        assert_eq!(of(""), behind(1, 0));
+        assert_eq!(of(r#", "downlink_mbps": 16.0"#), behind(1, 4));
+        let [without, with] = [0, 27].map(|answer| bytes_for(mbps(18.88), behind(5, answer)));
+        assert_eq!(with.unwrap() - without.unwrap(), (18.88e6 / 8.0 * 0.027) as usize);
+        let long = bytes_for(mbps(18.88), behind(5, 3_000)).unwrap() as u64;
+        assert_eq!(long, BYTES_MAX, "large results do not remove the limit");
     }
 
     #[tokio::test]
@@ -178,7 +201,7 @@ mod tests {
         let (mut peer, _) = listener.accept().await.unwrap();
         socket2::SockRef::from(&peer).set_recv_buffer_size(4096).unwrap();
         let in_flight = Arc::new(InFlight::default());
-        in_flight.expect(mbps(1.0), ms(20));
+        in_flight.expect(mbps(1.0), behind(10, 0));
         let mut bounded = Bounded::new(tcp, Some(in_flight.clone()));
         let block = [7u8; 4096];
         let mut written = 0;
@@ -190,7 +213,7 @@ mod tests {
         };
         fill(&mut bounded, &mut written).await;
         let at_first = written;
-        in_flight.expect(mbps(20.0), ms(40));
+        in_flight.expect(mbps(20.0), behind(20, 0));
         fill(&mut bounded, &mut written).await;
         assert!(written > at_first + 32_768, "{at_first} bytes, then {written}");
         drop(bounded);

@@ -29,7 +29,8 @@ use crate::wire::parameters::{find_number, names, number, repository_bytes, repo
 use crate::wire::{self, RepositoryParameters};
 use bytes::Bytes;
 use connect::Peer;
-use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::units::Bandwidth;
+pub use in_flight::Acknowledgement;
 use socket::Meter;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -225,8 +226,8 @@ impl Client {
 
     /// Streams have no more on their way from now on than fills a link like this until it is
     /// acknowledged, so that answers do not wait behind it.
-    pub fn expect_link(&self, uplink: Bandwidth, acknowledged: Time) {
-        self.core.peer.in_flight.expect(uplink, acknowledged);
+    pub fn expect_link(&self, uplink: Bandwidth, acknowledgement: Acknowledgement) {
+        self.core.peer.in_flight.expect(uplink, acknowledgement);
     }
 
     /// The bandwidth that the uplink was held to at first.

@@ -9,8 +9,7 @@ use crate::device::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::Supply;
-use crate::link::in_flight::acknowledged_within;
-use crate::link::{Client, Suffix};
+use crate::link::{Acknowledgement, Client, Suffix};
 use crate::tensor::Tensor;
 use crate::trace::Execution;
 use cutpoint_plan::check::check_plan;
@@ -173,8 +172,8 @@ impl Runner {
         let Some(client) = self.client.as_ref().filter(|_| !prepared.suffixes.is_empty()) else {
             return Ok(None);
         };
-        let acknowledged = acknowledged_within(workload);
-        client.expect_link(workload.link.uplink, acknowledged);
+        let acknowledgement = Acknowledgement::of(workload);
+        client.expect_link(workload.link.uplink, acknowledgement);
         let connection = client.open_stream()?;
         let probe = client.probe();
         let expecting = client.clone();
@@ -183,7 +182,7 @@ impl Runner {
         let suffixes: Vec<LoadedSuffix> = prepared.suffixes.iter().cloned().collect();
         let call = Arc::new(move || call_again(&client, &models, &suffixes));
         let probe = Arc::new(move |bytes| probe.up(bytes));
-        let expect = Arc::new(move |uplink| expecting.expect_link(uplink, acknowledged));
+        let expect = Arc::new(move |uplink| expecting.expect_link(uplink, acknowledgement));
         Ok(Some(Server { connection, call, probe, expect }))
     }
 
