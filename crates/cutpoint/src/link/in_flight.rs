@@ -8,8 +8,8 @@
 //! link holds; the rest waits here, where it is in nobody's way.
 //!
 //! Acknowledgements of what was sent wait behind answers in their turn. So as much more is on its way
-//! as the link carries while an answer arrives; with less the link stood idle for 5 ms beside each
-//! answer of 129 kB, which was a fifteenth of the time.
+//! as the link carries while an answer arrives; with less the link stands idle beside large answers
+//! (docs/wire.md has figures).
 
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{Link, Model, Workload};

@@ -42,7 +42,7 @@ const GAIN_MIN: f64 = 0.01;
 /// before both machines and the link are all at work.
 const ROUND_MIN: Time = Time::from_nanoseconds(500_000_000);
 
-/// Of long jobs so many fewer that a round takes no longer than this, but some of each cut.
+/// Of long jobs so many fewer that a round takes about this long, but some of each cut.
 const ROUND_MAX: Time = Time::from_nanoseconds(5_000_000_000);
 
 /// How to rehearse.
