@@ -148,6 +148,7 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
                 policy,
                 plan: &plan_options,
                 follows_link: false,
+                on_outputs: &|_, _| (),
             };
             let mut rehearsal = runner.rehearse(&measurement.workload, &how, &inputs)?;
             let label = format!("{policy} ({turn} of {})", args.repeats);

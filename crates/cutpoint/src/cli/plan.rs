@@ -31,7 +31,7 @@ pub(crate) struct Args {
     objective: Objective,
     /// Jobs arrive one after the other, in the order of the workload: one each so many
     /// milliseconds. Without this all are there from the start.
-    #[arg(long, value_name = "PERIOD_MS", value_parser = parse_period, allow_negative_numbers = true)]
+    #[arg(long, value_name = "PERIOD_MS", value_parser = parse_milliseconds, allow_negative_numbers = true)]
     arrivals: Option<Time>,
     /// Write the plan to this file; - for standard output.
     #[arg(short, long, value_name = "PLAN")]
@@ -77,9 +77,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn parse_period(text: &str) -> Result<Time, String> {
-    let period = text.parse().ok().and_then(Time::from_milliseconds);
-    period.ok_or_else(|| {
+pub(super) fn parse_milliseconds(text: &str) -> Result<Time, String> {
+    let time = text.parse().ok().and_then(Time::from_milliseconds);
+    time.ok_or_else(|| {
         "expected a number of milliseconds, at least 0 and at most 2.3e12".to_string()
     })
 }

@@ -130,6 +130,7 @@ fn rehearsed(runner: &Runner, workload: &Workload, count: usize) -> Result<Workl
         policy: Policy::Joint,
         plan: &options,
         follows_link: false,
+        on_outputs: &|_, _| (),
     };
     let rehearsed = runner.rehearse(&few, &how, &inputs)?.workload;
     Ok(Workload { jobs: workload.jobs.clone(), ..rehearsed })

@@ -7,25 +7,26 @@ use super::engine_args::EngineArgs;
 use super::image_args::ImageArgs;
 use super::jobs_file::{Jobs, JobsEntry, is_jobs_file, read_jobs_file};
 use super::output::write_whole;
+use super::output_target::{OutputTarget, Written};
+use super::repeat::median_of_repeats;
 use super::source_args::{ModelArgs, parse_shape};
 use super::stream::{StreamArgs, run_stream};
 use crate::device::SpeedFraction;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
-use crate::frames::{Frame, json_line, parse_frames, write_npy};
+use crate::frames::{Frame, parse_frames};
 use crate::input::{OnDemand, Supply};
 use crate::profile::ProfileOptions;
 use crate::run::{
     PATTERN_JOBS_MAX, Rehearsal, RehearsalOptions, RunModel, RunOptions, Runner, Summary,
     parse_workload, worth_splitting,
 };
-use crate::tensor::Tensor;
 use crate::trace::chrome_trace;
 use cutpoint_plan::plan::{Granularity, Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
-use cutpoint_plan::workload::{JobId, Workload};
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::Workload;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -93,6 +94,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     rehearse: usize,
 
+    /// Execute again until so many milliseconds have passed, up to nine times, and report the run whose
+    /// makespan is the median: a short run alone tells little. Outputs are of the first.
+    #[arg(long, value_name = "MILLISECONDS", default_value = "0", value_parser = super::plan::parse_milliseconds, allow_negative_numbers = true, conflicts_with_all = ["period_ms", "watch"])]
+    repeat_ms: Time,
+
     #[command(flatten)]
     pub(super) stream: StreamArgs,
 
@@ -156,6 +162,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         return run_stream(&args, &runner, &workload, &entries, &how);
     }
     let inputs = inputs_of(&runner, &entries);
+    let target = OutputTarget::new(args.output.as_deref())?;
+    let written = Written::default();
+    let rehearsed = |job, outputs: Vec<_>| written.after(|| target.rehearse(job, &outputs));
     let plan_options = PlanOptions::at(args.granularity);
     let (workload, best, mut prepared) = if args.rehearse > 0 && runner.client.is_some() {
         let how = RehearsalOptions {
@@ -163,8 +172,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             policy: args.policy,
             plan: &plan_options,
             follows_link: !args.no_replan,
+            on_outputs: &rehearsed,
         };
         let Rehearsal { workload, plan, prepared } = runner.rehearse(&workload, &how, &inputs)?;
+        written.check()?;
         (workload, plan, Some(prepared))
     } else {
         let plan = plan(&workload, args.policy, &plan_options)?;
@@ -189,36 +200,36 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         write_whole(path, &text)?;
     }
 
-    if let Some(folder) = &args.output {
-        std::fs::create_dir_all(folder)?;
-    }
     let bar = progress_bar(inputs.count());
-    let mut written = Ok(());
-    let on_outputs = |job, outputs: Vec<(String, Tensor)>| {
-        bar.inc(1);
-        if written.is_ok() {
-            written = write_outputs(args.output.as_deref(), job, None, &outputs);
-        }
-    };
     let prepared = match &mut prepared {
         Some(prepared) => prepared,
         None if args.no_replan => prepared.insert(runner.prepare(&workload, &best)?),
         None => prepared.insert(runner.prepare_for_change(&workload, &best)?),
     };
-    let execution = if args.no_replan {
-        runner.execute(prepared, &workload, &inputs, &how, on_outputs)?
-    } else {
-        runner.execute_following(prepared, (&workload, &best), &inputs, &how, on_outputs)?
-    };
-    bar.finish_and_clear();
-    written?;
+    let (execution, runs) = median_of_repeats(args.repeat_ms, |before| {
+        let on_outputs = |job, outputs: Vec<_>| match before {
+            0 => {
+                bar.inc(1);
+                written.after(|| target.write(job, None, &outputs));
+            }
+            _ => rehearsed(job, outputs),
+        };
+        let execution = if args.no_replan {
+            runner.execute(prepared, &workload, &inputs, &how, on_outputs)
+        } else {
+            runner.execute_following(prepared, (&workload, &best), &inputs, &how, on_outputs)
+        };
+        bar.finish_and_clear();
+        written.check()?;
+        execution
+    })?;
 
     if let Some(path) = &args.trace {
         let trace = chrome_trace(&workload, &best, Some(&execution));
         write_whole(path, serde_json::to_string(&trace)?.as_bytes())?;
     }
     let [local_only, server_only] = others.map(|p: Option<Plan>| p.map(|p| p.makespan));
-    let summary = Summary::new(&best, &execution, local_only, server_only);
+    let summary = Summary { runs, ..Summary::new(&best, &execution, local_only, server_only) };
     match args.format {
         super::output::Format::Text => eprint!("{}", summary.render()),
         super::output::Format::Json => eprintln!("{}", serde_json::to_string(&summary)?),
@@ -328,28 +339,4 @@ pub(crate) fn progress_bar(count: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} jobs {elapsed}")
         .expect("a valid template");
     ProgressBar::new(count as u64).with_style(style)
-}
-
-/// Writes the outputs of a job, which may be from a file of this name.
-pub(super) fn write_outputs(
-    folder: Option<&Path>,
-    job: JobId,
-    input: Option<&str>,
-    outputs: &[(String, Tensor)],
-) -> Result<(), Error> {
-    let Some(folder) = folder else {
-        let line = json_line(job.0, input, outputs);
-        return writeln!(std::io::stdout(), "{line}").map_err(|e| {
-            Error::new(ErrorKind::File, format!("cannot be written: {e}")).at("standard output")
-        });
-    };
-    let safe = |name: &str| -> String {
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-    };
-    let of_input = input.map(|name| format!("{}-", safe(name))).unwrap_or_default();
-    for (name, tensor) in outputs {
-        let file = format!("{:05}-{of_input}{}.npy", job.0, safe(name));
-        write_npy(&folder.join(file), tensor)?;
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 
 use super::jobs_file::JobsEntry;
 use super::output::{Format, write_whole};
+use super::output_target::{OutputTarget, Written};
 use super::run::{self, Args};
 use crate::frames::Frame;
 use crate::run::{Names, Replay, RunOptions, Runner, StreamPlan, StreamSummary, Summary, Watch};
@@ -22,7 +23,7 @@ use std::task::Poll;
 pub(crate) struct StreamArgs {
     /// The inputs arrive one after the other, one each so many milliseconds, and are planned so.
     /// With --watch: how often files are expected; without it, as often as can be kept up with.
-    #[arg(long, value_name = "MILLISECONDS", value_parser = super::plan::parse_period, allow_negative_numbers = true)]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = super::plan::parse_milliseconds, allow_negative_numbers = true)]
     pub(super) period_ms: Option<Time>,
 
     /// Instead of inputs: run pictures and .npy files as they appear in this folder, until Ctrl-C;
@@ -58,19 +59,14 @@ pub(super) fn run_stream(
         write_plan(&stream.workload, &stream.plan, &mut text)?;
         write_whole(path, &text)?;
     }
-    if let Some(folder) = &args.output {
-        std::fs::create_dir_all(folder)?;
-    }
+    let target = OutputTarget::new(args.output.as_deref())?;
+    let written = Written::default();
     let mut prepared = runner.prepare_stream(&stream, !args.no_replan)?;
-    let mut written = Ok(());
     let mut execute = |source: &mut dyn crate::device::Source, names: &Names| {
         let follows_link = !args.no_replan;
         runner.execute_stream(&mut prepared, &stream, source, follows_link, how, |job, outputs| {
             let name = names.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
-            if written.is_ok() {
-                let folder = args.output.as_deref();
-                written = run::write_outputs(folder, job, name.as_deref(), &outputs);
-            }
+            written.after(|| target.write(job, name.as_deref(), &outputs));
         })
     };
     let execution = match &args.stream.watch {
@@ -94,7 +90,7 @@ pub(super) fn run_stream(
             execute(&mut replay, &Names::default())?
         }
     };
-    written?;
+    written.check()?;
     finish(args, &stream, &execution)
 }
 

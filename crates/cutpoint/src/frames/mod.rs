@@ -8,7 +8,7 @@ mod source;
 
 pub use crate::input::ImageLayout;
 pub use image::ImageOptions;
-pub use npy::{read_npy, write_npy};
+pub use npy::{read_npy, rehearse_npy, write_npy};
 pub use outputs::json_line;
 pub use source::{Frame, FrameOptions, parse_frames};
 

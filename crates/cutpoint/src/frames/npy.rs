@@ -7,6 +7,7 @@ use npyz::{DType, NpyFile, Order, WriteOptions, WriterBuilder};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
+use tempfile::NamedTempFile;
 
 /// The element types by numpy's names for little-endian values.
 const NAMES: [(ElementType, &str); 12] = [
@@ -66,15 +67,28 @@ pub fn read_npy(path: &Path) -> Result<Tensor> {
 /// # Errors
 /// [`ErrorKind::File`].
 pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<()> {
-    let fail = |e: std::io::Error| {
-        Error::new(ErrorKind::File, format!("cannot be written: {e}")).at(path.display())
-    };
+    let file = temporary_npy(path, tensor)?;
+    file.persist(path).map_err(|e| failed(path, e.error))?;
+    Ok(())
+}
+
+/// Does what [`write_npy`] does, and leaves no file.
+///
+/// # Errors
+/// As [`write_npy`].
+pub fn rehearse_npy(path: &Path, tensor: &Tensor) -> Result<()> {
+    temporary_npy(path, tensor).map(drop)
+}
+
+/// A tensor in a file that lies beside `path`, and is removed when it is dropped.
+fn temporary_npy(path: &Path, tensor: &Tensor) -> Result<NamedTempFile> {
+    let fail = |error| failed(path, error);
     let (_, name) = NAMES
         .iter()
         .find(|(t, _)| *t == tensor.element_type())
         .expect("every element type has a name");
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+    let mut file = NamedTempFile::new_in(folder).map_err(fail)?;
     let shape: Vec<u64> = tensor.shape().iter().map(|&d| d as u64).collect();
     let mut writer = WriteOptions::new_header_only()
         .dtype(DType::Plain(name.parse().expect("a name of numpy's")))
@@ -84,8 +98,11 @@ pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<()> {
         .map_err(fail)?;
     writer.write_all(tensor.bytes()).and_then(|()| writer.flush()).map_err(fail)?;
     drop(writer);
-    file.persist(path).map_err(|e| fail(e.error))?;
-    Ok(())
+    Ok(file)
+}
+
+fn failed(path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::File, format!("cannot be written: {error}")).at(path.display())
 }
 
 #[cfg(test)]
@@ -101,6 +118,19 @@ mod tests {
             let path = folder.path().join("t.npy");
             write_npy(&path, &tensor).unwrap();
             assert_eq!(read_npy(&path).unwrap(), tensor);
+        }
+    }
+
+    #[test]
+    fn a_rehearsed_file_leaves_nothing_and_fails_as_a_written_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let tensor = Tensor::from_f32(vec![2], &[1.0, 2.0]).unwrap();
+        rehearse_npy(&folder.path().join("t.npy"), &tensor).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let nowhere = folder.path().join("none").join("t.npy");
+        for write in [write_npy, rehearse_npy] {
+            let error = write(&nowhere, &tensor).unwrap_err().to_string();
+            assert!(error.contains("t.npy") && error.contains("cannot be written"), "{error}");
         }
     }
 

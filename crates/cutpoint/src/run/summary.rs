@@ -35,6 +35,8 @@ pub struct Summary {
     pub predicted_ms: f64,
     /// The run's makespan.
     pub measured_ms: f64,
+    /// How many runs it is the median of; all else is of the one that took it.
+    pub runs: usize,
     /// What no plan can beat, by the measured profile.
     pub lower_bound_ms: f64,
     /// `(makespan - bound) / bound` of the plan.
@@ -211,6 +213,7 @@ impl Summary {
             offloaded: plan.partitions.iter().filter(|p| !p.uploads.is_empty()).count(),
             predicted_ms: plan.makespan.milliseconds(),
             measured_ms: execution.makespan.milliseconds(),
+            runs: 1,
             lower_bound_ms: plan.lower_bound.milliseconds(),
             gap: plan.gap(),
             local_only_ms: local_only.map(Time::milliseconds),
@@ -239,8 +242,12 @@ impl Summary {
             None => {
                 let error = (self.measured_ms / self.predicted_ms - 1.0) * 100.0;
                 let measured = self.measured_ms;
+                let of_runs = match self.runs {
+                    0 | 1 => String::new(),
+                    runs => format!(", median of {runs} runs"),
+                };
                 line("predicted", format!("{:.1} ms", self.predicted_ms));
-                line("measured", format!("{measured:.1} ms ({error:+.1} % of predicted)"));
+                line("measured", format!("{measured:.1} ms ({error:+.1} % of predicted{of_runs})"));
                 let gap = self.gap * 100.0;
                 line("lower bound", format!("{:.1} ms (gap {gap:.2} %)", self.lower_bound_ms));
             }

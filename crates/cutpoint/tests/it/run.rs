@@ -162,6 +162,41 @@ fn every_policy_gives_the_outputs_of_the_unsplit_model_and_a_trace() {
     }
 }
 
+/// Outputs are written in rehearsals and repeats too, since that takes time, but to nowhere.
+#[test]
+fn rehearsed_and_repeated_runs_give_each_output_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = squeezenet(folder.path());
+    let jobs = ["run", path(&model), "synthetic:3", "--engine", "rten", "--threads", "1"];
+    let expected = outputs(&run(&jobs));
+    let server = Served::start(&model);
+    let repeated = || {
+        let mut command = cutpoint(&jobs);
+        command
+            .args(["--server", &server.address, "--uplink-limit-mbps", "50", "--raw"])
+            .args(["--device-fraction", "0.5", "--rehearse", "2", "--format", "json"])
+            .args(["--repeat-ms", "1000000", "--policy", "joint"]);
+        command
+    };
+    let runs = |ran: &Output| -> u64 {
+        assert!(ran.status.success(), "{}", stderr(ran));
+        let summary = stderr(ran).lines().rev().find_map(|line| serde_json::from_str(line).ok());
+        let summary: Value = summary.expect("a summary");
+        summary["runs"].as_u64().expect("a number")
+    };
+    let ran = repeated().output().expect("the program starts");
+    assert_eq!(runs(&ran), 9);
+    assert!(difference(&outputs(&ran), &expected) <= 1e-5);
+    let files = folder.path().join("outputs");
+    let ran = repeated().args(["--output", path(&files)]).output().expect("the program starts");
+    assert_eq!(runs(&ran), 9);
+    let names = std::fs::read_dir(&files).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().expect("UTF-8")).collect();
+    names.sort();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(names.iter().enumerate().all(|(job, name)| name.starts_with(&format!("{job:05}-"))));
+}
+
 #[test]
 fn a_plan_fits_the_workload_that_is_written_beside_it() {
     let folder = tempfile::tempdir().unwrap();

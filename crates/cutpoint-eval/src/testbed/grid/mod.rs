@@ -57,6 +57,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 8)]
     rehearse: usize,
 
+    /// Short runs are repeated until so many milliseconds have passed, and the median counts.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 1_000)]
+    repeat_ms: u64,
+
     /// How much may wait for the link in each direction. Less than 1024 is dropped from at times;
     /// behind more, acknowledgements wait long.
     #[arg(long, value_name = "KIB", default_value_t = 1_024)]
@@ -112,7 +116,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Every turn of every block, so that a grid that is cut short has something of everything; then once
-/// more the cells whose turns differ.
+/// more the cells whose turns differ. Every second turn is backwards: no policy is always the last.
 fn run_blocks(
     args: &Args,
     blocks: &[Block],
@@ -128,7 +132,10 @@ fn run_blocks(
                 !records.has(cell, turn)
                     && (turn <= turns || records.differ(cell, choice.spread_max))
             };
-            let missing: Vec<Cell> = block.cells.iter().filter(is_wanted).cloned().collect();
+            let mut missing: Vec<Cell> = block.cells.iter().filter(is_wanted).cloned().collect();
+            if turn % 2 == 0 {
+                missing.reverse();
+            }
             if missing.is_empty() {
                 continue;
             }
@@ -179,6 +186,7 @@ impl Bench<'_> {
                 ["--policy", &cell.policy, "--granularity", &cell.granularity].map(OsString::from),
             );
             words.extend(["--rehearse".into(), self.args.rehearse.to_string().into()]);
+            words.extend(["--repeat-ms".into(), self.args.repeat_ms.to_string().into()]);
             words.extend(["--format".into(), "json".into()]);
             // Outputs as text take longer to write than some models to compute.
             words.extend(["--output".into(), self.folder.join("outputs").into()]);

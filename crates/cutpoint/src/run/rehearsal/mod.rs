@@ -23,11 +23,13 @@ use super::{RunOptions, Runner, worth_splitting};
 use crate::device::{Prepared, Program, Segments, segments_for};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{OnDemand, Supply};
+use crate::tensor::Tensor;
+use crate::trace::Execution;
 use cutpoint_plan::plan::{Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::replan::Replanner;
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::Workload;
+use cutpoint_plan::workload::{JobId, Workload};
 use excerpt::{chosen, excerpt};
 use observed::Observed;
 use undivided::is_divided_for_little;
@@ -46,7 +48,7 @@ const ROUND_MIN: Time = Time::from_nanoseconds(500_000_000);
 const ROUND_MAX: Time = Time::from_nanoseconds(5_000_000_000);
 
 /// How to rehearse.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct RehearsalOptions<'o> {
     /// How many jobs are executed in a round, but at least two for each cut of the plan; more if they
     /// are short, and fewer if they are long.
@@ -57,6 +59,9 @@ pub struct RehearsalOptions<'o> {
     pub plan: &'o PlanOptions,
     /// Whether the run may be planned anew when the link changes; what that needs is loaded too.
     pub follows_link: bool,
+    /// Gets the outputs of each job that is executed, and does with them what will be done in the run:
+    /// that takes the device's time too.
+    pub on_outputs: &'o dyn Fn(JobId, Vec<(String, Tensor)>),
 }
 
 /// A plan whose cuts were executed, ready to run.
@@ -169,14 +174,16 @@ impl Runner {
         let jobs = chosen(workload, plan, how.jobs.clamp(least, most));
         let (few, part) = excerpt(workload, plan, &jobs);
         let inputs = OnDemand::new(jobs.len(), |number| inputs.inputs(jobs[number].index()));
+        let on_outputs = |job: JobId, outputs| (how.on_outputs)(jobs[job.index()], outputs);
+        let how = RehearsalOptions { on_outputs: &on_outputs, ..*how };
         let execution = match Program::on(&prepared.program.segments, &few, &part)? {
             Some(program) => {
                 let whole = std::mem::replace(&mut prepared.program, program);
-                let execution = self.try_out(prepared, &few, &inputs);
+                let execution = self.try_out(prepared, &few, &how, &inputs);
                 prepared.program = whole;
                 execution?
             }
-            None => self.try_out(&mut self.prepare(&few, &part)?, &few, &inputs)?,
+            None => self.try_out(&mut self.prepare(&few, &part)?, &few, &how, &inputs)?,
         };
         observed.add(&few, &part, &execution);
         Ok(())
@@ -186,9 +193,10 @@ impl Runner {
         &self,
         prepared: &mut Prepared,
         workload: &Workload,
+        how: &RehearsalOptions<'_>,
         inputs: &dyn Supply,
-    ) -> Result<crate::trace::Execution> {
-        self.execute(prepared, workload, inputs, &RunOptions::default(), |_, _| ())
+    ) -> Result<Execution> {
+        self.execute(prepared, workload, inputs, &RunOptions::default(), how.on_outputs)
     }
 }
 
