@@ -5,7 +5,7 @@ use crate::trace::Execution;
 use cutpoint_plan::units::Time;
 
 /// A plan is executed at most so often.
-const TIMES_MAX: usize = 9;
+const TIMES_MAX: usize = 21;
 
 /// Executes until `enough` time has passed, but at least once and at most [`TIMES_MAX`] times; gives the
 /// execution whose makespan is the median, the longer one of two, and of how many. `execute` is told
@@ -54,7 +54,8 @@ mod tests {
         assert_eq!(reported(100, &[100]), (100, 1));
         assert_eq!(reported(100, &[60, 90]), (90, 2));
         assert_eq!(reported(100, &[60, 30, 50]), (50, 3));
-        assert_eq!(reported(100, &[1, 2, 3, 4, 9, 8, 7, 6, 5]), (5, TIMES_MAX));
+        let descending: Vec<u64> = (1..=TIMES_MAX as u64).rev().collect();
+        assert_eq!(reported(1_000, &descending), (11, TIMES_MAX));
     }
 
     #[test]

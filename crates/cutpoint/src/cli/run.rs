@@ -94,7 +94,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     rehearse: usize,
 
-    /// Execute again until so many milliseconds have passed, up to nine times, and report the run whose
+    /// Execute again until so many milliseconds have passed, up to 21 times, and report the run whose
     /// makespan is the median: a short run alone tells little. Outputs are of the first.
     #[arg(long, value_name = "MILLISECONDS", default_value = "0", value_parser = super::plan::parse_milliseconds, allow_negative_numbers = true, conflicts_with_all = ["period_ms", "watch"])]
     repeat_ms: Time,

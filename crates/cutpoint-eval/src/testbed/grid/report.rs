@@ -80,7 +80,7 @@ fn rows(records: &[Record]) -> Vec<Row> {
     cells.into_iter().map(row).collect()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => 0.0,

@@ -22,7 +22,7 @@ const MAKESPAN_MAX: Time = Time::from_nanoseconds(2_000_000_000);
 
 /// A plan is run through until this time has passed, but at most [`TIMES_MAX`] times.
 const ENOUGH: Time = Time::from_nanoseconds(2_000_000_000);
-const TIMES_MAX: usize = 7;
+const TIMES_MAX: usize = 21;
 
 /// A single run that is off by more than this share is not believed before there is a second.
 const DEVIATION_MAX: f64 = 0.03;
