@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand, each with its `Args` and its `run`.
 
+mod batch;
 mod check;
 mod connect_args;
 mod demo;

@@ -1,5 +1,7 @@
-//! `cutpoint run`: measures, plans, executes, and says what came of it.
+//! `cutpoint run`: what to run and on what; then `run_batch`, or `run_stream` where jobs arrive over
+//! time.
 
+use super::batch::run_batch;
 use super::connect_args::{ConnectArgs, NO_SERVER};
 use super::device_args;
 use super::encoding_args::EncodingArgs;
@@ -7,8 +9,6 @@ use super::engine_args::EngineArgs;
 use super::image_args::ImageArgs;
 use super::jobs_file::{Jobs, JobsEntry, is_jobs_file, read_jobs_file};
 use super::output::write_whole;
-use super::output_target::{OutputTarget, Written};
-use super::repeat::median_of_repeats;
 use super::source_args::{ModelArgs, parse_shape};
 use super::stream::{StreamArgs, run_stream};
 use crate::device::SpeedFraction;
@@ -17,13 +17,8 @@ use crate::error::{Error, ErrorKind};
 use crate::frames::{Frame, parse_frames};
 use crate::input::{OnDemand, Supply};
 use crate::profile::ProfileOptions;
-use crate::run::{
-    PATTERN_JOBS_MAX, Rehearsal, RehearsalOptions, RunModel, RunOptions, Runner, Summary,
-    parse_workload, worth_splitting,
-};
-use crate::trace::chrome_trace;
-use cutpoint_plan::plan::{Granularity, Plan, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use crate::run::{PATTERN_JOBS_MAX, RunModel, RunOptions, Runner, parse_workload};
+use cutpoint_plan::plan::{Granularity, Policy};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -56,7 +51,7 @@ pub(crate) struct Args {
 
     /// Plan from this workload.json instead of measuring; its jobs are replaced by the inputs.
     #[arg(long, value_name = "FILE")]
-    workload: Option<PathBuf>,
+    pub(super) workload: Option<PathBuf>,
 
     /// Outputs go to this folder as .npy files; without it, to standard output as JSON lines.
     #[arg(short, long, value_name = "DIR")]
@@ -72,7 +67,7 @@ pub(crate) struct Args {
 
     /// Where the workload.json goes that the plan is for: as it was measured, and rehearsed if it was.
     #[arg(long, value_name = "FILE")]
-    workload_output: Option<PathBuf>,
+    pub(super) workload_output: Option<PathBuf>,
 
     /// The closing summary on standard error: text or json.
     #[arg(long, value_enum, default_value_t = super::output::Format::Text)]
@@ -92,12 +87,12 @@ pub(crate) struct Args {
     /// plan of up to 2 seconds is run through as a whole. Of long jobs fewer are executed, about 5
     /// seconds at a time. Needs a server.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
-    rehearse: usize,
+    pub(super) rehearse: usize,
 
     /// Execute again until so many milliseconds have passed, up to 21 times, and report the run whose
     /// makespan is the median: a short run alone tells little. Outputs are of the first.
     #[arg(long, value_name = "MILLISECONDS", default_value = "0", value_parser = super::plan::parse_milliseconds, allow_negative_numbers = true, conflicts_with_all = ["period_ms", "watch"])]
-    repeat_ms: Time,
+    pub(super) repeat_ms: Time,
 
     #[command(flatten)]
     pub(super) stream: StreamArgs,
@@ -141,103 +136,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let workload = match &args.workload {
         Some(path) => given_workload(path, &runner, &counts)?,
-        None => {
-            let frames: Vec<_> =
-                entries.iter().map(|e| (e.frames.as_slice(), &e.options)).collect();
-            let encodings = match runner.client {
-                Some(_) => args.encoding.options(&runner.models, &frames),
-                None => None,
-            };
-            let how = ProfileOptions::default();
-            let measurement = runner.measure(&counts, &how, encodings.as_ref())?;
-            super::profile::report(&runner, &measurement);
-            if let Some(path) = &args.workload_output {
-                let text = serde_json::to_string_pretty(&measurement.workload_json)?;
-                write_whole(path, format!("{text}\n").as_bytes())?;
-            }
-            measurement.workload
-        }
+        None => measured_workload(&args, &runner, &entries, &counts)?,
     };
     if args.stream.is_wanted() {
         return run_stream(&args, &runner, &workload, &entries, &how);
     }
-    let inputs = inputs_of(&runner, &entries);
-    let target = OutputTarget::new(args.output.as_deref())?;
-    let written = Written::default();
-    let rehearsed = |job, outputs: Vec<_>| written.after(|| target.rehearse(job, &outputs));
-    let plan_options = PlanOptions::at(args.granularity);
-    let (workload, best, mut prepared) = if args.rehearse > 0 && runner.client.is_some() {
-        let how = RehearsalOptions {
-            jobs: args.rehearse,
-            policy: args.policy,
-            plan: &plan_options,
-            follows_link: !args.no_replan,
-            on_outputs: &rehearsed,
-        };
-        let Rehearsal { workload, plan, prepared } = runner.rehearse(&workload, &how, &inputs)?;
-        written.check()?;
-        (workload, plan, Some(prepared))
-    } else {
-        let plan = plan(&workload, args.policy, &plan_options)?;
-        let plan = worth_splitting(&workload, plan, &plan_options);
-        (workload, plan, None)
-    };
-    let others = [Policy::LocalOnly, Policy::ServerOnly].map(|policy| {
-        let is_possible = policy == Policy::LocalOnly || runner.client.is_some();
-        is_possible.then(|| plan(&workload, policy, &plan_options).ok()).flatten()
-    });
-    announce(&best);
-    // What was measured just now is written down already, with how it was measured.
-    let is_written = args.workload.is_none() && prepared.is_none();
-    if let Some(path) = args.workload_output.as_ref().filter(|_| !is_written) {
-        let mut text = Vec::new();
-        cutpoint_plan::format::write_workload(&workload, &mut text)?;
-        write_whole(path, &text)?;
-    }
-    if let Some(path) = &args.plan_output {
-        let mut text = Vec::new();
-        cutpoint_plan::format::write_plan(&workload, &best, &mut text)?;
-        write_whole(path, &text)?;
-    }
-
-    let bar = progress_bar(inputs.count());
-    let prepared = match &mut prepared {
-        Some(prepared) => prepared,
-        None if args.no_replan => prepared.insert(runner.prepare(&workload, &best)?),
-        None => prepared.insert(runner.prepare_for_change(&workload, &best)?),
-    };
-    let (execution, runs) = median_of_repeats(args.repeat_ms, |before| {
-        let on_outputs = |job, outputs: Vec<_>| match before {
-            0 => {
-                bar.inc(1);
-                written.after(|| target.write(job, None, &outputs));
-            }
-            _ => rehearsed(job, outputs),
-        };
-        let execution = if args.no_replan {
-            runner.execute(prepared, &workload, &inputs, &how, on_outputs)
-        } else {
-            runner.execute_following(prepared, (&workload, &best), &inputs, &how, on_outputs)
-        };
-        bar.finish_and_clear();
-        written.check()?;
-        execution
-    })?;
-
-    if let Some(path) = &args.trace {
-        let trace = chrome_trace(&workload, &best, Some(&execution));
-        write_whole(path, serde_json::to_string(&trace)?.as_bytes())?;
-    }
-    let [local_only, server_only] = others.map(|p: Option<Plan>| p.map(|p| p.makespan));
-    let summary = Summary { runs, ..Summary::new(&best, &execution, local_only, server_only) };
-    match args.format {
-        super::output::Format::Text => eprint!("{}", summary.render()),
-        super::output::Format::Json => eprintln!("{}", serde_json::to_string(&summary)?),
-    }
-    for (job, cause) in &execution.failures {
-        eprintln!("job {}: {cause}", job.0);
-    }
-    Ok(if execution.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    run_batch(&args, &runner, &workload, &inputs_of(&runner, &entries), &how)
 }
 
 /// What the arguments name: one model and its inputs, or a file of several.
@@ -304,6 +208,27 @@ pub(super) fn inputs_of<'a>(runner: &'a Runner, entries: &'a [JobsEntry]) -> imp
     })
 }
 
+/// The workload as models, link and server are now.
+fn measured_workload(
+    args: &Args,
+    runner: &Runner,
+    entries: &[JobsEntry],
+    counts: &[usize],
+) -> anyhow::Result<Workload> {
+    let frames: Vec<_> = entries.iter().map(|e| (e.frames.as_slice(), &e.options)).collect();
+    let encodings = match runner.client {
+        Some(_) => args.encoding.options(&runner.models, &frames),
+        None => None,
+    };
+    let measurement = runner.measure(counts, &ProfileOptions::default(), encodings.as_ref())?;
+    super::profile::report(runner, &measurement);
+    if let Some(path) = &args.workload_output {
+        let text = serde_json::to_string_pretty(&measurement.workload_json)?;
+        write_whole(path, format!("{text}\n").as_bytes())?;
+    }
+    Ok(measurement.workload)
+}
+
 /// The workload in a file, with as many jobs of each model as there are inputs.
 fn given_workload(path: &Path, runner: &Runner, counts: &[usize]) -> anyhow::Result<Workload> {
     let place = path.display().to_string();
@@ -317,22 +242,6 @@ fn given_workload(path: &Path, runner: &Runner, counts: &[usize]) -> anyhow::Res
     let workload = parse_workload(&json.to_string(), &place)?;
     runner.check_fits(&workload).map_err(|e| e.at(&place))?;
     Ok(workload)
-}
-
-fn announce(plan: &Plan) {
-    let offloaded = plan.partitions.iter().filter(|p| !p.uploads.is_empty()).count();
-    if offloaded == 0 {
-        let makespan = plan.makespan;
-        let saved = 100.0 * (1.0 - plan.lower_bound.milliseconds() / makespan.milliseconds());
-        log::info!(
-            "plan: do not split; everything stays on the device ({makespan}), and no plan saves more \
-             than {saved:.1} %"
-        );
-    } else {
-        let (makespan, bound) = (plan.makespan, plan.lower_bound);
-        let all = plan.partitions.len();
-        log::info!("plan: {makespan} for {all} jobs, {offloaded} offloaded; no plan beats {bound}");
-    }
 }
 
 pub(crate) fn progress_bar(count: usize) -> ProgressBar {
