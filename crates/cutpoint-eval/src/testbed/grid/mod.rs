@@ -35,7 +35,6 @@ const RUN_LIMIT: Duration = Duration::from_secs(600);
 /// A plan of joint's that took this share more or less than the same plan of another policy is run again,
 /// by both, after all turns.
 const TWINS_APART_MAX: f64 = 0.03;
-const MORE_TURNS: usize = 2;
 /// The rate back to the device; results are small.
 const DOWNLINK_MBPS: f64 = 40.0;
 
@@ -120,8 +119,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Every turn of every block, so that a grid that is cut short has something of everything; then once
-/// more the cells whose turns differ, and up to twice more one plan by two policies that took two times.
-/// Every second turn is backwards: no policy is always the last.
+/// more the cells whose turns differ, and one plan by two policies that took two times. Every second turn is backwards: no policy is always the last.
 fn run_blocks(
     args: &Args,
     blocks: &[Block],
@@ -131,11 +129,13 @@ fn run_blocks(
 ) -> anyhow::Result<()> {
     let scratch = tempfile::tempdir()?;
     let turns = choice.turns;
-    for turn in 1..=turns + MORE_TURNS {
+    for turn in 1..=turns + 1 {
         for (number, block) in (1..).zip(blocks) {
             let is_wanted = |cell: &&Cell| {
-                let differ = || turn == turns + 1 && records.differ(cell, choice.spread_max);
-                let is_doubtful = || differ() || records.twins_differ(cell, TWINS_APART_MAX);
+                let is_doubtful = || {
+                    records.differ(cell, choice.spread_max)
+                        || records.twins_differ(cell, TWINS_APART_MAX)
+                };
                 !records.has(cell, turn) && (turn <= turns || is_doubtful())
             };
             let mut missing: Vec<Cell> = block.cells.iter().filter(is_wanted).cloned().collect();
