@@ -119,7 +119,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Every turn of every block, so that a grid that is cut short has something of everything; then once
-/// more the cells whose turns differ, and one plan by two policies that took two times. Every second turn is backwards: no policy is always the last.
+/// more the cells whose turns differ, and one plan by two policies that took two times. Every second
+/// turn is backwards: no policy is always the last.
 fn run_blocks(
     args: &Args,
     blocks: &[Block],
