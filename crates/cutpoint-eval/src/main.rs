@@ -12,6 +12,7 @@ mod plan_growth;
 mod plan_speed;
 mod profiles;
 mod split_cost;
+mod statistics;
 mod tables;
 mod testbed;
 

@@ -1,6 +1,7 @@
 //! What does cutting a model cost? Prefix and suffix, one after the other on the same engine,
 //! against the whole model, at many boundaries.
 
+use crate::statistics::median;
 use anyhow::Context;
 use cutpoint::engine::select::{EngineChoice, SelectOptions, select};
 use cutpoint::engine::{Engine, EngineOptions, Session};
@@ -122,11 +123,4 @@ impl Parts {
         self.suffix.run(&inputs)?;
         Ok(())
     }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }

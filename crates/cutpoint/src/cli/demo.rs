@@ -11,7 +11,7 @@ use crate::engine::EngineOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::Inputs;
 use crate::link::{Client, ConnectOptions};
-use crate::profile::{ProfileOptions, unsplit_outputs};
+use crate::profile::{ProfileOptions, median, unsplit_outputs};
 use crate::run::{Rehearsal, RehearsalOptions, RunModel, RunOptions, Runner};
 use crate::tensor::{Tensor, relative_difference};
 use crate::trace::{Execution, busy_share_of_span};
@@ -236,11 +236,8 @@ impl Row {
             measured_ms: execution.makespan.milliseconds(),
             lower_bound_ms: plan.lower_bound.milliseconds(),
         });
-        let median_of = |value: fn(&Run) -> f64| {
-            let mut values: Vec<f64> = self.runs.iter().map(value).collect();
-            values.sort_by(f64::total_cmp);
-            (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
-        };
+        let median_of =
+            |value: fn(&Run) -> f64| median(&self.runs.iter().map(value).collect::<Vec<_>>());
         self.predicted_ms = median_of(|run| run.predicted_ms);
         self.measured_ms = median_of(|run| run.measured_ms);
         self.lower_bound_ms = median_of(|run| run.lower_bound_ms);

@@ -24,7 +24,9 @@ pub use tensors::{
     reason = "generated from proto/open_inference.proto, which documents it"
 )]
 pub mod inference {
-    include!("generated/inference.rs");
+    include!("generated/inference/messages.rs");
+    include!("generated/inference/client.rs");
+    include!("generated/inference/server.rs");
 }
 
 /// Messages and services of Cutpoint's own part of the protocol.
@@ -36,7 +38,9 @@ pub mod inference {
     reason = "generated from proto/cutpoint.proto, which documents it"
 )]
 pub mod own {
-    include!("generated/cutpoint.v1.rs");
+    include!("generated/cutpoint.v1/messages.rs");
+    include!("generated/cutpoint.v1/client.rs");
+    include!("generated/cutpoint.v1/server.rs");
 }
 
 /// Messages and services of the gRPC health checking protocol.
@@ -48,7 +52,9 @@ pub mod own {
     reason = "generated from proto/grpc_health.proto, which documents it"
 )]
 pub mod health {
-    include!("generated/grpc.health.v1.rs");
+    include!("generated/grpc.health.v1/messages.rs");
+    include!("generated/grpc.health.v1/client.rs");
+    include!("generated/grpc.health.v1/server.rs");
 }
 
 /// The version of Cutpoint's own part of the protocol, told in `Hello`.

@@ -1,6 +1,5 @@
 //! What a grid consists of, and the file of what was run.
 
-use super::report::median;
 use super::setting::{GridLink, Subject};
 use anyhow::Context;
 use cutpoint::zoo::Network;
@@ -239,7 +238,7 @@ impl Records {
     /// Whether the turns of a cell differ by more than this share, in what was measured or in how far
     /// that was from what was predicted.
     pub(super) fn differ(&self, cell: &Cell, spread_max: f64) -> bool {
-        let of_cell = || self.of_cell(cell);
+        let of_cell = || self.all.iter().filter(|record| record.cell == *cell);
         let spread = |value: fn(&Record) -> f64| {
             let least = of_cell().map(value).fold(f64::INFINITY, f64::min);
             of_cell().map(value).fold(0.0, f64::max) / least - 1.0
@@ -247,42 +246,6 @@ impl Records {
         of_cell().count() > 1
             && (spread(|r| r.measured_ms) > spread_max
                 || spread(|r| r.measured_ms / r.predicted_ms) > spread_max)
-    }
-
-    /// Whether a cell is joint or ran the same plan as joint in every turn, and joint is more than this
-    /// share ahead of or behind the best of those that did.
-    pub(super) fn twins_differ(&self, cell: &Cell, share_max: f64) -> bool {
-        let joint = Cell { policy: Policy::Joint.name().to_owned(), ..cell.clone() };
-        let Some(plan) = self.plan_of(&joint) else { return false };
-        let mut others: Vec<&Cell> = Vec::new();
-        for record in &self.all {
-            let Cell { policy, .. } = &record.cell;
-            let other = Cell { policy: policy.clone(), ..joint.clone() };
-            if other == record.cell && other != joint && !others.contains(&&record.cell) {
-                others.push(&record.cell);
-            }
-        }
-        others.retain(|other| self.plan_of(other) == Some(plan));
-        let best = others.iter().map(|other| self.measured_ms(other)).min_by(f64::total_cmp);
-        let is_twin = *cell == joint || others.contains(&cell);
-        let over = best.map_or(0.0, |best| self.measured_ms(&joint) / best - 1.0);
-        is_twin && over.abs() > share_max
-    }
-
-    /// What a cell ran, if it is known and the same in every turn.
-    fn plan_of(&self, cell: &Cell) -> Option<&str> {
-        let mut plans = self.of_cell(cell).map(|record| record.cuts.as_str());
-        let first = plans.next().filter(|plan| !plan.is_empty())?;
-        plans.all(|plan| plan == first).then_some(first)
-    }
-
-    /// What a cell took in the median of its turns.
-    fn measured_ms(&self, cell: &Cell) -> f64 {
-        median(self.of_cell(cell).map(|record| record.measured_ms).collect())
-    }
-
-    fn of_cell(&self, cell: &Cell) -> impl Iterator<Item = &Record> {
-        self.all.iter().filter(move |record| record.cell == *cell)
     }
 
     pub(super) fn add(&mut self, record: Record) -> anyhow::Result<()> {
@@ -294,10 +257,10 @@ impl Records {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn record(jobs: usize, turn: usize) -> Record {
+    pub(in crate::testbed::grid) fn record(jobs: usize, turn: usize) -> Record {
         let cell = Choice::smoke().blocks().remove(0).cells.remove(0);
         Record {
             cell: Cell { jobs, ..cell },
@@ -350,36 +313,6 @@ mod tests {
         records.add(record(4, 1)).unwrap();
         records.add(Record { predicted_ms: 9.0, ..record(4, 2) }).unwrap();
         assert!(records.differ(&record(4, 1).cell, 0.05));
-    }
-
-    #[test]
-    fn one_plan_that_took_two_times_is_measured_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut records = Records::open(&folder.path().join("grid.jsonl")).unwrap();
-        let [joint, local, server] = ["joint", "local-only", "server-only"]
-            .map(|policy| Cell { policy: policy.into(), ..record(3, 1).cell });
-        let of = |cell: &Cell, measured_ms, cuts: &str| Record {
-            cell: cell.clone(),
-            measured_ms,
-            cuts: cuts.into(),
-            ..record(3, 1)
-        };
-        records.add(of(&joint, 100.0, "3 device")).unwrap();
-        records.add(of(&local, 97.5, "3 device")).unwrap();
-        records.add(of(&server, 50.0, "3 data")).unwrap();
-        let wanted = |records: &Records| {
-            [&joint, &local, &server].map(|cell| records.twins_differ(cell, 0.03))
-        };
-        assert_eq!(wanted(&records), [false; 3]);
-        // Whichever is ahead.
-        records.add(of(&joint, 93.0, "3 device")).unwrap();
-        records.add(of(&joint, 93.0, "3 device")).unwrap();
-        assert_eq!(wanted(&records), [true, true, false]);
-        records.add(of(&local, 91.0, "3 device")).unwrap();
-        assert_eq!(wanted(&records), [false; 3], "94.25 and 93");
-        // Not the same plan in every turn.
-        records.add(of(&local, 10.0, "2 device, 1 data")).unwrap();
-        assert_eq!(wanted(&records), [false; 3]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod cells;
 mod cuts;
 mod report;
+mod rows;
 mod setting;
 
 use super::host::interrupts::{Interrupts, Waited};
@@ -32,9 +33,9 @@ const PORT: u16 = 7_070;
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long one measurement or one run may take.
 const RUN_LIMIT: Duration = Duration::from_secs(600);
-/// A plan of joint's that took this share more or less than the same plan of another policy is run again,
-/// by both, after all turns.
-const TWINS_APART_MAX: f64 = 0.03;
+/// A plan of joint's that took this share more or less than the same plan of the best other policy is run
+/// once more, by both.
+const SAME_APART_MAX: f64 = 0.03;
 /// The rate back to the device; results are small.
 const DOWNLINK_MBPS: f64 = 40.0;
 
@@ -132,11 +133,10 @@ fn run_blocks(
     let turns = choice.turns;
     for turn in 1..=turns + 1 {
         for (number, block) in (1..).zip(blocks) {
+            let apart = rows::same_but_apart(records.all(), SAME_APART_MAX);
             let is_wanted = |cell: &&Cell| {
-                let is_doubtful = || {
-                    records.differ(cell, choice.spread_max)
-                        || records.twins_differ(cell, TWINS_APART_MAX)
-                };
+                let is_doubtful =
+                    || records.differ(cell, choice.spread_max) || apart.contains(cell);
                 !records.has(cell, turn) && (turn <= turns || is_doubtful())
             };
             let mut missing: Vec<Cell> = block.cells.iter().filter(is_wanted).cloned().collect();

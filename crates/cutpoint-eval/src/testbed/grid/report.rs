@@ -1,23 +1,9 @@
 //! What the runs of a grid say: predicted against measured, and joint against the others.
 
 use super::cells::{Cell, Record};
+use super::rows::{Comparison, Row, comparisons, rows};
+use crate::statistics::median;
 use std::fmt::Write;
-
-/// The medians of a cell's turns.
-struct Row {
-    cell: Cell,
-    turns: usize,
-    predicted_ms: f64,
-    measured_ms: f64,
-    /// Measured over predicted, less 1, the median of the turns.
-    error: f64,
-    bottleneck: String,
-    busy: f64,
-    /// The greatest share in which a machine was to be busy.
-    planned_busy: Option<f64>,
-    /// What was run, if that is known and the same in all turns.
-    cuts: Option<String>,
-}
 
 /// A table of all cells and what follows from it.
 pub(super) fn markdown(records: &[Record]) -> String {
@@ -49,49 +35,10 @@ pub(super) fn markdown(records: &[Record]) -> String {
     text
 }
 
-fn rows(records: &[Record]) -> Vec<Row> {
-    let mut cells: Vec<&Cell> = Vec::new();
-    for record in records {
-        if !cells.contains(&&record.cell) {
-            cells.push(&record.cell);
-        }
-    }
-    let row = |cell: &Cell| {
-        let of: Vec<&Record> = records.iter().filter(|record| record.cell == *cell).collect();
-        let median_of = |value: fn(&Record) -> f64| median(of.iter().map(|r| value(r)).collect());
-        Row {
-            cell: cell.clone(),
-            turns: of.len(),
-            predicted_ms: median_of(|r| r.predicted_ms),
-            measured_ms: median_of(|r| r.measured_ms),
-            error: median_of(|r| r.measured_ms / r.predicted_ms - 1.0),
-            bottleneck: of[0].bottleneck.clone(),
-            busy: median_of(|r| r.busy),
-            planned_busy: of
-                .iter()
-                .all(|r| r.planned_busy.is_some())
-                .then(|| median_of(|r| r.planned_busy.unwrap_or_default())),
-            cuts: of
-                .iter()
-                .all(|r| !r.cuts.is_empty() && r.cuts == of[0].cuts)
-                .then(|| of[0].cuts.clone()),
-        }
-    };
-    cells.into_iter().map(row).collect()
-}
-
-pub(super) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => 0.0,
-        count => (values[(count - 1) / 2] + values[count / 2]) / 2.0,
-    }
-}
-
 fn errors(rows: &[Row]) -> String {
     let absolute: Vec<f64> = rows.iter().map(|row| row.error.abs()).collect();
     let worst = absolute.iter().fold(0.0f64, |most, error| most.max(*error)) * 100.0;
-    let median = median(absolute) * 100.0;
+    let median = median(&absolute) * 100.0;
     let mut text = format!(
         "\nPrediction error: {median:.1} % in the median of {} cells, {worst:.1} % at worst.\n",
         rows.len()
@@ -108,34 +55,13 @@ fn errors(rows: &[Row]) -> String {
     text
 }
 
-/// Joint beside the best other policy of its setting.
-struct Comparison {
-    /// What joint took over the other, less 1.
-    over: f64,
-    /// Whether the other ran the very same plan in every turn.
-    is_same: bool,
-}
-
 /// In how many settings joint was measured ahead of the best other policy.
 fn joint_against_others(rows: &[Row]) -> String {
-    let mut all: Vec<Comparison> = Vec::new();
-    for joint in rows.iter().filter(|row| row.cell.policy == "joint") {
-        let is_rival = |row: &&Row| {
-            let Cell { policy, granularity, .. } = joint.cell.clone();
-            row.cell.policy != "joint"
-                && Cell { policy, granularity, ..row.cell.clone() } == joint.cell
-        };
-        let measured = |a: &&Row, b: &&Row| a.measured_ms.total_cmp(&b.measured_ms);
-        let best = rows.iter().filter(is_rival).min_by(measured);
-        all.extend(best.map(|best| Comparison {
-            over: joint.measured_ms / best.measured_ms - 1.0,
-            is_same: joint.cuts.is_some() && joint.cuts == best.cuts,
-        }));
-    }
+    let all = comparisons(rows);
     if all.is_empty() {
         return String::new();
     }
-    let over = |is_counted: fn(&Comparison) -> bool| -> Vec<f64> {
+    let over = |is_counted: fn(&Comparison<'_>) -> bool| -> Vec<f64> {
         let mut over: Vec<f64> = all.iter().filter(|r| is_counted(r)).map(|r| r.over).collect();
         over.sort_by(f64::total_cmp);
         over
@@ -146,7 +72,7 @@ fn joint_against_others(rows: &[Row]) -> String {
          median of all; at worst it is {:+.1} % over it.\n",
         every.iter().filter(|over| **over < 0.0).count(),
         every.len(),
-        -median(every.clone()) * 100.0,
+        -median(&every) * 100.0,
         every[every.len() - 1] * 100.0
     );
     if let ([least, ..], [.., most]) = (&same[..], &same[..]) {

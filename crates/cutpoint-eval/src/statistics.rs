@@ -1,0 +1,25 @@
+//! Robust statistics of repeated measurements.
+
+/// The median; the mean of the two in the middle where their number is even. 0 of nothing.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => 0.0,
+        count => f64::midpoint(sorted[(count - 1) / 2], sorted[count / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_outlier_moves_no_median() {
+        let cases: [(&[f64], f64); 4] =
+            [(&[], 0.0), (&[7.0], 7.0), (&[3.0, 1.0], 2.0), (&[10.0, 1000.0, 9.0], 10.0)];
+        for (values, expected) in cases {
+            assert!((median(values) - expected).abs() < 1e-12, "{values:?}");
+        }
+    }
+}
