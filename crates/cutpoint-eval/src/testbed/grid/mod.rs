@@ -33,9 +33,6 @@ const PORT: u16 = 7_070;
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long one measurement or one run may take.
 const RUN_LIMIT: Duration = Duration::from_secs(600);
-/// A plan of joint's that took this share more or less than the same plan of the best other policy is run
-/// once more, by both.
-const SAME_APART_MAX: f64 = 0.03;
 /// The rate back to the device; results are small.
 const DOWNLINK_MBPS: f64 = 40.0;
 
@@ -120,8 +117,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Every turn of every block, so that a grid that is cut short has something of everything; then once
-/// more the cells whose turns differ, and one plan by two policies that took two times. Every second
-/// turn is backwards: no policy is always the last.
+/// more the cells whose turns differ. Every second turn is backwards: no policy is always the last.
 fn run_blocks(
     args: &Args,
     blocks: &[Block],
@@ -133,11 +129,9 @@ fn run_blocks(
     let turns = choice.turns;
     for turn in 1..=turns + 1 {
         for (number, block) in (1..).zip(blocks) {
-            let apart = rows::same_but_apart(records.all(), SAME_APART_MAX);
             let is_wanted = |cell: &&Cell| {
-                let is_doubtful =
-                    || records.differ(cell, choice.spread_max) || apart.contains(cell);
-                !records.has(cell, turn) && (turn <= turns || is_doubtful())
+                !records.has(cell, turn)
+                    && (turn <= turns || records.differ(cell, choice.spread_max))
             };
             let mut missing: Vec<Cell> = block.cells.iter().filter(is_wanted).cloned().collect();
             if turn % 2 == 0 {

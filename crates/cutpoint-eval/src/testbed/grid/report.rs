@@ -1,27 +1,31 @@
 //! What the runs of a grid say: predicted against measured, and joint against the others.
 
 use super::cells::{Cell, Record};
-use super::rows::{Comparison, Row, comparisons, rows};
+use super::rows::{Row, comparisons, rows};
 use crate::statistics::median;
 use std::fmt::Write;
+
+/// Two policies whose plans took the same but for rounding ran the same ones.
+const EQUAL: f64 = 1e-9;
 
 /// A table of all cells and what follows from it.
 pub(super) fn markdown(records: &[Record]) -> String {
     let rows = rows(records);
     let mut text = String::from(
-        "| model | Mbit/s | device | jobs | policy | granularity | turns | predicted ms | measured ms | error % | \
-         bottleneck | busy % | planned % |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| model | Mbit/s | device | jobs | policy | granularity | turns | predicted ms | measured ms | plan ms | \
+         error % | bottleneck | busy % | planned % |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in &rows {
         let Cell { model, link, device_fraction, jobs, policy, granularity } = &row.cell;
         let _ = writeln!(
             text,
-            "| {model} | {} | {device_fraction} | {jobs} | {policy} | {granularity} | {} | {:.1} | {:.1} \
+            "| {model} | {} | {device_fraction} | {jobs} | {policy} | {granularity} | {} | {:.1} | {:.1} | {:.1} \
              | {:+.1} | {} | {:.1} | {} |",
             link.rate(),
             row.turns,
             row.predicted_ms,
             row.measured_ms,
+            row.by_plan_ms,
             row.error * 100.0,
             row.bottleneck,
             row.busy * 100.0,
@@ -57,38 +61,33 @@ fn errors(rows: &[Row]) -> String {
 
 /// In how many settings joint was measured ahead of the best other policy.
 fn joint_against_others(rows: &[Row]) -> String {
-    let all = comparisons(rows);
-    if all.is_empty() {
-        return String::new();
-    }
-    let over = |is_counted: fn(&Comparison<'_>) -> bool| -> Vec<f64> {
-        let mut over: Vec<f64> = all.iter().filter(|r| is_counted(r)).map(|r| r.over).collect();
-        over.sort_by(f64::total_cmp);
-        over
-    };
-    let (every, same, other) = (over(|_| true), over(|r| r.is_same), over(|r| !r.is_same));
+    let mut all = comparisons(rows);
+    all.sort_by(|a, b| a.over.total_cmp(&b.over));
+    let Some(worst) = all.last() else { return String::new() };
+    let is_equal = |over: f64| over.abs() < EQUAL;
+    let equal = all.iter().filter(|c| is_equal(c.over)).count();
+    let ahead: Vec<f64> =
+        all.iter().map(|c| -c.over).filter(|&gain| gain > 0.0 && !is_equal(gain)).collect();
     let mut text = format!(
-        "\nMeasured, joint is ahead of the best other policy in {} of {} settings, by {:.1} % in the \
-         median of all; at worst it is {:+.1} % over it.\n",
-        every.iter().filter(|over| **over < 0.0).count(),
-        every.len(),
-        -median(&every) * 100.0,
-        every[every.len() - 1] * 100.0
+        "\nMeasured, joint is ahead of the best other policy in {} of {} settings",
+        ahead.len(),
+        all.len()
     );
-    if let ([least, ..], [.., most]) = (&same[..], &same[..]) {
-        let _ = write!(
-            text,
-            "\nIn {} of these settings the best other policy ran the same plan as joint in every turn: there \
-             the difference, {:+.1} to {:+.1} %, is that of one plan run twice.",
-            same.len(),
-            least * 100.0,
-            most * 100.0
-        );
-        if let [.., worst] = &other[..] {
-            let _ = write!(text, " Elsewhere joint is at worst {:+.1} % over it.", worst * 100.0);
-        }
-        text.push('\n');
+    if !ahead.is_empty() {
+        let _ = write!(text, " (by {:.1} % in the median)", median(&ahead) * 100.0);
     }
+    let apart = all.iter().map(|c| c.over_apart);
+    let _ = writeln!(
+        text,
+        ", equal to it by the same plan in {equal}, and behind it in {}; at worst it is {:+.1} % over it. A plan took the \
+         median of all its runs in its setting, whatever policy chose it. By the runs of each policy alone joint is \
+         ahead in {}, and at worst {:+.1} % over.",
+        all.len() - equal - ahead.len(),
+        // Nothing is not less than nothing.
+        worst.over * 100.0 + 0.0,
+        apart.clone().filter(|over| *over < 0.0).count(),
+        apart.fold(f64::NEG_INFINITY, f64::max) * 100.0
+    );
     text
 }
 
@@ -131,7 +130,9 @@ mod tests {
         ];
         let text = markdown(&records);
         assert!(
-            text.contains("| joint | layer | 3 | 80.0 | 84.0 | +5.0 | uplink | 95.0 | 97.0 |"),
+            text.contains(
+                "| joint | layer | 3 | 80.0 | 84.0 | 84.0 | +5.0 | uplink | 95.0 | 97.0 |"
+            ),
             "{text}"
         );
         assert!(text.contains("7.5 % in the median of 2 cells, 10.0 % at worst"), "{text}");
@@ -155,11 +156,10 @@ mod tests {
             record("server-only", 100.0, 120.0),
         ];
         let text = markdown(&records);
-        assert!(text.contains("in 2 of 3 settings"), "{text}");
-        assert!(text.contains("at worst it is +4.0 % over it"), "{text}");
-        assert!(text.contains("In 2 of these settings"), "{text}");
-        assert!(text.contains("the difference, -1.0 to +4.0 %,"), "{text}");
-        assert!(text.contains("Elsewhere joint is at worst -10.0 % over it"), "{text}");
+        assert!(text.contains("in 1 of 3 settings (by 10.0 % in the median)"), "{text}");
+        assert!(text.contains("equal to it by the same plan in 2, and behind it in 0;"), "{text}");
+        assert!(text.contains("at worst it is +0.0 % over it"), "{text}");
+        assert!(text.contains("ahead in 2, and at worst +4.0 % over."), "{text}");
     }
 
     #[test]
