@@ -8,7 +8,7 @@ use super::run::{self, Args};
 use crate::frames::Frame;
 use crate::run::{Names, Replay, RunOptions, Runner, StreamPlan, StreamSummary, Summary, Watch};
 use crate::trace::{Execution, chrome_trace};
-use cutpoint_plan::format::write_plan;
+use cutpoint_plan::format::{write_plan, write_workload};
 use cutpoint_plan::policy::PlanOptions;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{ModelId, Workload};
@@ -52,7 +52,7 @@ pub(super) fn run_stream(
     how: &RunOptions,
 ) -> anyhow::Result<ExitCode> {
     let options = PlanOptions::at(args.granularity);
-    let stream = StreamPlan::new(workload, args.policy, &options, args.stream.period_ms)?;
+    let stream = planned(args, runner, workload, &options)?;
     announce(&stream);
     if let Some(path) = &args.plan_output {
         let mut text = Vec::new();
@@ -92,6 +92,29 @@ pub(super) fn run_stream(
     };
     written.check()?;
     finish(args, &stream, &execution)
+}
+
+/// A plan that knows of what messages take longer where the uplink rests between jobs, unless the
+/// workload was given.
+fn planned(
+    args: &Args,
+    runner: &Runner,
+    workload: &Workload,
+    options: &PlanOptions,
+) -> anyhow::Result<StreamPlan> {
+    let of = |workload| StreamPlan::new(workload, args.policy, options, args.stream.period_ms);
+    let stream = of(workload)?;
+    if args.workload.is_some() {
+        return Ok(stream);
+    }
+    let Some(Workload { link, .. }) = runner.with_pauses(&stream)? else { return Ok(stream) };
+    let workload = Workload { link, ..workload.clone() };
+    if let Some(path) = &args.workload_output {
+        let mut text = Vec::new();
+        write_workload(&workload, &mut text)?;
+        write_whole(path, &text)?;
+    }
+    Ok(of(&workload)?)
 }
 
 /// Says what the plan is, and clearly so if no plan keeps up.

@@ -4,8 +4,10 @@
 //!
 //! Probes go in rounds, and only while the uplink is idle. While nothing is left to be sent, a round
 //! begins [`WAIT_FIRST`] after the last transfer; each round that finds the bandwidth that plans
-//! reckon with doubles the wait until the next, up to [`WAIT_MAX`]. While more will be sent, and what
-//! is sent is too little to tell the bandwidth, a round begins each [`WAIT_MAX`].
+//! reckon with doubles the wait until the next, up to [`WAIT_MAX`], also where jobs arrive and send
+//! meanwhile. So a stream whose transfers tell the bandwidth is soon not probed any more between its
+//! jobs. While more will be sent, and what is sent is too little to tell the bandwidth, a round begins
+//! each [`WAIT_MAX`].
 //!
 //! The first probe of a round is as long as should take half of [`TIME_ENOUGH`]. One that takes less
 //! than [`TIME_ENOUGH`] is followed by one of [`GROWTH`] times its bytes, up to [`BYTES_MAX`], as it
@@ -84,7 +86,7 @@ impl Probing {
     pub(super) fn poll(&mut self, now: Time, uplink: Uplink, planned: Bandwidth) -> Option<u64> {
         let is_quiet = uplink == Uplink::Quiet;
         if is_quiet && self.is_sending {
-            (self.since, self.wait) = (now, WAIT_FIRST);
+            self.since = now;
         }
         self.is_sending = !is_quiet;
         if uplink == Uplink::Busy || self.out.is_some() {
@@ -259,6 +261,23 @@ mod tests {
         assert!(waits.windows(2).take(4).all(|pair| pair[1] > pair[0]), "{waits:?}");
         assert!((70..90).contains(&world.probes.len()), "{}", world.probes.len());
         assert_eq!(world.bytes(), world.probes.len() as u64 * BYTES_MIN);
+    }
+
+    #[test]
+    fn a_stream_is_soon_not_probed_any_more_between_its_jobs() {
+        let mut world = World::new(18.88, 4);
+        // One job each 1.5 s, of which 0.3 s on the uplink.
+        for step in 0..7_500 {
+            let uplink = if step % 75 < 15 { Uplink::Busy } else { Uplink::Quiet };
+            assert_eq!(world.step(18.88, uplink, 0.0), None);
+            if step % 75 == 14 {
+                world.probing.handle_transfer();
+                world.probing.handle_sample(world.now);
+            }
+        }
+        let times: Vec<Time> = world.probes.iter().map(|(at, _)| *at).collect();
+        assert!((1..=10).contains(&times.len()), "{times:?}");
+        assert!(times.iter().all(|at| *at < ms(10_000)), "{times:?}");
     }
 
     #[test]

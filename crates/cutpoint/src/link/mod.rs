@@ -9,6 +9,7 @@ mod connect;
 pub(crate) mod in_flight;
 mod measure;
 mod pacer;
+mod pause;
 mod probe;
 mod socket;
 mod stream;

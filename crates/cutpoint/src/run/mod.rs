@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod paced;
+mod pauses;
 mod plain;
 mod prepare;
 mod rehearsal;

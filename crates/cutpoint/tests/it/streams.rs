@@ -54,6 +54,36 @@ fn replayed_inputs_give_what_they_give_all_at_once_and_wait_outside_while_the_sy
 }
 
 #[test]
+fn the_uplink_of_a_slow_stream_is_measured_as_it_rests_between_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = squeezenet(folder.path());
+    let jobs = "synthetic:3";
+    let alone = run(&[&["run", path(&model), jobs][..], &ENGINE].concat());
+    let server = Served::start(&model);
+    let at = ["--server", &server.address, "--uplink-limit-mbps", "100"];
+    let workload = folder.path().join("workload.json");
+    let stream =
+        ["--period-ms", "500", "--policy", "server-only", "--raw", "-vv", "--format", "json"];
+    let to = ["--workload-output", path(&workload)];
+    let arguments = [&["run", path(&model), jobs][..], &ENGINE, &at, &stream, &to].concat();
+    let output = run(&arguments);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    // The input of a job; 500 ms less what it takes on the uplink.
+    assert!(said.contains("602112 bytes take "), "{said}");
+    assert!(said.contains("longer after a pause of "), "{said}");
+    assert!(difference(&outputs(&output), &outputs(&alone)) <= 1e-5);
+    // The plan is one of the workload that was written.
+    let read = cutpoint::run::parse_workload(&std::fs::read_to_string(&workload).unwrap(), "it");
+    let stream = &summary(&said)["stream"];
+    let planned = stream["planned_latency_ms"]["p50"].as_f64().unwrap();
+    let workload = read.unwrap();
+    let bytes = workload.link.uplink.transfer_time(602_112).unwrap();
+    let least = bytes + workload.link.message_overhead + workload.link.round_trip;
+    assert!(planned >= least.milliseconds(), "{planned} ms, {workload:?}");
+}
+
+#[test]
 fn files_are_run_as_they_appear_and_a_bad_one_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
