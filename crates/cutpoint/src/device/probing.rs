@@ -36,7 +36,8 @@ const GROWTH: u64 = 4;
 /// The most probes of a round that are counted: as many as an estimate needs.
 const COUNTED_MAX: usize = Drift::SAMPLES_MIN;
 
-/// The most bytes of a round: the probes that grow, and those that are counted.
+/// The most bytes of a round: the probes that grow, and those that are counted. Behind a window that
+/// is too small for them, those of 16 KiB and more are sent twice.
 #[cfg(test)]
 const ROUND_BYTES_MAX: u64 = (1 + 4 + 16) * BYTES_MIN + COUNTED_MAX as u64 * BYTES_MAX;
 

@@ -11,14 +11,10 @@ use tonic::transport::Channel;
 const BYTES_MAX: u64 = 1 << 20;
 
 /// A connection that begins, anew or after a pause, sends so many bytes at once, and twice as many
-/// with each round trip. A larger probe that takes less than [`GROWTH_ROUND_TRIPS`] is sent again
-/// until it does not get faster any more, so many times at most.
+/// with each round trip. A larger probe is sent a second time, now that the window has room for it,
+/// unless it took more than [`GROWTH_ROUND_TRIPS`], of which growing is a small part.
 const FIRST_WINDOW_BYTES: usize = 14_480;
 const GROWTH_ROUND_TRIPS: u32 = 8;
-const AGAIN_MAX: usize = 5;
-
-/// A probe this much faster than the one before means that the window still grows.
-const FASTER: f64 = 1.1;
 
 /// Sends probes through a connection of their own, which is opened with the first: what they take
 /// from the uplink they do not take from a stream's order.
@@ -36,8 +32,8 @@ impl super::Client {
 
 impl LinkProbe {
     /// Sends `bytes` to the server, 1 MiB at most; returns how much longer the answer took than that
-    /// to an empty message. Several times, if the connection's window may have been too small for
-    /// them: then the fastest counts. Blocks.
+    /// to an empty message. Twice, if the connection's window may have been too small for them: then
+    /// the faster counts. Blocks.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Network`] if the connection fails or an answer takes longer than
@@ -56,18 +52,8 @@ impl LinkProbe {
             let mut prober = Prober::new(peer, channel.clone(), bytes).await?;
             let round_trip = prober.up(0).await?;
             let mut time = prober.up(bytes).await?;
-            if bytes > FIRST_WINDOW_BYTES {
-                for _ in 0..AGAIN_MAX {
-                    if time > GROWTH_ROUND_TRIPS * round_trip {
-                        break;
-                    }
-                    let again = prober.up(bytes).await?;
-                    let is_warm = again.mul_f64(FASTER) > time;
-                    time = time.min(again);
-                    if is_warm {
-                        break;
-                    }
-                }
+            if bytes > FIRST_WINDOW_BYTES && time <= GROWTH_ROUND_TRIPS * round_trip {
+                time = time.min(prober.up(bytes).await?);
             }
             Ok::<_, crate::error::Error>((channel, time.saturating_sub(round_trip)))
         })?;
