@@ -6,6 +6,7 @@
 
 mod cells;
 mod cuts;
+mod reference;
 mod report;
 mod rows;
 mod setting;
@@ -20,6 +21,7 @@ use cells::{Block, Cell, Choice, Record, Records};
 use cutpoint::engine::select::EngineChoice;
 use cutpoint_plan::format::{read_plan, read_workload};
 use cuts::cuts;
+use reference::{Reference, Said, WAYS};
 use serde::Deserialize;
 use setting::{GridLink, Subject};
 use std::ffi::OsString;
@@ -74,6 +76,17 @@ pub(crate) struct Args {
     /// The program `cutpoint`; without it, the one beside this program.
     #[arg(long, value_name = "FILE")]
     cutpoint: Option<PathBuf>,
+
+    /// Also run this program, such as scripts/reference-runs, on the same testbed right after the
+    /// policies, in every turn; its runs go to a file whose name ends in references.jsonl.
+    #[arg(long, value_name = "FILE")]
+    reference: Option<PathBuf>,
+}
+
+impl Args {
+    fn references(&self) -> PathBuf {
+        self.output.with_extension("references.jsonl")
+    }
 }
 
 /// What `cutpoint run` says at its end, as far as it is used.
@@ -113,6 +126,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         result?;
     }
     print!("{}", report::markdown(records.all()));
+    print!("{}", reference::markdown(&reference::all(&args.references())?, records.all()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -209,6 +223,57 @@ impl Bench<'_> {
             records.add(record)?;
         }
         server.stop(self.interrupts)?;
+        if let Some(program) = &self.args.reference {
+            let mut counts: Vec<usize> = cells.iter().map(|cell| cell.jobs).collect();
+            counts.dedup();
+            for jobs in counts {
+                self.refer(&session, program, &model, jobs, turn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the reference both ways.
+    fn refer(
+        &self,
+        session: &Session,
+        program: &Path,
+        model: &Path,
+        jobs: usize,
+        turn: usize,
+    ) -> anyhow::Result<()> {
+        let Block { subject, link, device_fraction, .. } = self.block;
+        let address = format!("{}:{PORT}", session.addresses().server);
+        let words = |way: &str, further: &[&str]| -> Vec<OsString> {
+            let mut words: Vec<OsString> = vec![program.into(), way.into(), model.into()];
+            words.extend(further.iter().map(OsString::from));
+            words
+        };
+        let log = self.folder.join("reference.log");
+        let serve = logged(&log, words("serve", &["--listen", &address]));
+        let mut server = session.spawn(Side::Server, Turn::Waits, serve, Stdio::null())?;
+        wait_ready(&mut server, Ready::Port(PORT), READY_LIMIT, self.interrupts)?;
+        for way in WAYS {
+            let (jobs_text, fraction) = (jobs.to_string(), device_fraction.to_string());
+            let further =
+                ["--jobs", &jobs_text, "--device-fraction", &fraction, "--server", &address];
+            let said = self.execute(session, words(way, &further))?;
+            let said = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+            let Said { makespan_ms } = said.context("the reference gave no figures")?;
+            eprintln!("  reference, {way} x {jobs}: measured {makespan_ms:.1} ms");
+            let reference = Reference {
+                model: subject.name(),
+                link: *link,
+                device_fraction: *device_fraction,
+                jobs,
+                way: way.to_owned(),
+                turn,
+                makespan_ms,
+                commit: origin::commit(),
+            };
+            reference::add(&self.args.references(), &reference)?;
+        }
+        server.stop(self.interrupts)?;
         Ok(())
     }
 
@@ -264,7 +329,7 @@ impl Bench<'_> {
         ["--threads", "1", "--engine", &engine].map(OsString::from).into()
     }
 
-    /// Runs `cutpoint` on the device to its end; gives what it wrote to standard error.
+    /// Runs `cutpoint` on the device to its end; gives what it wrote.
     fn device(&self, session: &Session, words: Vec<OsString>) -> anyhow::Result<String> {
         let mut command = self.program()?;
         command.extend(words);
@@ -274,6 +339,11 @@ impl Bench<'_> {
         command.extend(["--server".into(), server.into()]);
         let fraction = self.block.device_fraction.to_string();
         command.extend(["--device-fraction".into(), fraction.into()]);
+        self.execute(session, command)
+    }
+
+    /// Runs a command on the device to its end; gives what it wrote.
+    fn execute(&self, session: &Session, command: Vec<OsString>) -> anyhow::Result<String> {
         let log = self.folder.join("device.log");
         let mut device =
             session.spawn(Side::Device, Turn::Waits, logged(&log, command), Stdio::null())?;
@@ -287,14 +357,14 @@ impl Bench<'_> {
         }
         let status = device.status()?.context("the device's command ended without a status")?;
         let said = std::fs::read_to_string(&log).unwrap_or_default();
-        ensure!(status.success(), "cutpoint on the device ended with {status}:\n{said}");
+        ensure!(status.success(), "the device's command ended with {status}:\n{said}");
         Ok(said)
     }
 }
 
-/// A command whose standard error goes to a file.
+/// A command that writes to a file.
 fn logged(log: &Path, command: Vec<OsString>) -> Vec<OsString> {
-    let script = "log=$1; shift; exec \"$@\" 2>\"$log\"";
+    let script = "log=$1; shift; exec \"$@\" >\"$log\" 2>&1";
     let mut words: Vec<OsString> = vec!["sh".into(), "-c".into(), script.into(), "sh".into()];
     words.push(log.into());
     words.extend(command);
