@@ -276,7 +276,7 @@ impl<'m> Pricer<'m> {
             for &u in &parcel.uploads {
                 let upload = &mode.uploads[u as usize];
                 let tensor = &self.model.tensors[upload.tensor.index()];
-                let bytes = upload.encoding.map_or(tensor.bytes, |e| tensor.encodings[e].bytes);
+                let bytes = tensor.sent_bytes(upload.encoding);
                 parcel.uplink = parcel.uplink.checked_add(pricing.transfer(bytes)?)?;
             }
             again.uplink = again.uplink.checked_add(parcel.uplink)?;

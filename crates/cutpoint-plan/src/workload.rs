@@ -131,6 +131,13 @@ pub struct Tensor {
     pub readers: Vec<LayerId>,
 }
 
+impl Tensor {
+    /// Its bytes on the link, in one of its encodings or raw.
+    pub fn sent_bytes(&self, encoding: Option<usize>) -> u64 {
+        encoding.map_or(self.bytes, |encoding| self.encodings[encoding].bytes)
+    }
+}
+
 /// A form in which a tensor can cross the link.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoding {

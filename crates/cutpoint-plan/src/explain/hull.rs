@@ -55,10 +55,7 @@ fn is_below(a: &Mode, b: &Mode, c: &Mode) -> bool {
 
 fn hull_cut(workload: &Workload, class: &Class<'_>, mode: &Mode) -> HullCut {
     let model = class.pricer.model;
-    let size = |upload: &Upload| {
-        let tensor = &model.tensors[upload.tensor.index()];
-        upload.encoding.map_or(tensor.bytes, |e| tensor.encodings[e].bytes)
-    };
+    let size = |upload: &Upload| model.tensors[upload.tensor.index()].sent_bytes(upload.encoding);
     let bytes = mode.uploads.iter().map(size).sum::<u64>();
     let overhead: Time = mode.uploads.iter().map(|_| workload.link.message_overhead).sum();
     let seconds = mode.device.saturating_sub(overhead).nanoseconds() as f64 / 1e9;

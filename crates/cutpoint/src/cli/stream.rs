@@ -107,8 +107,12 @@ fn planned(
     if args.workload.is_some() {
         return Ok(stream);
     }
-    let Some(Workload { link, .. }) = runner.with_pauses(&stream)? else { return Ok(stream) };
-    let workload = Workload { link, ..workload.clone() };
+    let longer = runner.measure_pauses(&stream)?;
+    if longer == Time::ZERO {
+        return Ok(stream);
+    }
+    let mut workload = workload.clone();
+    workload.link.message_overhead += longer;
     if let Some(path) = &args.workload_output {
         let mut text = Vec::new();
         write_workload(&workload, &mut text)?;

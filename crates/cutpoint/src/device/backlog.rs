@@ -39,7 +39,7 @@ impl Costs<'_> {
         let tensor = &self.model(job).tensors[send.tensor.index()];
         let upload = job.partition.uploads.iter().find(|u| u.tensor == send.tensor);
         let encoding = upload.and_then(|upload| upload.encoding);
-        let bytes = encoding.map_or(tensor.bytes, |e| tensor.encodings[e].bytes);
+        let bytes = tensor.sent_bytes(encoding);
         let transfer = self.uplink.transfer_time(bytes).unwrap_or_default();
         transfer + self.workload.link.message_overhead
     }

@@ -197,7 +197,7 @@ fn median_of(values: &mut [f64]) -> f64 {
     }
 }
 
-fn median(times: &mut [Duration]) -> Duration {
+pub(super) fn median(times: &mut [Duration]) -> Duration {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }

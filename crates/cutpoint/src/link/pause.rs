@@ -5,7 +5,7 @@
 //! is so unless `net.ipv4.tcp_slow_start_after_idle` is 0.
 
 use super::Client;
-use super::measure::Prober;
+use super::measure::{Prober, median};
 use crate::error::Result;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const BYTES_MAX: u64 = 8 << 20;
 
 impl Client {
     /// How much longer a message of `bytes` (8 MiB at most) takes to the server after a pause than
-    /// right behind another one; nothing if it takes less. Blocks for three pauses and nine messages.
+    /// right behind another one; nothing if it takes less. Blocks for three pauses and eleven messages.
     ///
     /// # Errors
     /// As [`Client::measure_link`].
@@ -44,8 +44,7 @@ impl Client {
                 }
                 longer.push(behind_pause.saturating_sub(following));
             }
-            longer.sort();
-            Ok(longer[PAUSES / 2])
+            Ok(median(&mut longer))
         })
     }
 }

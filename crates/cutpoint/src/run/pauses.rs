@@ -3,7 +3,6 @@
 use super::{Runner, StreamPlan};
 use crate::error::Result;
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::Workload;
 use std::time::Duration;
 
 /// After a pause shorter than this, the least retransmission timeout of TCP on Linux, a connection
@@ -36,7 +35,7 @@ impl Rhythm {
         let sent = workload.jobs.iter().zip(&plan.partitions).flat_map(|(&model, partition)| {
             partition.uploads.iter().map(move |upload| {
                 let tensor = &workload.models[model.index()].tensors[upload.tensor.index()];
-                upload.encoding.map_or(tensor.bytes, |e| tensor.encodings[e].bytes)
+                tensor.sent_bytes(upload.encoding)
             })
         });
         let (count, bytes) = sent.fold((0u32, 0u64), |(n, sum), b| (n + 1, sum.saturating_add(b)));
@@ -55,21 +54,21 @@ impl Rhythm {
 }
 
 impl Runner {
-    /// The workload with what each message takes longer since the uplink rests before it, as is
-    /// measured at the pace of a stream's plan; `None` if that is little, or if the uplink hardly rests.
-    /// Blocks for up to 5 seconds and nine transfers.
+    /// What each message takes longer since the uplink rests before it, as is measured at the pace of a
+    /// stream's plan; nothing if that is little, or if the uplink hardly rests. Blocks for up to 5 seconds
+    /// and eleven transfers.
     ///
     /// # Errors
     /// Those of the connection.
-    pub fn with_pauses(&self, stream: &StreamPlan) -> Result<Option<Workload>> {
-        let Some(Rhythm { bytes, tensors, transfer, pause }) = Rhythm::of(stream) else {
-            return Ok(None);
+    pub fn measure_pauses(&self, stream: &StreamPlan) -> Result<Time> {
+        let (Some(client), Some(rhythm)) = (&self.client, Rhythm::of(stream)) else {
+            return Ok(Time::ZERO);
         };
-        let Some(client) = &self.client else { return Ok(None) };
+        let Rhythm { bytes, tensors, transfer, pause } = rhythm;
         let longer = client.measure_pause(bytes, pause)?;
         log::debug!("{bytes} bytes take {longer:?} longer after a pause of {pause:?}");
         if longer < LONGER_MIN.max(transfer.mul_f64(SHARE_MIN)) {
-            return Ok(None);
+            return Ok(Time::ZERO);
         }
         let hint = match restarts_after_idle() {
             true => "; without, if net.ipv4.tcp_slow_start_after_idle is set to 0 on this device",
@@ -78,10 +77,7 @@ impl Runner {
         log::info!(
             "after a pause of {pause:.1?} what a job sends takes {longer:.1?} longer, which is planned for{hint}"
         );
-        let mut workload = stream.workload.clone();
-        let overhead = Time::from_nanoseconds((longer.as_nanos() as f64 / tensors) as u64);
-        workload.link.message_overhead += overhead;
-        Ok(Some(workload))
+        Ok(Time::from_nanoseconds((longer.as_nanos() as f64 / tensors) as u64))
     }
 }
 

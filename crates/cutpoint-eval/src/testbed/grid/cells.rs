@@ -1,14 +1,11 @@
-//! What a grid consists of, and the file of what was run.
+//! What a grid consists of, and what came of it.
 
+use super::lines::Lines;
 use super::setting::{GridLink, Subject};
-use anyhow::Context;
 use cutpoint::zoo::Network;
 use cutpoint_plan::plan::{Granularity, Policy};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::path::Path;
 
 /// Which cells there are: every combination.
 #[derive(Clone, Debug, clap::Args)]
@@ -203,42 +200,18 @@ impl Choice {
     }
 }
 
-/// The file of all runs.
-pub(super) struct Records {
-    file: File,
-    all: Vec<Record>,
-}
+/// The file of all runs of policies.
+pub(super) type Records = Lines<Record>;
 
 impl Records {
-    /// Opens or makes the file. A last line that was cut off is removed, and run again.
-    pub(super) fn open(path: &Path) -> anyhow::Result<Records> {
-        let place = || path.display().to_string();
-        let file = OpenOptions::new().create(true).append(true).open(path).with_context(place)?;
-        let text = std::fs::read_to_string(path).with_context(place)?;
-        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
-        if whole.len() < text.len() {
-            file.set_len(whole.len() as u64).with_context(place)?;
-        }
-        let mut all = Vec::new();
-        for (number, line) in (1..).zip(whole.lines()) {
-            let record = serde_json::from_str(line);
-            all.push(record.with_context(|| format!("{}, line {number}", place()))?);
-        }
-        Ok(Records { file, all })
-    }
-
-    pub(super) fn all(&self) -> &[Record] {
-        &self.all
-    }
-
     pub(super) fn has(&self, cell: &Cell, turn: usize) -> bool {
-        self.all.iter().any(|record| record.cell == *cell && record.turn == turn)
+        self.all().iter().any(|record| record.cell == *cell && record.turn == turn)
     }
 
     /// Whether the turns of a cell differ by more than this share, in what was measured or in how far
     /// that was from what was predicted.
     pub(super) fn differ(&self, cell: &Cell, spread_max: f64) -> bool {
-        let of_cell = || self.all.iter().filter(|record| record.cell == *cell);
+        let of_cell = || self.all().iter().filter(|record| record.cell == *cell);
         let spread = |value: fn(&Record) -> f64| {
             let least = of_cell().map(value).fold(f64::INFINITY, f64::min);
             of_cell().map(value).fold(0.0, f64::max) / least - 1.0
@@ -246,13 +219,6 @@ impl Records {
         of_cell().count() > 1
             && (spread(|r| r.measured_ms) > spread_max
                 || spread(|r| r.measured_ms / r.predicted_ms) > spread_max)
-    }
-
-    pub(super) fn add(&mut self, record: Record) -> anyhow::Result<()> {
-        let line = serde_json::to_string(&record)? + "\n";
-        self.file.write_all(line.as_bytes()).context("cannot write down a run")?;
-        self.all.push(record);
-        Ok(())
     }
 }
 

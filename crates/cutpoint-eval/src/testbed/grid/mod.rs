@@ -6,6 +6,7 @@
 
 mod cells;
 mod cuts;
+mod lines;
 mod reference;
 mod report;
 mod rows;
@@ -21,7 +22,7 @@ use cells::{Block, Cell, Choice, Record, Records};
 use cutpoint::engine::select::EngineChoice;
 use cutpoint_plan::format::{read_plan, read_workload};
 use cuts::cuts;
-use reference::{Reference, Said, WAYS};
+use reference::{Reference, References, Said};
 use serde::Deserialize;
 use setting::{GridLink, Subject};
 use std::ffi::OsString;
@@ -84,8 +85,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    fn references(&self) -> PathBuf {
-        self.output.with_extension("references.jsonl")
+    /// The reference's runs, if it is to run or has run.
+    fn references(&self) -> anyhow::Result<Option<References>> {
+        let path = self.output.with_extension("references.jsonl");
+        let is_wanted = self.reference.is_some() || path.exists();
+        is_wanted.then(|| References::open(&path)).transpose()
     }
 }
 
@@ -112,13 +116,15 @@ struct MachineUse {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let choice = if args.smoke { Choice::smoke() } else { args.choice.clone() };
     let mut records = Records::open(&args.output)?;
+    let mut references = args.references()?;
     if !args.report {
         let blocks = choice.blocks();
         if blocks.is_empty() {
             return Ok(misuse(&anyhow::anyhow!("nothing to run: a list of the grid is empty")));
         }
         let interrupts = Interrupts::new()?;
-        let result = run_blocks(args, &blocks, &choice, &mut records, &interrupts);
+        let result =
+            run_blocks(args, &blocks, &choice, (&mut records, references.as_mut()), &interrupts);
         if let (Err(error), Some(signal)) = (&result, interrupts.signal()) {
             eprintln!("error: {error:#}; the same command goes on from here");
             return Ok(ExitCode::from(128 + signal));
@@ -126,7 +132,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         result?;
     }
     print!("{}", report::markdown(records.all()));
-    print!("{}", reference::markdown(&reference::all(&args.references())?, records.all()));
+    if let Some(references) = references {
+        print!("{}", reference::markdown(references.all(), records.all()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -136,7 +144,7 @@ fn run_blocks(
     args: &Args,
     blocks: &[Block],
     choice: &Choice,
-    records: &mut Records,
+    (records, mut references): (&mut Records, Option<&mut References>),
     interrupts: &Interrupts,
 ) -> anyhow::Result<()> {
     let scratch = tempfile::tempdir()?;
@@ -151,7 +159,14 @@ fn run_blocks(
             if turn % 2 == 0 {
                 missing.reverse();
             }
-            if missing.is_empty() {
+            let mut ways = Vec::new();
+            if let Some(references) =
+                references.as_ref().filter(|_| args.reference.is_some() && turn <= turns)
+            {
+                ways = reference::cells(block);
+                ways.retain(|cell| !references.has(cell, turn));
+            }
+            if missing.is_empty() && ways.is_empty() {
                 continue;
             }
             let which = match turn {
@@ -160,7 +175,15 @@ fn run_blocks(
             };
             eprintln!("{which}, {number} of {}: {block}", blocks.len());
             let bench = Bench { args, block, folder: scratch.path(), interrupts };
-            bench.run(&missing, turn, records).with_context(|| block.to_string())?;
+            let place = || block.to_string();
+            let model = bench.model()?;
+            let session = Session::new(&bench.settings(), interrupts).with_context(place)?;
+            if !missing.is_empty() {
+                bench.run(&session, &model, &missing, turn, records).with_context(place)?;
+            }
+            if let Some(references) = &mut references {
+                bench.refer(&session, &model, &ways, turn, references).with_context(place)?;
+            }
         }
     }
     Ok(())
@@ -176,12 +199,17 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     /// Measures, then plans and executes each cell.
-    fn run(&self, cells: &[Cell], turn: usize, records: &mut Records) -> anyhow::Result<()> {
-        let model = self.model()?;
-        let session = Session::new(&self.settings(), self.interrupts)?;
+    fn run(
+        &self,
+        session: &Session,
+        model: &Path,
+        cells: &[Cell],
+        turn: usize,
+        records: &mut Records,
+    ) -> anyhow::Result<()> {
         let mut serve = self.program()?;
         let listen = format!("{}:{PORT}", session.addresses().server);
-        serve.extend(["serve".into(), model.clone().into()]);
+        serve.extend(["serve".into(), model.into()]);
         serve.extend(["--listen", &listen, "--insecure"].map(OsString::from));
         serve.extend(self.engine());
         serve.extend(self.shape());
@@ -191,11 +219,11 @@ impl Bench<'_> {
         wait_ready(&mut server, Ready::Port(PORT), READY_LIMIT, self.interrupts)?;
 
         let workload = self.folder.join("workload.json");
-        let mut measure: Vec<OsString> = vec!["profile".into(), model.clone().into()];
+        let mut measure: Vec<OsString> = vec!["profile".into(), model.into()];
         measure.extend(["--raw".into(), "-o".into(), workload.clone().into()]);
-        self.device(&session, measure)?;
+        self.device(session, measure)?;
         for cell in cells {
-            let mut words: Vec<OsString> = vec!["run".into(), model.clone().into()];
+            let mut words: Vec<OsString> = vec!["run".into(), model.into()];
             words.push(format!("synthetic:{}", cell.jobs).into());
             words.extend(
                 ["--policy", &cell.policy, "--granularity", &cell.granularity].map(OsString::from),
@@ -210,7 +238,7 @@ impl Bench<'_> {
                 ["plan.json", "rehearsed.json"].map(|name| self.folder.join(name));
             words.extend(["--plan-output".into(), planned.clone().into()]);
             words.extend(["--workload-output".into(), rehearsed.clone().into()]);
-            let said = self.device(&session, words)?;
+            let said = self.device(session, words)?;
             let summary = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
             let summary: Summary = summary.context("cutpoint run gave no summary")?;
             let rehearsed = read_workload(&std::fs::read(&rehearsed).context("its workload")?)?;
@@ -223,26 +251,21 @@ impl Bench<'_> {
             records.add(record)?;
         }
         server.stop(self.interrupts)?;
-        if let Some(program) = &self.args.reference {
-            let mut counts: Vec<usize> = cells.iter().map(|cell| cell.jobs).collect();
-            counts.dedup();
-            for jobs in counts {
-                self.refer(&session, program, &model, jobs, turn)?;
-            }
-        }
         Ok(())
     }
 
-    /// Runs the reference both ways.
+    /// Runs the reference in these ways.
     fn refer(
         &self,
         session: &Session,
-        program: &Path,
         model: &Path,
-        jobs: usize,
+        ways: &[Cell],
         turn: usize,
+        references: &mut References,
     ) -> anyhow::Result<()> {
-        let Block { subject, link, device_fraction, .. } = self.block;
+        let Some(program) = self.args.reference.as_ref().filter(|_| !ways.is_empty()) else {
+            return Ok(());
+        };
         let address = format!("{}:{PORT}", session.addresses().server);
         let words = |way: &str, further: &[&str]| -> Vec<OsString> {
             let mut words: Vec<OsString> = vec![program.into(), way.into(), model.into()];
@@ -253,25 +276,17 @@ impl Bench<'_> {
         let serve = logged(&log, words("serve", &["--listen", &address]));
         let mut server = session.spawn(Side::Server, Turn::Waits, serve, Stdio::null())?;
         wait_ready(&mut server, Ready::Port(PORT), READY_LIMIT, self.interrupts)?;
-        for way in WAYS {
-            let (jobs_text, fraction) = (jobs.to_string(), device_fraction.to_string());
-            let further =
-                ["--jobs", &jobs_text, "--device-fraction", &fraction, "--server", &address];
+        for cell in ways {
+            let Cell { policy: way, jobs, device_fraction, .. } = cell;
+            let (jobs, fraction) = (jobs.to_string(), device_fraction.to_string());
+            let further = ["--jobs", &jobs, "--device-fraction", &fraction, "--server", &address];
             let said = self.execute(session, words(way, &further))?;
             let said = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-            let Said { makespan_ms } = said.context("the reference gave no figures")?;
-            eprintln!("  reference, {way} x {jobs}: measured {makespan_ms:.1} ms");
-            let reference = Reference {
-                model: subject.name(),
-                link: *link,
-                device_fraction: *device_fraction,
-                jobs,
-                way: way.to_owned(),
-                turn,
-                makespan_ms,
-                commit: origin::commit(),
-            };
-            reference::add(&self.args.references(), &reference)?;
+            let Said { makespan_ms: measured_ms } =
+                said.context("the reference gave no figures")?;
+            eprintln!("  reference, {way} x {jobs}: measured {measured_ms:.1} ms");
+            let (cell, commit) = (cell.clone(), origin::commit());
+            references.add(Reference { cell, turn, measured_ms, commit })?;
         }
         server.stop(self.interrupts)?;
         Ok(())

@@ -1,58 +1,48 @@
 //! The same jobs without Cutpoint, by another program on the same testbed and in the same turn.
 
-use super::cells::{Cell, Record};
-use super::rows::rows;
-use super::setting::GridLink;
+use super::cells::{Block, Cell, Record};
+use super::lines::Lines;
+use super::rows::{is_same_setting, rows};
 use crate::statistics::median;
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
-use std::path::Path;
 
 /// What the program does, as its first argument has it: everything on the device, or every frame sent
 /// to its own server.
-pub(super) const WAYS: [&str; 2] = ["local", "offload"];
+const WAYS: [&str; 2] = ["local", "offload"];
 
 /// One run of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reference {
-    pub model: String,
-    pub link: GridLink,
-    pub device_fraction: f64,
-    pub jobs: usize,
-    pub way: String,
+    /// Its setting, the way in the place of a policy.
+    #[serde(flatten)]
+    pub cell: Cell,
     pub turn: usize,
-    pub makespan_ms: f64,
+    pub measured_ms: f64,
     pub commit: String,
+}
+
+/// What is run for a block: both ways for each number of jobs.
+pub(super) fn cells(block: &Block) -> Vec<Cell> {
+    let mut settings: Vec<&Cell> = block.cells.iter().collect();
+    settings.dedup_by(|a, b| is_same_setting(a, b));
+    let of = |cell: &Cell| WAYS.map(|way| Cell { policy: way.to_owned(), ..cell.clone() });
+    settings.into_iter().flat_map(of).collect()
+}
+
+/// The file of all its runs.
+pub(super) type References = Lines<Reference>;
+
+impl References {
+    pub(super) fn has(&self, cell: &Cell, turn: usize) -> bool {
+        self.all().iter().any(|reference| reference.cell == *cell && reference.turn == turn)
+    }
 }
 
 /// What the program says at its end.
 #[derive(Debug, Deserialize)]
 pub(super) struct Said {
     pub makespan_ms: f64,
-}
-
-/// Adds a run to the file beside a grid's.
-pub(super) fn add(path: &Path, reference: &Reference) -> anyhow::Result<()> {
-    let place = || path.display().to_string();
-    let mut file = OpenOptions::new().create(true).append(true).open(path).with_context(place)?;
-    let line = serde_json::to_string(reference)? + "\n";
-    file.write_all(line.as_bytes()).with_context(place)
-}
-
-/// All runs in the file; none if there is no file.
-pub(super) fn all(path: &Path) -> anyhow::Result<Vec<Reference>> {
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        text => text.with_context(|| path.display().to_string())?,
-    };
-    let read = |(number, line): (usize, &str)| {
-        let place = || format!("{}, line {}", path.display(), number + 1);
-        serde_json::from_str(line).with_context(place)
-    };
-    text.lines().enumerate().map(read).collect()
 }
 
 /// A table of the references beside the grid's policies: medians of the turns.
@@ -65,27 +55,22 @@ pub(super) fn markdown(references: &[Reference], records: &[Record]) -> String {
          joint ms | joint over the better reference % |\n|---|---|---|---|---|---|---|---|---|\n",
     );
     let rows = rows(records);
-    let mut settings: Vec<&Reference> = Vec::new();
-    for reference in references {
-        if !settings.iter().any(|known| is_same_setting(known, reference)) {
-            settings.push(reference);
+    let mut settings: Vec<&Cell> = Vec::new();
+    for Reference { cell, .. } in references {
+        if !settings.iter().any(|known| is_same_setting(known, cell)) {
+            settings.push(cell);
         }
     }
     let ms = |ms: Option<f64>| ms.map_or("?".to_owned(), |ms| format!("{ms:.1}"));
     for setting in settings {
         let of = |way: &str| {
-            let is_of = |r: &&Reference| r.way == way && is_same_setting(r, setting);
-            let times: Vec<f64> = references.iter().filter(is_of).map(|r| r.makespan_ms).collect();
+            let is_of = |r: &&Reference| r.cell.policy == way && is_same_setting(&r.cell, setting);
+            let times: Vec<f64> = references.iter().filter(is_of).map(|r| r.measured_ms).collect();
             (!times.is_empty()).then(|| median(&times))
         };
         let by = |policy: &str| {
-            let row = rows.iter().find(|row| {
-                let Cell { model, link, device_fraction, jobs, .. } = &row.cell;
-                row.cell.policy == policy
-                    && (model, link) == (&setting.model, &setting.link)
-                    && (*device_fraction, *jobs) == (setting.device_fraction, setting.jobs)
-            });
-            row.map(|row| row.measured_ms)
+            let mut of_setting = rows.iter().filter(|row| is_same_setting(&row.cell, setting));
+            of_setting.find(|row| row.cell.policy == policy).map(|row| row.measured_ms)
         };
         let [local, offload] = WAYS.map(of);
         let better = [local, offload].into_iter().flatten().min_by(f64::total_cmp);
@@ -107,10 +92,6 @@ pub(super) fn markdown(references: &[Reference], records: &[Record]) -> String {
     text
 }
 
-fn is_same_setting(a: &Reference, b: &Reference) -> bool {
-    (&a.model, a.link, a.device_fraction, a.jobs) == (&b.model, b.link, b.device_fraction, b.jobs)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,32 +99,27 @@ mod tests {
 
     #[test]
     fn references_stand_beside_the_policies_of_their_setting() {
-        let Cell { model, link, device_fraction, jobs, .. } = record(6, 1).cell;
-        let of = |way: &str, turn, makespan_ms| Reference {
-            model: model.clone(),
-            link,
-            device_fraction,
-            jobs,
-            way: way.into(),
+        let cell = |policy: &str| Cell { policy: policy.into(), ..record(6, 1).cell };
+        let of = |way: &str, turn, measured_ms| Reference {
+            cell: cell(way),
             turn,
-            makespan_ms,
+            measured_ms,
             commit: "abc".into(),
         };
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("references.jsonl");
-        assert_eq!(all(&path).unwrap(), []);
         let references = [of("local", 1, 20.0), of("local", 2, 24.0), of("offload", 1, 50.0)];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grid.references.jsonl");
+        let mut file = References::open(&path).unwrap();
         for reference in &references {
-            add(&path, reference).unwrap();
+            file.add(reference.clone()).unwrap();
         }
-        assert_eq!(all(&path).unwrap(), references);
-        let joint = Cell { policy: "joint".into(), ..record(6, 1).cell };
-        let mut records = vec![Record { cell: joint, measured_ms: 11.0, ..record(6, 1) }];
+        let file = References::open(&path).unwrap();
+        assert_eq!(file.all(), references);
+        assert!(file.has(&cell("local"), 2) && !file.has(&cell("offload"), 2));
+        let mut records = vec![Record { cell: cell("joint"), measured_ms: 11.0, ..record(6, 1) }];
         records.push(Record { measured_ms: 77.0, ..record(7, 1) });
         let text = markdown(&references, &records);
         assert!(text.ends_with("| 6 | 22.0 | ? | 50.0 | ? | 11.0 | -50.0 |\n"), "{text}");
-        std::fs::write(&path, "no JSON").unwrap();
-        assert!(format!("{:#}", all(&path).unwrap_err()).contains("references.jsonl, line 1"));
         assert_eq!(markdown(&[], &records), "");
     }
 }

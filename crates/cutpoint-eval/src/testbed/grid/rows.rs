@@ -52,7 +52,7 @@ pub(super) fn rows(records: &[Record]) -> Vec<Row> {
 }
 
 /// Whether two cells are of the same jobs on the same machines and link.
-fn is_same_setting(a: &Cell, b: &Cell) -> bool {
+pub(super) fn is_same_setting(a: &Cell, b: &Cell) -> bool {
     let Cell { policy, granularity, .. } = a.clone();
     Cell { policy, granularity, ..b.clone() } == *a
 }

@@ -168,7 +168,7 @@ fn beyond_ns(workload: &Workload, plan: &Plan, execution: &Execution) -> Vec<f64
         let uploads = &plan.partitions[o.job.index()].uploads;
         let upload = uploads.iter().find(|upload| upload.tensor == id)?;
         let tensor = &workload.model_of(o.job).tensors[id.index()];
-        let bytes = upload.encoding.map_or(tensor.bytes, |e| tensor.encodings[e].bytes);
+        let bytes = tensor.sent_bytes(upload.encoding);
         let foreseen = workload.link.uplink.transfer_time(bytes)?;
         let took = o.end.saturating_sub(o.start);
         Some(took.nanoseconds() as f64 - foreseen.nanoseconds() as f64)
