@@ -1,5 +1,5 @@
 //! How long planning takes. Each case is one target of the planner; the figures belong into
-//! docs/results.md together with the machine they were measured on.
+//! docs/log together with the machine they were measured on.
 
 use cutpoint_plan::instances::{fill_like_cnn, general, inception, line, unit_link, workload};
 use cutpoint_plan::plan::{Granularity, Policy};

@@ -38,7 +38,7 @@ use bytes::Bytes;
 use std::fmt;
 
 /// The effort of compression. Higher levels of zstd take longer and gain next to nothing on
-/// tensors; docs/results.md has the measurement.
+/// tensors; docs/log has the measurement.
 pub const ZSTD_LEVEL: i32 = 1;
 
 /// How the numbers of a tensor are written.
