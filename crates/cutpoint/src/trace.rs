@@ -9,8 +9,12 @@ use cutpoint_plan::workload::{JobId, Workload};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+mod read;
+
 #[cfg(test)]
 mod tests;
+
+pub use read::{MeasuredRun, TRACE_BYTES_MAX, read_measured};
 
 /// What really happened in a run.
 #[derive(Clone, Debug, Default)]

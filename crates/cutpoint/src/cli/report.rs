@@ -2,7 +2,8 @@
 
 use crate::cli::output::write_whole;
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::{Measured, Report, policy_outcomes, read_measured, render_report};
+use crate::report::{Report, policy_outcomes, render_report};
+use crate::trace::{MeasuredRun, TRACE_BYTES_MAX, read_measured};
 use anyhow::Context as _;
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::format::{read_plan, read_workload};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// No file that makes a readable report is larger than this.
-const FILE_BYTES_MAX: u64 = crate::report::TRACE_BYTES_MAX;
+const FILE_BYTES_MAX: u64 = TRACE_BYTES_MAX;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -70,7 +71,7 @@ pub(super) fn read_trace(
     path: &Path,
     workload: &Workload,
     plan: &Plan,
-) -> Result<Option<Measured>> {
+) -> Result<Option<MeasuredRun>> {
     let found = read_measured(&read(path)?, workload, plan).map_err(|e| e.at(path.display()))?;
     if found.is_none() {
         log::warn!("{} has only what was planned, nothing measured", path.display());

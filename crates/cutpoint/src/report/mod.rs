@@ -1,29 +1,28 @@
 //! What was planned, what happened, and why: one HTML page from a workload, its plan and, where
 //! there is one, the trace of its execution. The page needs nothing else to be opened.
 
-mod blocks;
 mod cuts;
-mod deviation;
-mod deviation_chart;
 mod hull;
-mod layout;
 mod markup;
-mod measured;
 mod model_chart;
+mod model_layout;
 mod page;
 mod plane;
 mod policies;
+mod prediction_error;
+mod prediction_error_tables;
 mod scale;
 mod sections;
 mod timeline;
+mod timeline_blocks;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use measured::{Measured, TRACE_BYTES_MAX, read_measured};
 pub use policies::{Outcome, PolicyOutcome, policy_outcomes};
 
+use crate::trace::MeasuredRun;
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::workload::Workload;
 
@@ -35,7 +34,7 @@ pub struct Report<'a> {
     /// How it was to be done: a plan that keeps the rules of the cost model.
     pub plan: &'a Plan,
     /// How it was done.
-    pub measured: Option<&'a Measured>,
+    pub measured: Option<&'a MeasuredRun>,
     /// What the policies make of the workload, from [`policy_outcomes`].
     pub policies: &'a [PolicyOutcome],
 }

@@ -3,8 +3,8 @@
 
 use crate::report::Report;
 use crate::report::cuts::{CutInUse, cuts_in_use};
-use crate::report::deviation::deviation;
-use crate::report::deviation_chart::{jobs, largest, shares, spendings, utilisation};
+use crate::report::prediction_error::deviation;
+use crate::report::prediction_error_tables::{jobs, largest, shares, spendings, utilisation};
 use crate::report::hull::balance_step;
 use crate::report::markup::{Markup, shortened};
 use crate::report::model_chart::{CUTS_DRAWN, model_chart};

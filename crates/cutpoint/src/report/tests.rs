@@ -1,15 +1,16 @@
 //! The page as a whole, what it is made from, and the layout of models.
 
 use crate::report::cuts::cuts_in_use;
-use crate::report::layout::{common_name, lanes, layer_order, prefix_length, units};
+use crate::report::model_layout::{common_name, lanes, layer_order, prefix_length, units};
 use crate::report::plane::cloud;
 use crate::report::verdict::Places;
-use crate::report::{Report, policy_outcomes, read_measured, render_report};
+use crate::report::{Report, policy_outcomes, render_report};
+use crate::trace::read_measured;
 use cutpoint_plan::format::read_workload;
 use cutpoint_plan::plan::{Granularity, Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::{JobId, ModelId, Workload};
+use cutpoint_plan::workload::{ModelId, Workload};
 use serde_json::{Value, json};
 
 fn workload(models: Value, jobs: Value, uplink_mbps: f64) -> Workload {
@@ -128,74 +129,6 @@ fn on_a_slow_link_the_advice_is_not_to_split() {
     let some = Places { on_device: 1, on_server: 2, cut: 4 };
     let expected = "Split 4 jobs, keep 1 on the device, send 2 whole to the server";
     assert_eq!(some.advice(), expected);
-}
-
-fn trace(events: Value, other: Value) -> Vec<u8> {
-    json!({ "traceEvents": events, "otherData": other }).to_string().into_bytes()
-}
-
-fn event(machine: &str, name: &str, job: u64, ts: f64, dur: f64) -> Value {
-    json!({ "name": name, "ph": "X", "pid": 2, "cat": machine, "ts": ts, "dur": dur,
-            "args": { "job": job, "model": "m" } })
-}
-
-#[test]
-fn a_trace_gives_its_measured_operations() {
-    let workload = workload(json!({ "m": line(3) }), json!([{ "model": "m", "count": 2 }]), 8.0);
-    let plan = joint(&workload);
-    let json = trace(
-        json!([
-            event("uplink", "job 0 t0", 0, 2500.0, 1000.0),
-            event("device", "job 1 l.2", 1, 2000.5, 6000.0),
-            event("device", "job 0 l.0", 0, 0.0, 2000.0),
-            event("server", "job 0 suffix", 0, 5500.0, 250.0),
-            { "name": "job 0 l.0", "ph": "X", "pid": 1, "tid": 0, "ts": 0, "dur": 1, "args": { "job": 0 } },
-            { "name": "job", "ph": "s", "pid": 2, "tid": 0, "ts": 0 }
-        ]),
-        json!({ "planned_makespan_ms": plan.makespan.milliseconds(), "measured_makespan_ms": 9.25,
-                "fallbacks": [{ "job": 1, "cause": "no answer" }] }),
-    );
-    let measured = read_measured(&json, &workload, &plan).unwrap().unwrap();
-    let counts = [&measured.schedule.device, &measured.schedule.uplink, &measured.schedule.server];
-    assert_eq!(counts.map(Vec::len), [2, 1, 1]);
-    assert_eq!(measured.schedule.device[0].job, JobId(0));
-    assert_eq!(measured.schedule.device[1].start, Time::from_nanoseconds(2_000_500));
-    let completions = [5_750_000, 8_000_500].map(|t| Some(Time::from_nanoseconds(t)));
-    assert_eq!(measured.completions, completions);
-    assert_eq!(measured.makespan, Time::from_nanoseconds(9_250_000));
-    assert_eq!(measured.fallbacks, [(JobId(1), "no answer".to_owned())]);
-}
-
-#[test]
-fn a_trace_without_a_run_is_no_error_and_a_wrong_one_is() {
-    let workload = workload(json!({ "m": line(3) }), json!([{ "model": "m" }]), 8.0);
-    let plan = joint(&workload);
-    let read = |events: Value, other: Value| read_measured(&trace(events, other), &workload, &plan);
-    assert_eq!(read(json!([]), json!({})).unwrap(), None);
-    let refused = [
-        (json!([event("device", "job 7 l.0", 7, 0.0, 1.0)]), json!({}), "no job 7"),
-        (
-            json!([event("device", "job 0 l.9", 0, 0.0, 1.0)]),
-            json!({}),
-            "no layer or tensor \"l.9\"",
-        ),
-        (json!([event("printer", "job 0 l.0", 0, 0.0, 1.0)]), json!({}), "no machine"),
-        (json!([event("device", "job 0 l.0", 0, -1.0, 1.0)]), json!({}), "ts is no time"),
-        (
-            json!([
-                event("device", "job 0 l.0", 0, 2e15, 1.0),
-                event("device", "job 0 l.1", 0, 2e15, 1.0)
-            ]),
-            json!({}),
-            "too long",
-        ),
-        (json!([]), json!({ "planned_makespan_ms": 1e6 }), "of another plan"),
-    ];
-    for (events, other, expected) in refused {
-        let error = read(events, other).unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}");
-    }
-    assert!(read_measured(b"{", &workload, &plan).is_err());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The timeline: what each machine does when, planned above measured, on one axis.
 
-use crate::report::blocks::{Block, blocks};
+use crate::report::timeline_blocks::{Block, blocks};
 use crate::report::markup::{Markup, shortened};
 use crate::report::scale::{Percent, axis_unit, mark, share, ticks, time};
 use cutpoint_plan::plan::{Machine, Operation, Schedule, Work};

@@ -1,5 +1,4 @@
 use super::*;
-use crate::report::read_measured;
 use cutpoint_plan::format::read_workload;
 use cutpoint_plan::plan::{Granularity, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};

@@ -1,9 +1,9 @@
 //! Tables of where the prediction erred, with bars to both sides of zero.
 
 use crate::report::Report;
-use crate::report::deviation::{Both, Deviation, loads};
+use crate::report::prediction_error::{Both, Deviation, loads};
 use crate::report::markup::Markup;
-use crate::report::measured::Measured;
+use crate::trace::MeasuredRun;
 use crate::report::scale::{Percent, difference, share, time};
 use crate::report::timeline::operation_name;
 use cutpoint_plan::plan::Machine;
@@ -180,7 +180,7 @@ pub(super) fn jobs(
     letters: &[(String, String)],
     limit: usize,
 ) {
-    let completion = |r: &Measured, j: usize| r.completions.get(j).copied().flatten();
+    let completion = |r: &MeasuredRun, j: usize| r.completions.get(j).copied().flatten();
     let mut heads = vec!["Job", "Cut", "Complete, planned"];
     if report.measured.is_some() {
         heads.extend(["Complete, measured", "Difference"]);

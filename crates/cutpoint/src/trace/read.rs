@@ -7,6 +7,9 @@ use cutpoint_plan::workload::{JobId, LayerId, TensorId, Workload};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod tests;
+
 /// A trace file larger than this is refused.
 pub const TRACE_BYTES_MAX: u64 = 512 << 20;
 
@@ -15,7 +18,7 @@ const MEASURED_PID: u64 = 2;
 
 /// The measured part of a trace.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Measured {
+pub struct MeasuredRun {
     /// Operations by start time. A device operation covers all layers of its job that ran without
     /// interruption up to and including the one it names.
     pub schedule: Schedule,
@@ -79,7 +82,7 @@ struct ArgsFile {
 ///
 /// # Errors
 /// The first thing that is not of the format, or not of this workload and plan, with its place.
-pub fn read_measured(json: &[u8], workload: &Workload, plan: &Plan) -> Result<Option<Measured>> {
+pub fn read_measured(json: &[u8], workload: &Workload, plan: &Plan) -> Result<Option<MeasuredRun>> {
     if json.len() as u64 > TRACE_BYTES_MAX {
         let message = format!("the trace has {} bytes, more than {TRACE_BYTES_MAX}", json.len());
         return Err(Error::new(ErrorKind::File, message));
@@ -93,7 +96,7 @@ pub fn read_measured(json: &[u8], workload: &Workload, plan: &Plan) -> Result<Op
     is_of_plan(&file.other, plan)?;
     let pid = measured_pid(&file.events);
     let names = Names::of(workload);
-    let mut measured = Measured::default();
+    let mut measured = MeasuredRun::default();
     let mut total = Time::ZERO;
     for (i, event) in file.events.iter().enumerate() {
         if event.ph != "X" || event.pid != pid {
@@ -203,7 +206,7 @@ fn operation(event: &EventFile, names: &Names<'_>) -> Result<Operation> {
 }
 
 /// Orders the operations, and fills in completions, makespan, fallbacks and failures.
-fn finish(measured: &mut Measured, other: &OtherFile, workload: &Workload) -> Result<()> {
+fn finish(measured: &mut MeasuredRun, other: &OtherFile, workload: &Workload) -> Result<()> {
     let Schedule { device, uplink, server, downlink } = &mut measured.schedule;
     measured.completions = vec![None; workload.jobs.len()];
     for operations in [device, uplink, server, downlink] {

@@ -1,8 +1,8 @@
 //! Where the prediction erred: measured against planned, by what the time was spent on, by
 //! machine, and by single operation.
 
-use crate::report::blocks::busy;
-use crate::report::measured::Measured;
+use crate::report::timeline_blocks::busy;
+use crate::trace::MeasuredRun;
 use cutpoint_plan::plan::{Machine, Operation, Plan, Schedule, Work};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, TensorId, Workload};
@@ -88,7 +88,7 @@ pub(super) struct Deviation {
 pub(super) fn deviation(
     workload: &Workload,
     plan: &Plan,
-    measured: &Measured,
+    measured: &MeasuredRun,
     count: usize,
 ) -> Deviation {
     let half = workload.link.round_trip.half();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     /// Job 0's layers a and b are measured as one operation, as the program runs them.
-    fn run() -> Measured {
+    fn run() -> MeasuredRun {
         let transfer = |t| Work::Transfer(TensorId(t));
         let schedule = Schedule {
             device: vec![
@@ -249,7 +249,7 @@ mod tests {
             server: vec![operation(0, Work::Suffix, 10, 13), operation(1, Work::Suffix, 13, 15)],
             downlink: vec![],
         };
-        Measured { schedule, makespan: ms(16), ..Measured::default() }
+        MeasuredRun { schedule, makespan: ms(16), ..MeasuredRun::default() }
     }
 
     #[test]
