@@ -2,8 +2,10 @@
 //! the size of what it passes on, and the cuts in use as lines across all of that.
 
 use crate::report::cuts::CutInUse;
-use crate::report::model_layout::{Slice, Unit, common_name, lanes, layer_order, prefix_length, units};
 use crate::report::markup::{Markup, shortened};
+use crate::report::model_layout::{
+    Slice, Unit, common_name, lanes, layer_order, prefix_length, units,
+};
 use crate::report::scale::{Percent, bytes, time};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{LayerId, Model, TensorId};

@@ -1,11 +1,11 @@
 //! Tables of where the prediction erred, with bars to both sides of zero.
 
 use crate::report::Report;
-use crate::report::prediction_error::{Both, Deviation, loads};
 use crate::report::markup::Markup;
-use crate::trace::MeasuredRun;
+use crate::report::prediction_error::{Both, Deviation, loads};
 use crate::report::scale::{Percent, difference, share, time};
 use crate::report::timeline::operation_name;
+use crate::trace::MeasuredRun;
 use cutpoint_plan::plan::Machine;
 use cutpoint_plan::units::Time;
 use std::fmt::Display;

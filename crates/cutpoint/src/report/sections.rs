@@ -3,13 +3,13 @@
 
 use crate::report::Report;
 use crate::report::cuts::{CutInUse, cuts_in_use};
-use crate::report::prediction_error::deviation;
-use crate::report::prediction_error_tables::{jobs, largest, shares, spendings, utilisation};
 use crate::report::hull::balance_step;
 use crate::report::markup::{Markup, shortened};
 use crate::report::model_chart::{CUTS_DRAWN, model_chart};
 use crate::report::plane::{Balance, Cloud, cloud, plane, points_outside};
 use crate::report::policies::policy_table;
+use crate::report::prediction_error::deviation;
+use crate::report::prediction_error_tables::{jobs, largest, shares, spendings, utilisation};
 use crate::report::scale::{bandwidth, bytes, time};
 use crate::report::timeline::{Part, timeline};
 use cutpoint_plan::plan::Granularity;

@@ -1,8 +1,8 @@
 //! The timeline: what each machine does when, planned above measured, on one axis.
 
-use crate::report::timeline_blocks::{Block, blocks};
 use crate::report::markup::{Markup, shortened};
 use crate::report::scale::{Percent, axis_unit, mark, share, ticks, time};
+use crate::report::timeline_blocks::{Block, blocks};
 use cutpoint_plan::plan::{Machine, Operation, Schedule, Work};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
