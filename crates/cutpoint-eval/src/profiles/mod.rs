@@ -138,7 +138,7 @@ fn profile(
     inputs: &[String],
 ) -> anyhow::Result<WorkloadFile> {
     let output = scratch.join("workload.json");
-    let mut command = Command::new(crate::sibling("cutpoint", args.cutpoint.as_deref())?);
+    let mut command = Command::new(crate::program::sibling("cutpoint", args.cutpoint.as_deref())?);
     command.arg("profile").arg(&subject.path).arg("-o").arg(&output);
     command.args(["--threads", "1", "--engine", &args.engine.to_string()]);
     if let Some(shapes) = &subject.shapes {

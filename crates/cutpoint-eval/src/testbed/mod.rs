@@ -5,7 +5,7 @@
 //! Whatever a run makes carries its process id in its name, so that what a crashed run left behind
 //! can be found and removed. docs/testbed.md says how to use it.
 
-mod link_shape;
+pub(crate) mod link_shape;
 
 #[cfg(target_os = "linux")]
 mod accuracy;
@@ -16,15 +16,13 @@ mod clean;
 #[cfg(target_os = "linux")]
 mod emulator;
 #[cfg(target_os = "linux")]
-pub(crate) mod grid;
-#[cfg(target_os = "linux")]
-mod host;
+pub(crate) mod host;
 #[cfg(target_os = "linux")]
 mod probe;
 #[cfg(target_os = "linux")]
 mod run;
 #[cfg(target_os = "linux")]
-mod session;
+pub(crate) mod session;
 
 use std::process::ExitCode;
 
@@ -72,13 +70,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::ProbeServe(args) => probe::serve::run(&args),
         Command::ProbeMeasure(args) => probe::measure::run(&args),
     }
-}
-
-/// Tells what is wrong with the flags; the exit code is that of misuse.
-#[cfg(target_os = "linux")]
-fn misuse(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::from(2)
 }
 
 #[cfg(not(target_os = "linux"))]

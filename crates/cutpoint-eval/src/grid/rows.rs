@@ -96,7 +96,7 @@ pub(super) fn comparisons(rows: &[Row]) -> Vec<Comparison> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testbed::grid::cells::tests::record;
+    use crate::grid::cells::tests::record;
 
     #[test]
     fn one_plan_takes_one_time_whatever_policy_chose_it() {

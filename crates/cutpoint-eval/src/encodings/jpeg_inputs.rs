@@ -2,7 +2,7 @@
 //! as the best of doing everything on the device, sending the file, and cutting each job where it
 //! alone is fastest? Planned, not executed, from profiles measured in the same run.
 
-use crate::photos;
+use super::photos;
 use anyhow::{Context, bail};
 use cutpoint::encoding::Encoding;
 use cutpoint::engine::select::{EngineChoice, SelectOptions, select};

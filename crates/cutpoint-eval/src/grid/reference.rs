@@ -95,7 +95,7 @@ pub(super) fn markdown(references: &[Reference], records: &[Record]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testbed::grid::cells::tests::record;
+    use crate::grid::cells::tests::record;
 
     #[test]
     fn references_stand_beside_the_policies_of_their_setting() {

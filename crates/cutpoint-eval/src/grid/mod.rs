@@ -12,11 +12,11 @@ mod report;
 mod rows;
 mod setting;
 
-use super::host::interrupts::{Interrupts, Waited};
-use super::link_shape::LinkArgs;
-use super::misuse;
-use super::session::{LinkKind, Ready, Session, Settings, Side, Switch, Turn, wait_ready};
 use crate::origin;
+use crate::program::misuse;
+use crate::testbed::host::interrupts::{Interrupts, Waited};
+use crate::testbed::link_shape::LinkArgs;
+use crate::testbed::session::{LinkKind, Ready, Session, Settings, Side, Switch, Turn, wait_ready};
 use anyhow::{Context, bail, ensure};
 use cells::{Block, Cell, Choice, Record, Records};
 use cutpoint::engine::select::EngineChoice;
@@ -336,7 +336,7 @@ impl Bench<'_> {
     }
 
     fn program(&self) -> anyhow::Result<Vec<OsString>> {
-        Ok(vec![crate::sibling("cutpoint", self.args.cutpoint.as_deref())?.into()])
+        Ok(vec![crate::program::sibling("cutpoint", self.args.cutpoint.as_deref())?.into()])
     }
 
     fn engine(&self) -> Vec<OsString> {

@@ -226,7 +226,7 @@ impl Records {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::testbed::grid) fn record(jobs: usize, turn: usize) -> Record {
+    pub(in crate::grid) fn record(jobs: usize, turn: usize) -> Record {
         let cell = Choice::smoke().blocks().remove(0).cells.remove(0);
         Record {
             cell: Cell { jobs, ..cell },

@@ -1,0 +1,3 @@
+//! Inference engines: what it costs to divide a model.
+
+pub(crate) mod split_cost;

@@ -1,0 +1,4 @@
+//! The planner's time.
+
+pub(crate) mod growth;
+pub(crate) mod speed;
