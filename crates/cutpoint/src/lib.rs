@@ -25,7 +25,6 @@
 //!
 //! [`library`] explains the steps; `examples/batch.rs` is a whole program.
 
-pub mod cli;
 pub mod device;
 mod digest;
 pub mod encoding;

@@ -11,7 +11,7 @@ pub mod install;
 pub mod onnxruntime;
 pub mod rten;
 pub mod select;
-pub(crate) mod timing;
+pub mod timing;
 mod warm_up;
 
 pub(crate) use warm_up::warm_up;

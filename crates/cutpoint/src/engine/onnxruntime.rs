@@ -25,12 +25,13 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 pub use library::{VERSION_MIN, Version};
 
 /// How far ONNX Runtime may rewrite a model before it runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Optimization {
     /// Not at all; a split model then gives the same bits as the whole one.
     Off,
@@ -41,6 +42,25 @@ pub enum Optimization {
     /// Blocked memory layouts too; the default.
     #[default]
     All,
+}
+
+impl FromStr for Optimization {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Optimization> {
+        match text {
+            "off" => Ok(Optimization::Off),
+            "basic" => Ok(Optimization::Basic),
+            "extended" => Ok(Optimization::Extended),
+            "all" => Ok(Optimization::All),
+            _ => Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "invalid optimization level {text:?}: expected off, basic, extended or all"
+                ),
+            )),
+        }
+    }
 }
 
 /// ONNX Runtime from one shared library.

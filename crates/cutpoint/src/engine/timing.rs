@@ -76,7 +76,7 @@ pub(super) fn of_this_thread() -> Option<Duration> {
 }
 
 /// How long the threads of this process have been running; Linux alone tells.
-pub(crate) fn ran() -> Option<Duration> {
+pub fn ran() -> Option<Duration> {
     sum_of_threads(0)
 }
 

@@ -3,13 +3,11 @@
 
 mod image;
 mod npy;
-mod outputs;
 mod source;
 
 pub use crate::input::ImageLayout;
 pub use image::ImageOptions;
 pub use npy::{read_npy, rehearse_npy, write_npy};
-pub use outputs::json_line;
 pub use source::{Frame, FrameOptions, parse_frames};
 
 /// The most bytes one input file may have, and the most an image may take when it is decoded.

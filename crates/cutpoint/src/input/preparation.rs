@@ -9,6 +9,7 @@ use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
 
 /// The most pixels a picture may have on a side.
 pub const SIDE_MAX: u32 = 32_768;
@@ -21,13 +22,28 @@ pub const PICTURE_FACTOR_MAX: u64 = 256;
 pub const PICTURE_BYTES_FREE: u64 = 16 << 20;
 
 /// The order of the axes of an image tensor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ImageLayout {
     /// `[1, channels, height, width]`.
     #[default]
     Nchw,
     /// `[1, height, width, channels]`.
     Nhwc,
+}
+
+impl FromStr for ImageLayout {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<ImageLayout> {
+        match text {
+            "nchw" => Ok(ImageLayout::Nchw),
+            "nhwc" => Ok(ImageLayout::Nhwc),
+            _ => Err(Error::new(
+                ErrorKind::Usage,
+                format!("invalid image layout {text:?}: expected nchw or nhwc"),
+            )),
+        }
+    }
 }
 
 /// What a picture becomes: resized to the shape of an input and laid out as it; if the input is of

@@ -28,7 +28,7 @@ mod wiring;
 pub use layers::{Layer, LayerGraph, LayerNode};
 pub use read::{Model, ReadOptions};
 pub use resolve::LayeredModel;
-pub(crate) use shapes::text as shape_text;
+pub use shapes::text as shape_text;
 pub use split::{Boundary, NodeCut, Segment};
 
 use crate::tensor::ElementType;

@@ -149,7 +149,7 @@ fn described(dims: &[Dimension]) -> String {
 }
 
 /// A shape as the command line writes it.
-pub(crate) fn text(shape: &[usize]) -> String {
+pub fn text(shape: &[usize]) -> String {
     shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
 

@@ -36,7 +36,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::{LayerGraph, LayeredModel};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
-pub(crate) use statistics::median;
+pub use statistics::median;
 use statistics::spread;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Robust statistics of repeated measurements.
 
 /// The median; the mean of the two in the middle where their number is even. 0 of nothing.
-pub(crate) fn median(values: &[f64]) -> f64 {
+pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

@@ -1,0 +1,91 @@
+//! The arguments that say which encodings a plan may use, and what is said about those measured.
+
+use cutpoint::frames::{Frame, FrameOptions};
+use cutpoint::input::{Inputs, tensors};
+use cutpoint::profile::{
+    AccuracyBudget, Effect, EncodingOptions, EncodingProfile, EncodingSummary, INPUTS_MAX,
+};
+use cutpoint::run::RunModel;
+
+/// Flattened into the subcommands that measure.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct EncodingArgs {
+    /// How far outputs may move when tensors are sent in smaller forms: exact (only compression), or
+    /// bounds that must all hold, as in max_abs=0.01,cosine=0.999,top1=0.99.
+    #[arg(long, value_name = "BOUNDS")]
+    accuracy: Option<AccuracyBudget>,
+
+    /// Send every tensor as it is, and measure no encodings.
+    #[arg(long, conflicts_with = "accuracy")]
+    raw: bool,
+}
+
+impl EncodingArgs {
+    /// Whether the user has said anything about accuracy.
+    pub(crate) fn is_given(&self) -> bool {
+        self.accuracy.is_some()
+    }
+
+    /// What to measure on the frames of each model; `None` for nothing.
+    pub(crate) fn options(
+        &self,
+        models: &[RunModel],
+        frames: &[(&[Frame], &FrameOptions)],
+    ) -> Option<EncodingOptions> {
+        if self.raw {
+            return None;
+        }
+        let of_model = |(model, (frames, how)): (&RunModel, &(&[Frame], &FrameOptions))| {
+            let wanted = frames.len().min(INPUTS_MAX);
+            let chosen = (0..wanted).map(|i| &frames[i * frames.len() / wanted]);
+            // What cannot be read fails its own job later, or does no harm.
+            let usable = chosen.filter_map(|frame| {
+                let inputs = frame.load(model.model.model(), how);
+                let inputs = inputs.and_then(|inputs| tensors(&inputs).map(|_| inputs));
+                inputs.map_err(|error| log::warn!("not measured on: {error:?}")).ok()
+            });
+            usable.collect::<Vec<Inputs>>()
+        };
+        let inputs = models.iter().zip(frames).map(of_model).collect();
+        Some(EncodingOptions { inputs, budget: self.accuracy.unwrap_or_default() })
+    }
+}
+
+/// Says on standard error what encodings make of a model's tensors.
+pub(crate) fn report(model: &str, profile: &EncodingProfile) {
+    let summaries = profile.summaries();
+    if summaries.is_empty() {
+        return;
+    }
+    let (tensors, cuts, inputs) = (profile.raw_bytes.len(), profile.cuts, profile.inputs);
+    eprintln!(
+        "{model}: encodings of {tensors} tensors at {cuts} cuts on {inputs} inputs; medians, ms per MB of raw bytes"
+    );
+    eprintln!(
+        "{:<16} {:>6} {:>7} {:>7} {:>8}  worst effect on the outputs",
+        "encoding", "ratio", "encode", "decode", "in use"
+    );
+    summaries.iter().for_each(|summary| eprintln!("{}", row(summary)));
+    if !profile.admitted.is_empty() && profile.server_over_here.is_empty() {
+        eprintln!("the server was not asked: decoding is taken to cost there what it costs here");
+    }
+}
+
+fn row(summary: &EncodingSummary) -> String {
+    let effect = match summary.worst {
+        Some(Effect { max_abs, cosine, top1, .. }) => {
+            format!("max_abs {max_abs:.2e}, cosine {cosine:.6}, top1 {top1:.3}")
+        }
+        None if summary.encoding.is_exact() => "none".to_owned(),
+        None => "not measured".to_owned(),
+    };
+    format!(
+        "{:<16} {:>5.2}x {:>7.2} {:>7.2} {:>4} of {:<3} {effect}",
+        summary.encoding.name(),
+        summary.ratio,
+        summary.encode_ms_per_mb,
+        summary.decode_ms_per_mb,
+        summary.admitted,
+        summary.tensors,
+    )
+}

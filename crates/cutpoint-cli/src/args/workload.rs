@@ -1,0 +1,123 @@
+//! Reading workloads and plans for the subcommands that take them.
+
+use crate::files::read_whole;
+use cutpoint::error::{Error, ErrorKind, Result};
+use cutpoint::trace::{MeasuredRun, TRACE_BYTES_MAX, read_measured};
+use cutpoint_plan::check::check_plan;
+use cutpoint_plan::format::{self, FormatError, limits};
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::workload::Workload;
+use std::path::{Path, PathBuf};
+
+/// A workload and what replaces parts of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorkloadArgs {
+    /// The workload, as `cutpoint profile` writes it; - for standard input.
+    #[arg(value_name = "WORKLOAD")]
+    workload: PathBuf,
+    /// Instead of the workload's bandwidth from device to server, in Mbit/s.
+    #[arg(long, value_name = "MBPS", value_parser = not_negative)]
+    uplink_mbps: Option<f64>,
+    /// Instead of the workload's bandwidth from server to device, in Mbit/s.
+    #[arg(long, value_name = "MBPS", value_parser = not_negative)]
+    downlink_mbps: Option<f64>,
+    /// Instead of the workload's round trip, in milliseconds.
+    #[arg(long, value_name = "MS", value_parser = not_negative)]
+    rtt_ms: Option<f64>,
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("expected a number, 0 or more".to_string()),
+    }
+}
+
+impl WorkloadArgs {
+    /// The workload, validated after the replacements.
+    pub(crate) fn load(&self) -> Result<Workload> {
+        let json = read_whole(&self.workload, limits::WORKLOAD_BYTES_MAX)?;
+        let refused = |e| refused(&self.workload, &e);
+        let mut file = format::read_workload_file(&json).map_err(refused)?;
+        if let Some(mbps) = self.uplink_mbps {
+            file.link.uplink_mbps = mbps;
+        }
+        if self.downlink_mbps.is_some() {
+            file.link.downlink_mbps = self.downlink_mbps;
+        }
+        if let Some(rtt) = self.rtt_ms {
+            file.link.rtt_ms = rtt;
+        }
+        Workload::try_from(file).map_err(refused)
+    }
+
+    /// A plan for this workload.
+    fn load_plan(&self, workload: &Workload, path: &Path) -> anyhow::Result<Plan> {
+        if self.workload == Path::new("-") && path == Path::new("-") {
+            anyhow::bail!("workload and plan cannot both come from standard input");
+        }
+        let json = read_whole(path, limits::PLAN_BYTES_MAX)?;
+        Ok(format::read_plan(&json, workload).map_err(|e| refused(path, &e))?)
+    }
+}
+
+/// A workload and a plan for it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    workload: WorkloadArgs,
+    /// The plan; - for standard input.
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+}
+
+impl PlanArgs {
+    /// Both, the workload validated.
+    pub(crate) fn load(&self) -> anyhow::Result<(Workload, Plan)> {
+        let workload = self.workload.load()?;
+        let plan = self.workload.load_plan(&workload, &self.plan)?;
+        Ok((workload, plan))
+    }
+
+    /// Both; a plan that breaks a rule is an error.
+    pub(crate) fn load_valid(&self) -> anyhow::Result<(Workload, Plan)> {
+        let (workload, plan) = self.load()?;
+        match check_plan(&workload, &plan).as_slice() {
+            [] => Ok((workload, plan)),
+            [first, rest @ ..] => {
+                let more = match rest.len() {
+                    0 => String::new(),
+                    count => format!(" (and {count} more)"),
+                };
+                let message = format!("the plan breaks a rule: {first}{more}");
+                Err(Error::new(ErrorKind::Workload, message)
+                    .at(self.plan.display())
+                    .hint("`cutpoint check` lists all violations")
+                    .into())
+            }
+        }
+    }
+}
+
+fn refused(path: &Path, error: &FormatError) -> Error {
+    let message = format!("{} [{}]", error.rule, error.code());
+    let refusal = Error::new(ErrorKind::Workload, message);
+    let refusal = if error.place.is_empty() { refusal } else { refusal.at(&error.place) };
+    refusal.at(path.display()).hint(format!("docs/errors.md explains the code {}", error.code()))
+}
+
+/// What was measured in an execution of `plan`; `None`, with a warning, if the trace holds only the
+/// plan.
+pub(crate) fn read_trace(
+    path: Option<&Path>,
+    workload: &Workload,
+    plan: &Plan,
+) -> Result<Option<MeasuredRun>> {
+    let Some(path) = path else { return Ok(None) };
+    let trace = read_whole(path, TRACE_BYTES_MAX)?;
+    let found = read_measured(&trace, workload, plan).map_err(|e| e.at(path.display()))?;
+    if found.is_none() {
+        log::warn!("{}: the trace holds a plan, but no measured times", path.display());
+    }
+    Ok(found)
+}

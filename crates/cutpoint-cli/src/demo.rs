@@ -1,0 +1,349 @@
+//! `cutpoint demo`: the whole thing on one machine: a server process on loopback, a held uplink, a
+//! held device, and the policies side by side, executed for real and checked.
+
+use crate::args::device;
+use crate::args::engine::EngineArgs;
+use crate::args::format::Format;
+use crate::args::model::ModelArgs;
+use crate::files::write_whole;
+use crate::measurement;
+use crate::progress::progress_bar;
+use cutpoint::device::SpeedFraction;
+use cutpoint::engine::EngineOptions;
+use cutpoint::error::{Error, ErrorKind, Result};
+use cutpoint::input::Inputs;
+use cutpoint::link::{Client, ConnectOptions};
+use cutpoint::profile::{ProfileOptions, median, unsplit_outputs};
+use cutpoint::run::{Rehearsal, RehearsalOptions, RunModel, RunOptions, Runner};
+use cutpoint::tensor::{Tensor, relative_difference};
+use cutpoint::trace::{Execution, busy_share_of_span};
+use cutpoint::zoo::Network;
+use cutpoint_plan::plan::{Granularity, Machine, Plan, Policy};
+use cutpoint_plan::policy::PlanOptions;
+use cutpoint_plan::units::Bandwidth;
+use serde::Serialize;
+use std::io::{BufRead, BufReader};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+/// The largest relative difference to the unsplit model at which outputs count as equal.
+const DIFFERENCE_MAX: f64 = 1e-5;
+
+/// How many jobs a rehearsal has at most.
+const REHEARSED_JOBS: usize = 10;
+
+/// The policies of the table, in its order.
+const POLICIES: [Policy; 5] = [
+    Policy::LocalOnly,
+    Policy::ServerOnly,
+    Policy::PartitionOnly,
+    Policy::ScheduleOnly,
+    Policy::Joint,
+];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A network of the zoo; its weights are made from a seed, it is untrained.
+    #[arg(long, default_value_t = Network::MobileNetV2)]
+    model: Network,
+
+    /// How many jobs each policy runs.
+    #[arg(long, value_name = "COUNT", default_value_t = 30)]
+    jobs: usize,
+
+    /// How often each policy is rehearsed, planned and run; the table has the medians.
+    #[arg(long, value_name = "COUNT", default_value = "3")]
+    repeats: NonZeroUsize,
+
+    /// What the uplink is held to, in millions of bits per second.
+    #[arg(long, value_name = "MBPS", default_value_t = 18.88)]
+    uplink_mbps: f64,
+
+    /// The device's speed as a fraction of this machine's.
+    #[arg(long, value_name = "FRACTION", default_value = "0.25", value_parser = device::parse_speed)]
+    device_fraction: SpeedFraction,
+
+    /// When tensors may leave: layer or job.
+    #[arg(long, default_value_t = Granularity::Layer)]
+    granularity: Granularity,
+
+    /// The table as text or JSON.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Where the trace of the joint run goes.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<std::path::PathBuf>,
+
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// One row of the table; times are medians over the runs.
+#[derive(Debug, Serialize)]
+struct Row {
+    policy: &'static str,
+    predicted_ms: f64,
+    measured_ms: f64,
+    /// Measured over predicted, less 1.
+    error: f64,
+    lower_bound_ms: f64,
+    runs: Vec<Run>,
+    /// Against the better of local-only and server-only, measured.
+    speedup: f64,
+    /// The share of the time from the uplink's first to its last byte in which it was busy, the
+    /// least of all runs.
+    uplink_busy: f64,
+    /// How many jobs sent something in the last run.
+    offloaded: usize,
+    /// The largest of all runs.
+    worst_difference: f64,
+}
+
+/// One run of a policy.
+#[derive(Debug, Serialize)]
+struct Run {
+    predicted_ms: f64,
+    measured_ms: f64,
+    lower_bound_ms: f64,
+}
+
+pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
+    let limit = Bandwidth::from_mbit_per_s(args.uplink_mbps)
+        .filter(|b| b.mbit_per_s() > 0.0)
+        .ok_or_else(|| Error::new(ErrorKind::Usage, "must be above 0").at("--uplink-mbps"))?;
+    // One thread on each side, so that device and server do not take each other's cores.
+    args.engine.threads.get_or_insert(NonZeroUsize::MIN);
+    let (engine, options) = args.engine.select()?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join(format!("{}.onnx", args.model));
+    std::fs::write(&path, args.model.to_onnx(0))?;
+    let source = ModelArgs { model: path.clone(), shapes: vec![] };
+    let model = device::load(&source, &*engine)?;
+    let server = ServerProcess::start(&path, &args.engine)?;
+    let connect = ConnectOptions { uplink_limit: Some(limit), ..ConnectOptions::default() };
+    let client = Client::connect(&server.address, connect)?;
+    let runner = Runner {
+        engine,
+        options,
+        speed: args.device_fraction,
+        models: vec![model],
+        client: Some(client),
+    };
+    print_setting(&args, &runner, &server);
+
+    let measurement = runner.measure(&[args.jobs], &ProfileOptions::default(), None)?;
+    measurement::report(&runner, &measurement);
+    let whole = runner.models[0].model.model();
+    let inputs: Vec<Inputs> = (0..args.jobs as u64)
+        .map(|seed| whole.synthetic_inputs(seed).into_iter().map(|(n, t)| (n, t.into())).collect())
+        .collect();
+    let expected = expected(&runner, &runner.models[0], options, &inputs)?;
+
+    let plan_options = PlanOptions::at(args.granularity);
+    let mut rows: Vec<Row> = POLICIES.into_iter().map(Row::new).collect();
+    for turn in 1..=args.repeats.get() {
+        for (policy, row) in POLICIES.into_iter().zip(&mut rows) {
+            let how = RehearsalOptions {
+                jobs: REHEARSED_JOBS,
+                policy,
+                plan: &plan_options,
+                follows_link: false,
+                on_outputs: &|_, _| (),
+            };
+            let mut rehearsal = runner.rehearse(&measurement.workload, &how, &inputs)?;
+            let label = format!("{policy} ({turn} of {})", args.repeats);
+            let (execution, worst) = execute(&runner, &mut rehearsal, &inputs, &expected, label)?;
+            let Rehearsal { workload, plan, .. } = &rehearsal;
+            if policy == Policy::Joint
+                && let Some(path) = &args.trace
+            {
+                let trace = cutpoint::trace::chrome_trace(workload, plan, Some(&execution));
+                write_whole(path, serde_json::to_string(&trace)?.as_bytes())?;
+            }
+            row.add(plan, &execution, worst);
+        }
+    }
+    drop(server);
+    finish(&args, rows)
+}
+
+/// What the unsplit model makes of every input.
+fn expected(
+    runner: &Runner,
+    model: &RunModel,
+    options: EngineOptions,
+    inputs: &[Inputs],
+) -> Result<Vec<Vec<(String, Tensor)>>> {
+    unsplit_outputs(&*runner.engine, options, model.model.model(), inputs)
+}
+
+/// Runs one policy for real; returns what happened and the worst difference of an output.
+fn execute(
+    runner: &Runner,
+    Rehearsal { workload, prepared, .. }: &mut Rehearsal,
+    inputs: &[Inputs],
+    expected: &[Vec<(String, Tensor)>],
+    label: String,
+) -> Result<(Execution, f64)> {
+    let bar = progress_bar(inputs.len());
+    bar.set_message(label);
+    let mut found = Vec::with_capacity(inputs.len());
+    let how = RunOptions::default();
+    let execution = runner.execute(prepared, workload, &inputs, &how, |job, outputs| {
+        bar.inc(1);
+        found.push((job, outputs));
+    })?;
+    bar.finish_and_clear();
+    if let Some((job, cause)) = execution.failures.first() {
+        return Err(Error::new(ErrorKind::Engine, cause.clone()).at(format!("job {}", job.0)));
+    }
+    if let Some(fallback) = execution.fallbacks.first() {
+        let message = format!("the server was lost: {}", fallback.cause);
+        return Err(Error::new(ErrorKind::Network, message));
+    }
+    let mut worst = 0.0f64;
+    for (job, outputs) in &found {
+        for (name, tensor) in &expected[job.index()] {
+            let output = outputs.iter().find(|(n, _)| n == name);
+            let difference = output.and_then(|(_, value)| relative_difference(value, tensor));
+            worst = worst.max(difference.unwrap_or(f64::INFINITY));
+        }
+    }
+    Ok((execution, worst))
+}
+
+impl Row {
+    /// The row of a policy that has not run.
+    fn new(policy: Policy) -> Row {
+        Row {
+            policy: policy.name(),
+            predicted_ms: 0.0,
+            measured_ms: 0.0,
+            error: 0.0,
+            lower_bound_ms: 0.0,
+            runs: Vec::new(),
+            speedup: 0.0,
+            uplink_busy: 1.0,
+            offloaded: 0,
+            worst_difference: 0.0,
+        }
+    }
+
+    /// Takes another run into account.
+    fn add(&mut self, plan: &Plan, execution: &Execution, worst_difference: f64) {
+        self.runs.push(Run {
+            predicted_ms: plan.makespan.milliseconds(),
+            measured_ms: execution.makespan.milliseconds(),
+            lower_bound_ms: plan.lower_bound.milliseconds(),
+        });
+        let median_of =
+            |value: fn(&Run) -> f64| median(&self.runs.iter().map(value).collect::<Vec<_>>());
+        self.predicted_ms = median_of(|run| run.predicted_ms);
+        self.measured_ms = median_of(|run| run.measured_ms);
+        self.lower_bound_ms = median_of(|run| run.lower_bound_ms);
+        self.error = median_of(|run| run.measured_ms / run.predicted_ms - 1.0);
+        let busy = busy_share_of_span(execution.schedule.on(Machine::Uplink));
+        self.uplink_busy = self.uplink_busy.min(busy);
+        self.offloaded = plan.partitions.iter().filter(|p| !p.uploads.is_empty()).count();
+        self.worst_difference = self.worst_difference.max(worst_difference);
+    }
+}
+
+fn print_setting(args: &Args, runner: &Runner, server: &ServerProcess) {
+    eprintln!(
+        "{} jobs of {} ({} layers, untrained) on {}\n\
+         device: {:.3} of this machine's speed, server: full speed at {}\n\
+         uplink: held to {} Mbit/s",
+        args.jobs,
+        args.model,
+        runner.models[0].model.layers().layers.len(),
+        runner.engine.name(),
+        args.device_fraction.value(),
+        server.address,
+        args.uplink_mbps,
+    );
+}
+
+/// Prints the table; the exit code says whether every output was right.
+fn finish(args: &Args, mut rows: Vec<Row>) -> anyhow::Result<ExitCode> {
+    let best = rows[0].measured_ms.min(rows[1].measured_ms);
+    for row in &mut rows {
+        row.speedup = best / row.measured_ms;
+    }
+    match args.format {
+        Format::Json => println!("{}", serde_json::to_string(&rows)?),
+        Format::Text => print!("{}", table(&rows)),
+    }
+    let worst = rows.iter().fold(0.0f64, |w, r| w.max(r.worst_difference));
+    let count = args.jobs * rows.len() * args.repeats.get();
+    if worst > DIFFERENCE_MAX {
+        eprintln!("outputs differ from the unsplit model's by up to {worst:.1e}");
+        return Ok(ExitCode::from(1));
+    }
+    eprintln!("all {count} outputs equal the unsplit model's (worst difference {worst:.1e})");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(rows: &[Row]) -> String {
+    use std::fmt::Write;
+    let mut text = format!(
+        "{:<15} {:>12} {:>12} {:>7} {:>12} {:>9} {:>10}\n",
+        "policy", "predicted ms", "measured ms", "error", "bound ms", "speed-up", "offloaded"
+    );
+    for row in rows {
+        let error = row.error * 100.0;
+        let _ = writeln!(
+            text,
+            "{:<15} {:>12.1} {:>12.1} {:>+6.1}% {:>12.1} {:>8.2}x {:>10}",
+            row.policy,
+            row.predicted_ms,
+            row.measured_ms,
+            error,
+            row.lower_bound_ms,
+            row.speedup,
+            row.offloaded
+        );
+    }
+    text
+}
+
+/// A server in a process of its own, ended with this value.
+struct ServerProcess {
+    child: Child,
+    address: String,
+}
+
+impl ServerProcess {
+    fn start(model: &Path, engine: &EngineArgs) -> anyhow::Result<ServerProcess> {
+        let threads = engine.threads.map_or(1, NonZeroUsize::get);
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("serve")
+            .arg(model)
+            .args(["--listen", "127.0.0.1:0"])
+            .args(["--engine", &engine.engine.to_string()])
+            .args(["--threads", &threads.to_string()])
+            .env("RUST_LOG", "cutpoint=warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().expect("it is piped");
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let address = line.trim().to_owned();
+        if address.is_empty() {
+            let status = child.wait()?;
+            let message = format!("the server process ended at once ({status})");
+            return Err(Error::new(ErrorKind::Network, message).into());
+        }
+        Ok(ServerProcess { child, address })
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,89 @@
+//! `cutpoint plan`: from a workload to a plan.
+
+use crate::args::format::Format;
+use crate::args::milliseconds::parse_milliseconds;
+use crate::args::workload::WorkloadArgs;
+use crate::files::write_whole;
+use cutpoint::error::{Error, ErrorKind};
+use cutpoint_plan::check::check_plan;
+use cutpoint_plan::explain::{Summary, render_summary};
+use cutpoint_plan::format::write_plan;
+use cutpoint_plan::plan::{Granularity, Objective, Plan, Policy};
+use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::Workload;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    workload: WorkloadArgs,
+    /// How to plan: local-only, server-only, partition-only, schedule-only, best-single, adjacent,
+    /// joint, or exhaustive (small workloads only).
+    #[arg(long, default_value_t = Policy::Joint)]
+    policy: Policy,
+    /// When a tensor may be sent: as soon as its layer has ended (layer), or after the last device
+    /// layer of its job (job).
+    #[arg(long, default_value_t = Granularity::Layer)]
+    granularity: Granularity,
+    /// What is to be small: the last completion (makespan), or the mean of all completions
+    /// (mean-completion).
+    #[arg(long, default_value_t = Objective::Makespan)]
+    objective: Objective,
+    /// Jobs arrive one after the other, in the order of the workload: one each so many
+    /// milliseconds. Without this all are there from the start.
+    #[arg(long, value_name = "PERIOD_MS", value_parser = parse_milliseconds, allow_negative_numbers = true)]
+    arrivals: Option<Time>,
+    /// Write the plan to this file; - for standard output.
+    #[arg(short, long, value_name = "PLAN")]
+    output: Option<PathBuf>,
+    /// Standard output: a summary (text) or the plan itself (json).
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let workload = args.workload.load()?;
+    let options = PlanOptions {
+        granularity: args.granularity,
+        objective: args.objective,
+        period: args.arrivals,
+    };
+    let plan = checked_plan(&workload, args.policy, &options)?;
+    let is_to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    let mut json = Vec::new();
+    if args.output.is_some() || args.format == Format::Json {
+        write_plan(&workload, &plan, &mut json)?;
+    }
+    if let Some(path) = &args.output {
+        write_whole(path, &json)?;
+    }
+    match args.format {
+        Format::Json if !is_to_stdout => write_whole(Path::new("-"), &json)?,
+        Format::Text if !is_to_stdout => {
+            // Both are always possible to compare with, if the link lets anything pass.
+            let other = |policy| checked_plan(&workload, policy, &options).ok().map(|p| p.makespan);
+            let others = [Policy::LocalOnly, Policy::ServerOnly].map(|p| (p, other(p)));
+            let summary = Summary::of(&workload, &plan, &others);
+            write_whole(Path::new("-"), render_summary(&summary).as_bytes())?;
+        }
+        _ => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A plan that the checker has found to keep every rule.
+fn checked_plan(
+    workload: &Workload,
+    policy: Policy,
+    options: &PlanOptions,
+) -> anyhow::Result<Plan> {
+    let plan = plan(workload, policy, options)
+        .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))?;
+    let violations = check_plan(workload, &plan);
+    if let Some(first) = violations.first() {
+        anyhow::bail!("the plan breaks {} rules of its own model; {first}", violations.len());
+    }
+    Ok(plan)
+}

@@ -1,0 +1,35 @@
+//! `cutpoint report`: one HTML page that shows a plan and what came of it.
+
+use crate::args::workload::{PlanArgs, read_trace};
+use crate::files::write_whole;
+use cutpoint::report::{Report, policy_outcomes, render_report};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    plan: PlanArgs,
+
+    /// How it was done: trace.json, as `cutpoint run` writes it.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+
+    /// Where the page goes; - for standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    output: PathBuf,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let (workload, plan) = args.plan.load_valid()?;
+    let measured = read_trace(args.trace.as_deref(), &workload, &plan)?;
+    let policies = policy_outcomes(&workload, plan.granularity);
+    let page = render_report(&Report {
+        workload: &workload,
+        plan: &plan,
+        measured: measured.as_ref(),
+        policies: &policies,
+    });
+    write_whole(&args.output, page.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
