@@ -14,7 +14,7 @@ use cutpoint::error::{Error, ErrorKind, Result};
 use cutpoint::input::Inputs;
 use cutpoint::link::{Client, ConnectOptions};
 use cutpoint::profile::{ProfileOptions, median, unsplit_outputs};
-use cutpoint::run::{Rehearsal, RehearsalOptions, RunModel, RunOptions, Runner};
+use cutpoint::session::{Rehearsal, RehearsalOptions, RunModel, RunOptions, Runner};
 use cutpoint::tensor::{Tensor, relative_difference};
 use cutpoint::trace::{Execution, busy_share_of_span};
 use cutpoint::zoo::Network;

@@ -2,7 +2,7 @@
 
 use crate::args::encoding;
 use cutpoint::profile::ModelProfile;
-use cutpoint::run::{Measurement, Runner};
+use cutpoint::session::{Measurement, Runner};
 
 /// Says on standard error what was measured, and what not to trust.
 pub(crate) fn report(runner: &Runner, measurement: &Measurement) {

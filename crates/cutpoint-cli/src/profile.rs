@@ -13,7 +13,7 @@ use cutpoint::error::Error;
 use cutpoint::frames::{Frame, parse_frames};
 use cutpoint::input::Inputs;
 use cutpoint::profile::ProfileOptions;
-use cutpoint::run::{RehearsalOptions, Runner};
+use cutpoint::session::{RehearsalOptions, Runner};
 use cutpoint_plan::format::write_workload;
 use cutpoint_plan::plan::{Granularity, Policy};
 use cutpoint_plan::policy::PlanOptions;

@@ -23,7 +23,7 @@
 //! # Ok::<(), cutpoint::Error>(())
 //! ```
 //!
-//! [`library`] explains the steps; `examples/batch.rs` is a whole program.
+//! [`session`] explains the steps; `examples/batch.rs` is a whole program.
 
 pub mod device;
 mod digest;
@@ -32,13 +32,12 @@ pub mod engine;
 pub mod error;
 pub mod frames;
 pub mod input;
-pub mod library;
 pub mod link;
 pub mod onnx;
 pub mod profile;
 pub mod report;
-pub mod run;
 pub mod server;
+pub mod session;
 pub mod tensor;
 pub mod trace;
 pub mod wire;
@@ -49,8 +48,8 @@ pub use cutpoint_plan::workload::JobId;
 pub use device::Cancel;
 pub use error::{Error, ErrorKind, Result};
 pub use input::{Input, Inputs};
-pub use library::{
+pub use profile::ProfileOptions;
+pub use session::{
     JobOutcome, Model, Outcome, Outputs, Planned, Profile, Running, Session, SessionOptions,
 };
-pub use profile::ProfileOptions;
 pub use tensor::Tensor;

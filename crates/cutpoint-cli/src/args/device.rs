@@ -4,7 +4,7 @@ use crate::args::model::ModelArgs;
 use cutpoint::device::SpeedFraction;
 use cutpoint::engine::Engine;
 use cutpoint::error::{Error, ErrorKind, Result};
-use cutpoint::run::RunModel;
+use cutpoint::session::RunModel;
 use std::sync::Arc;
 
 /// Loads a model and finds its layers; its name is the file's without the ending.

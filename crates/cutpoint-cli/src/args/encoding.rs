@@ -5,7 +5,7 @@ use cutpoint::input::{Inputs, tensors};
 use cutpoint::profile::{
     AccuracyBudget, Effect, EncodingOptions, EncodingProfile, EncodingSummary, INPUTS_MAX,
 };
-use cutpoint::run::RunModel;
+use cutpoint::session::RunModel;
 
 /// Flattened into the subcommands that measure.
 #[derive(Clone, Debug, clap::Args)]

@@ -8,7 +8,9 @@ use crate::outputs::{OutputTarget, Written};
 use crate::progress::progress_bar;
 use cutpoint::device::Prepared;
 use cutpoint::input::Supply;
-use cutpoint::run::{Rehearsal, RehearsalOptions, RunOptions, Runner, Summary, worth_splitting};
+use cutpoint::session::{
+    Rehearsal, RehearsalOptions, RunOptions, Runner, Summary, worth_splitting,
+};
 use cutpoint::tensor::Tensor;
 use cutpoint::trace::{Execution, chrome_trace};
 use cutpoint_plan::format::{write_plan, write_workload};

@@ -9,7 +9,7 @@ use cutpoint::engine::Engine;
 use cutpoint::error::Error;
 use cutpoint::frames::{Frame, parse_frames};
 use cutpoint::input::{OnDemand, Supply};
-use cutpoint::run::{RunModel, Runner};
+use cutpoint::session::{RunModel, Runner};
 
 /// What the arguments name: one model and its inputs, or a file of several.
 pub(super) fn jobs(args: &Args) -> anyhow::Result<Jobs> {

@@ -15,7 +15,7 @@ use crate::measurement;
 use batch::run_batch;
 use cutpoint::error::{Error, ErrorKind};
 use cutpoint::profile::ProfileOptions;
-use cutpoint::run::{PATTERN_JOBS_MAX, RunOptions, Runner, parse_workload};
+use cutpoint::session::{PATTERN_JOBS_MAX, RunOptions, Runner, parse_workload};
 use cutpoint_plan::workload::Workload;
 use jobs::{inputs_of, jobs, load_models};
 use jobs_file::JobsEntry;

@@ -8,7 +8,9 @@ use crate::args::format::Format;
 use crate::files::write_whole;
 use crate::outputs::{OutputTarget, Written};
 use cutpoint::frames::Frame;
-use cutpoint::run::{Names, Replay, RunOptions, Runner, StreamPlan, StreamSummary, Summary, Watch};
+use cutpoint::session::{
+    Names, Replay, RunOptions, Runner, StreamPlan, StreamSummary, Summary, Watch,
+};
 use cutpoint::trace::{Execution, chrome_trace};
 use cutpoint_plan::format::{write_plan, write_workload};
 use cutpoint_plan::policy::PlanOptions;

@@ -9,7 +9,7 @@ use cutpoint::input::Inputs;
 use cutpoint::link::{Client, ConnectOptions};
 use cutpoint::onnx::{Model, ReadOptions};
 use cutpoint::profile::unsplit_outputs;
-use cutpoint::run::{
+use cutpoint::session::{
     LinkModel, MeasuredModel, RunModel, RunOptions, Runner, parse_workload, workload_json,
 };
 use cutpoint::tensor::{Tensor, relative_difference};

@@ -74,7 +74,8 @@ fn the_uplink_of_a_slow_stream_is_measured_as_it_rests_between_jobs() {
     assert!(said.contains("longer after a pause of "), "{said}");
     assert!(difference(&outputs(&output), &outputs(&alone)) <= 1e-5);
     // The plan is one of the workload that was written.
-    let read = cutpoint::run::parse_workload(&std::fs::read_to_string(&workload).unwrap(), "it");
+    let read =
+        cutpoint::session::parse_workload(&std::fs::read_to_string(&workload).unwrap(), "it");
     let stream = &summary(&said)["stream"];
     let planned = stream["planned_latency_ms"]["p50"].as_f64().unwrap();
     let workload = read.unwrap();

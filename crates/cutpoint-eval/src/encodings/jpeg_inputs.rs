@@ -14,7 +14,7 @@ use cutpoint::profile::{
     AccuracyBudget, EncodingCost, EncodingProfile, ModelProfile, ProfileOptions, profile_encodings,
     profile_model,
 };
-use cutpoint::run::{LinkModel, MeasuredModel, parse_workload, workload_json};
+use cutpoint::session::{LinkModel, MeasuredModel, parse_workload, workload_json};
 use cutpoint_plan::plan::{Granularity, Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::workload::Workload;

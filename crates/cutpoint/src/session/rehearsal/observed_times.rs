@@ -220,7 +220,7 @@ fn nanoseconds(value: f64) -> Time {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::run::parse_workload;
+    use crate::session::parse_workload;
     use cutpoint_plan::plan::{Granularity, Policy};
     use cutpoint_plan::policy::{PlanOptions, plan};
 

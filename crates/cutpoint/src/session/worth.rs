@@ -31,7 +31,7 @@ pub fn worth_splitting(workload: &Workload, best: Plan, options: &PlanOptions) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::parse_workload;
+    use crate::session::parse_workload;
     use cutpoint_plan::check::check_plan;
     use cutpoint_plan::plan::Granularity;
 

@@ -206,7 +206,7 @@ impl Planner for JobsLeft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::parse_workload;
+    use crate::session::parse_workload;
     use cutpoint_plan::plan::Granularity;
 
     /// Ten jobs of four layers, whose tensors shrink by half with each.

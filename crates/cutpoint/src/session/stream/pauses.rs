@@ -1,7 +1,8 @@
 //! What messages take longer in the rhythm of a stream, whose uplink rests between jobs.
 
-use super::{Runner, StreamPlan};
+use super::plan::StreamPlan;
 use crate::error::Result;
+use crate::session::device_side::Runner;
 use cutpoint_plan::units::Time;
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ fn restarts_after_idle() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::parse_workload;
+    use crate::session::parse_workload;
     use cutpoint_plan::plan::Policy;
     use cutpoint_plan::policy::PlanOptions;
 

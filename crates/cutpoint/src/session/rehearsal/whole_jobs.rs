@@ -4,12 +4,12 @@
 //! Rehearsals of a plan with cuts execute pieces only, and so never see what whole models take. Where
 //! cuts are not foreseen to save much, whole jobs are rehearsed as well, and the better one is run.
 
-use super::{RehearsalOptions, planned};
+use super::observed_times::Observed;
+use super::options::{RehearsalOptions, planned};
 use crate::error::Result;
 use crate::input::Supply;
-use crate::run::Runner;
-use crate::run::rehearsal::observed::Observed;
-use crate::run::worth::GAIN_MIN;
+use crate::session::device_side::Runner;
+use crate::session::worth::GAIN_MIN;
 use cutpoint_plan::plan::{Plan, Policy};
 use cutpoint_plan::workload::Workload;
 
@@ -67,7 +67,7 @@ fn is_within(plan: &Plan, share: f64, other: &Plan) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::rehearsal::observed::tests::workload;
+    use crate::session::rehearsal::observed_times::tests::workload;
     use cutpoint_plan::plan::Granularity;
     use cutpoint_plan::policy::{PlanOptions, plan};
     use cutpoint_plan::units::{Bandwidth, Time};

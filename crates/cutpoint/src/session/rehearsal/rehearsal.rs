@@ -1,38 +1,22 @@
-//! What a run teaches about the next one: the times of the parts of models as they were when device,
-//! link and server were all at work.
-//!
-//! Profiles are taken of one machine at a time. In a run the device's processor also sends, and in
-//! trials on one machine the server computes beside the device; both take longer than alone. So a
-//! few jobs are executed under the policy at hand, and layers are scaled to what they took.
-//!
-//! A plan prefers the cuts that look cheap, so it prefers those that were measured too favourably.
-//! Where the times of a rehearsal make for a plan with other cuts, these are rehearsed in their turn,
-//! and in the end a plan has only cuts that were executed. It is executed with what was loaded for
-//! the rehearsal.
-//!
-//! Cuts divide models, which costs time by itself, so where they promise little, whole jobs are
-//! rehearsed too. In the end a short plan is run through as a whole.
+//! Plans, executes some jobs as planned, and plans again from what they took.
 
-mod excerpt;
-mod observed;
-mod run_through;
-mod undivided;
-
-use super::prepare::check;
-use super::{RunOptions, Runner, worth_splitting};
+use super::excerpt::{chosen, excerpt};
+use super::observed_times::Observed;
+use super::options::{RehearsalOptions, planned};
+use super::whole_jobs::is_divided_for_little;
 use crate::device::{Prepared, Program, Segments, segments_for};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::input::{OnDemand, Supply};
-use crate::tensor::Tensor;
+use crate::session::device_side::Runner;
+use crate::session::options::RunOptions;
+use crate::session::prepare::check;
+use crate::session::worth::worth_splitting;
 use crate::trace::Execution;
 use cutpoint_plan::plan::{Plan, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::replan::Replanner;
+
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
-use excerpt::{chosen, excerpt};
-use observed::Observed;
-use undivided::is_divided_for_little;
 
 /// Plans are rehearsed at most so often before one is taken.
 const ROUNDS_MAX: usize = 3;
@@ -46,23 +30,6 @@ const ROUND_MIN: Time = Time::from_nanoseconds(500_000_000);
 
 /// Of long jobs so many fewer that a round takes about this long, but some of each cut.
 const ROUND_MAX: Time = Time::from_nanoseconds(5_000_000_000);
-
-/// How to rehearse.
-#[derive(Clone, Copy)]
-pub struct RehearsalOptions<'o> {
-    /// How many jobs are executed in a round, but at least two for each cut of the plan; more if they
-    /// are short, and fewer if they are long.
-    pub jobs: usize,
-    /// How to plan.
-    pub policy: Policy,
-    /// For whom.
-    pub plan: &'o PlanOptions,
-    /// Whether the run may be planned anew when the link changes; what that needs is loaded too.
-    pub follows_link: bool,
-    /// Gets the outputs of each job that is executed, and does with them what will be done in the run:
-    /// that takes the device's time too.
-    pub on_outputs: &'o dyn Fn(JobId, Vec<(String, Tensor)>),
-}
 
 /// A plan whose cuts were executed, ready to run.
 pub struct Rehearsal {
@@ -162,7 +129,7 @@ impl Runner {
     }
 
     /// Executes some jobs of a plan as it has them, and adds what they took to `observed`.
-    fn rehearse_once(
+    pub(super) fn rehearse_once(
         &self,
         prepared: &mut Prepared,
         (workload, plan): (&Workload, &Plan),
@@ -189,7 +156,7 @@ impl Runner {
         Ok(())
     }
 
-    fn try_out(
+    pub(super) fn try_out(
         &self,
         prepared: &mut Prepared,
         workload: &Workload,
@@ -198,10 +165,6 @@ impl Runner {
     ) -> Result<Execution> {
         self.execute(prepared, workload, inputs, &RunOptions::default(), how.on_outputs)
     }
-}
-
-fn planned(workload: &Workload, how: &RehearsalOptions<'_>) -> Result<Plan> {
-    plan(workload, how.policy, how.plan).map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
 }
 
 /// About how many jobs of a plan are done within a time.
@@ -246,8 +209,9 @@ fn of_known_cuts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::rehearsal::observed::tests::workload;
+    use crate::session::rehearsal::observed_times::tests::workload;
     use cutpoint_plan::plan::Granularity;
+    use cutpoint_plan::policy::{PlanOptions, plan};
 
     #[test]
     fn of_short_jobs_as_many_are_rehearsed_as_fill_a_round() {

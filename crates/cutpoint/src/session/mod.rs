@@ -14,20 +14,42 @@
 //! [`Cancel`](crate::device::Cancel), or by dropping its future: it stops after the operation in
 //! progress and leaves nothing running.
 //!
-//! Below this module are its parts, for programs that want less or more of them: [`crate::run`]
-//! joins them, [`crate::server`] is the other end.
+//! Below this module are its parts, for programs that want less or more of them: [`crate::server`] is the other end.
 
+mod device_side;
+mod generic_server;
+mod measurement;
 mod model;
+mod options;
 mod outcome;
-mod profile;
+mod paced_times;
+mod plan;
+mod prepare;
+mod rehearsal;
+mod replan;
 mod running;
+mod server_models;
+#[expect(clippy::module_inception, reason = "the room is named after what it holds")]
 mod session;
+mod stream;
+mod summary;
+mod workload;
+mod worth;
 
+pub use device_side::Runner;
+pub use measurement::Measurement;
 pub use model::Model;
+pub use options::{RunModel, RunOptions};
 pub use outcome::{JobOutcome, Outcome, Outputs};
-pub use profile::{Planned, Profile};
+pub use plan::{Planned, Profile};
+pub use rehearsal::{Rehearsal, RehearsalOptions};
 pub use running::Running;
 pub use session::{Session, SessionOptions};
 
+pub use stream::{Names, PATTERN_JOBS_MAX, Replay, StreamPlan, Watch};
+pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary, Summary};
+pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
+pub use worth::{GAIN_MIN, worth_splitting};
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,7 +2,7 @@
 //! nothing and tell no layer times. The device cuts suffixes for them, with the steps that restore
 //! encoded tensors inside, and sends all tensors of a job in one message.
 
-use super::RunModel;
+use super::options::RunModel;
 use crate::device::{LoadedSuffix, SuffixContent};
 use crate::encoding::{Encoding, Form};
 use crate::error::{Error, ErrorKind, Result};

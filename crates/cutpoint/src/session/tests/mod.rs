@@ -4,11 +4,14 @@ mod cuts;
 mod faults;
 mod loading;
 pub(crate) mod meddler;
+mod online;
 mod plain;
 mod recovery;
 mod relay;
 
-use super::{LinkModel, MeasuredModel, RunModel, RunOptions, Runner, workload_json};
+use super::device_side::Runner;
+use super::options::{RunModel, RunOptions};
+use super::workload::{LinkModel, MeasuredModel, workload_json};
 use crate::device::{Prepared, SpeedFraction};
 use crate::engine::rten::Rten;
 use crate::engine::{Engine, EngineOptions};
@@ -102,7 +105,7 @@ impl Bench {
         for layer in model["layers"].as_array_mut().unwrap() {
             layer["writes"].as_object_mut().unwrap().values_mut().for_each(encodable);
         }
-        super::parse_workload(&json.to_string(), "a test").unwrap()
+        crate::session::parse_workload(&json.to_string(), "a test").unwrap()
     }
 
     /// Job number j on this many inputs.

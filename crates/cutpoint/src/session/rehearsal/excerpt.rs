@@ -63,7 +63,7 @@ pub(super) fn excerpt(workload: &Workload, plan: &Plan, jobs: &[JobId]) -> (Work
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::rehearsal::observed::tests::workload;
+    use crate::session::rehearsal::observed_times::tests::workload;
     use cutpoint_plan::check::check_plan;
     use cutpoint_plan::plan::{Granularity, Policy};
     use cutpoint_plan::policy::{PlanOptions, plan};

@@ -1,7 +1,9 @@
 //! What was measured, and plans made from it.
 
+use super::measurement::Measurement;
+use super::workload::parse_workload;
+use super::worth::worth_splitting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::run::{Measurement, parse_workload, worth_splitting};
 use cutpoint_plan::plan::{Plan, Policy};
 use cutpoint_plan::policy::{PlanOptions, plan};
 use cutpoint_plan::workload::Workload;

@@ -1,8 +1,10 @@
 //! A device with its models, and the server it is connected to.
 
+use super::device_side::Runner;
 use super::model::Model;
+use super::options::{RunModel, RunOptions};
 use super::outcome::{Outcome, Outputs};
-use super::profile::{Planned, Profile};
+use super::plan::{Planned, Profile};
 use super::running::Running;
 use crate::device::{Cancel, Prepared, SpeedFraction};
 use crate::engine::EngineOptions;
@@ -11,7 +13,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::Supply;
 use crate::link::{Client, ConnectOptions};
 use crate::profile::{EncodingOptions, ProfileOptions};
-use crate::run::{RunModel, RunOptions, Runner};
 use crate::trace::Execution;
 use cutpoint_plan::workload::JobId;
 use std::collections::BTreeSet;

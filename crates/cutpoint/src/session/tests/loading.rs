@@ -1,5 +1,6 @@
 //! Inputs of jobs are there when they are needed, and not much longer.
 
+use super::OPTIONS;
 use super::{Bench, JobId, LONG, check_output, plan_at, rten, serve};
 use crate::device::HELD_BYTES_MAX;
 use crate::error::{Error, ErrorKind};
@@ -7,8 +8,7 @@ use crate::input::{Input, Inputs, Supply};
 use crate::onnx::LayeredModel;
 use crate::onnx::tests::small::*;
 use crate::profile::unsplit_outputs;
-use crate::run::RunOptions;
-use crate::run::tests::OPTIONS;
+use crate::session::RunOptions;
 use crate::tensor::{ElementType, Tensor};
 use bytes::Bytes;
 use cutpoint_plan::plan::Granularity;

@@ -1,7 +1,7 @@
 //! What a run has shown, in a few lines: predicted and measured makespan, the bound, and how busy
 //! each machine was.
 
-use super::StreamPlan;
+use super::stream::StreamPlan;
 use crate::device::{Fallback, PlanChange};
 use crate::trace::{Execution, utilisation};
 use cutpoint_plan::plan::{Machine, Plan};

@@ -1,12 +1,12 @@
 //! Running, cancelling, and running again, against servers that answer and servers that do not.
 
-use super::*;
+use super::meddler::{Habits, Meddler, Then};
+use super::{Bench, LONG, rten, serve};
 use crate::device::Cancel;
 use crate::error::ErrorKind;
 use crate::input::OnDemand;
 use crate::onnx::tests::small::{model, node, weight};
-use crate::run::tests::meddler::{Habits, Meddler, Then};
-use crate::run::tests::{Bench, LONG, rten, serve};
+use crate::session::{JobOutcome, Model, Outputs, Planned, Profile, Session, SessionOptions};
 use cutpoint_plan::plan::Policy;
 use prost::Message;
 use std::sync::Arc;

@@ -1,8 +1,10 @@
 //! From plans to a run: what is loaded on both sides, and how the server is called again.
 
-use super::plain;
+use super::device_side::Runner;
+use super::generic_server;
+use super::options::{RunModel, RunOptions};
 use super::replan::{JobsLeft, cuts_of, is_alike, other_plans};
-use super::{RunModel, RunOptions, Runner, offer};
+use super::server_models::offer;
 use crate::device::{
     Connection, Device, ExecuteOptions, Jobs, LoadedSuffix, Planner, Prepared, Program, Server,
     SuffixContent, Suffixes, execute, segments_for,
@@ -95,7 +97,7 @@ impl Runner {
             }
             let m = model.index();
             let loaded = if suffixes.is_plain() {
-                plain::load_suffix(self.server()?, models[m], described, model, partition)
+                generic_server::load_suffix(self.server()?, models[m], described, model, partition)
             } else {
                 let source = match sources[m].take() {
                     Some(source) => source,
@@ -234,7 +236,7 @@ fn call_again(
         let mut suffix = match content {
             SuffixContent::Cut(suffix) => suffix.clone(),
             SuffixContent::Sent(tensors) => {
-                plain::offer_again(client, &models[model.index()], name, tensors)?;
+                generic_server::offer_again(client, &models[model.index()], name, tensors)?;
                 continue;
             }
         };

@@ -7,12 +7,13 @@
 //! took of what was foreseen.
 
 use super::excerpt::excerpt;
-use super::{Rehearsal, RehearsalOptions, planned};
+use super::options::{RehearsalOptions, planned};
+use super::rehearsal::Rehearsal;
 use crate::error::Result;
 use crate::input::Supply;
 use crate::profile::median;
-use crate::run::Runner;
-use crate::run::prepare::check;
+use crate::session::device_side::Runner;
+use crate::session::prepare::check;
 use cutpoint_plan::plan::{Objective, Plan};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
@@ -92,7 +93,7 @@ fn scaled(workload: &Workload, plan: &Plan, ratio: f64) -> (Workload, Plan) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::rehearsal::observed::tests::workload;
+    use crate::session::rehearsal::observed_times::tests::workload;
     use cutpoint_plan::check::check_plan;
     use cutpoint_plan::plan::{Granularity, Policy};
     use cutpoint_plan::policy::{PlanOptions, plan};

@@ -1,82 +1,18 @@
-//! The whole path: measure models, link and server; plan; prepare; execute.
+//! Measures models on both sides, and the link: all that a plan depends on.
 
-mod arrivals;
-mod paced;
-mod pauses;
-mod plain;
-mod prepare;
-mod rehearsal;
-mod replan;
-mod stream;
-mod summary;
-mod workload;
-mod worth;
-
-pub use arrivals::{Names, Replay, Watch};
-pub use rehearsal::{Rehearsal, RehearsalOptions};
-pub use stream::{PATTERN_JOBS_MAX, StreamPlan};
-pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary, Summary};
-pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
-pub use worth::{GAIN_MIN, worth_splitting};
-
-use crate::device::{Cancel, HELD_BYTES_MAX, SpeedFraction};
-use crate::engine::{Engine, EngineOptions};
-use crate::error::{Error, ErrorKind, Result};
-use crate::link::{Client, HeldModel, LinkMeasurement, MeasureOptions};
-use crate::onnx::LayeredModel;
+use super::device_side::Runner;
+use super::options::RunModel;
+use super::server_models::offer;
+use super::workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
+use super::{generic_server, paced_times};
+use crate::error::{ErrorKind, Result};
+use crate::link::{LinkMeasurement, MeasureOptions};
 use crate::profile::{
     EncodingOptions, EncodingProfile, ModelProfile, ProfileOptions, profile_encodings,
     profile_model,
 };
 use cutpoint_plan::workload::{ModelId, Workload};
-use std::sync::Arc;
 use std::time::Duration;
-
-/// A model of a run.
-#[derive(Clone)]
-pub struct RunModel {
-    /// Its name in the workload and on the server.
-    pub name: String,
-    /// The model.
-    pub model: Arc<LayeredModel>,
-}
-
-/// A device, its models, and the server it is connected to, if any.
-pub struct Runner {
-    /// What computes on the device.
-    pub engine: Arc<dyn Engine>,
-    /// How it loads.
-    pub options: EngineOptions,
-    /// How fast the device is, relative to this machine.
-    pub speed: SpeedFraction,
-    /// The models.
-    pub models: Vec<RunModel>,
-    /// The server.
-    pub client: Option<Client>,
-}
-
-/// How a plan is executed.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// A server that owes a reply and says nothing for so long is given up.
-    pub patience: Duration,
-    /// The most bytes of tensors that wait for the uplink, and as many that the device keeps of what
-    /// was sent until the server has answered.
-    pub held_bytes_max: usize,
-    /// Stops the run.
-    pub cancel: Cancel,
-}
-
-impl Default for RunOptions {
-    /// Half a minute of patience, and [`HELD_BYTES_MAX`].
-    fn default() -> RunOptions {
-        RunOptions {
-            patience: Duration::from_secs(30),
-            held_bytes_max: HELD_BYTES_MAX,
-            cancel: Cancel::new(),
-        }
-    }
-}
 
 /// What was measured before planning.
 #[derive(Clone, Debug)]
@@ -135,7 +71,7 @@ impl Runner {
             link = Some(client.measure_link(MeasureOptions::default())?);
             if let (None, Some(link)) = (&hello, &link) {
                 for (model, device) in self.models.iter().zip(&device) {
-                    server.push(plain::profile(client, model, device, link));
+                    server.push(generic_server::profile(client, model, device, link));
                 }
             }
             let held = hello.as_ref().map_or(&[][..], |hello| &hello.models);
@@ -171,7 +107,7 @@ impl Runner {
                 measured => measured?,
             };
             if is_plain {
-                plain::admit(&mut profile, model);
+                generic_server::admit(&mut profile, model);
             }
             for sample in std::mem::take(&mut profile.samples) {
                 let Some(client) = &self.client else { continue };
@@ -195,11 +131,12 @@ impl Runner {
         for (m, RunModel { name, model }) in self.models.iter().enumerate() {
             let described = first.models.iter().position(|d| d.name == *name);
             let parts = match (&profiles.link, described) {
-                (Some(_), Some(id)) => paced::cuts_in_use(&first, ModelId::at(id)),
+                (Some(_), Some(id)) => paced_times::cuts_in_use(&first, ModelId::at(id)),
                 _ => Vec::new(),
             };
-            let times = paced::times_ms(&*self.engine, self.options, self.speed, model, &parts)?;
-            paced::scale(&mut device_ms[m], &parts, &times);
+            let times =
+                paced_times::times_ms(&*self.engine, self.options, self.speed, model, &parts)?;
+            paced_times::scale(&mut device_ms[m], &parts, &times);
         }
         let workload_json = self.describe(&profiles, &device_ms)?;
         let workload = parse_workload(&workload_json.to_string(), "the measured workload")?;
@@ -234,95 +171,6 @@ impl Runner {
         let link = profiles.link.as_ref().map_or(NO_LINK, link_model);
         workload_json(&measured, link, profiles.executors)
     }
-
-    /// Whether a workload speaks of the models at hand.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Workload`], naming the first model or layer that is not the same.
-    pub fn check_fits(&self, workload: &Workload) -> Result<()> {
-        let refuse = |message: String| Err(Error::new(ErrorKind::Workload, message));
-        if workload.models.len() != self.models.len() {
-            let (found, expected) = (workload.models.len(), self.models.len());
-            return refuse(format!("has {found} models, expected {expected}"));
-        }
-        for (described, model) in workload.models.iter().zip(self.models_of(workload)?) {
-            let RunModel { name, model } = model;
-            let layers = &model.layers().layers;
-            let differs = |(d, l): (&cutpoint_plan::workload::Layer, &crate::onnx::Layer)| {
-                d.name != l.name || d.writes.len() != l.writes.len()
-            };
-            if described.layers.len() != layers.len()
-                || described.layers.iter().zip(layers).any(differs)
-            {
-                return refuse(format!("the layers of {name:?} are not those of the ONNX file"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The models at hand in the order of a workload's, which need not be ours.
-    fn models_of(&self, workload: &Workload) -> Result<Vec<&RunModel>> {
-        let find = |described: &cutpoint_plan::workload::Model| {
-            self.models.iter().find(|model| model.name == described.name).ok_or_else(|| {
-                let names: Vec<&str> = self.models.iter().map(|m| m.name.as_str()).collect();
-                let message = format!("has a model {:?}, expected {names:?}", described.name);
-                Error::new(ErrorKind::Workload, message)
-            })
-        };
-        workload.models.iter().map(find).collect()
-    }
-
-    /// Whether there is a server, and it is not Cutpoint's own.
-    fn is_server_plain(&self) -> Result<bool> {
-        match &self.client {
-            Some(client) => Ok(client.hello()?.is_none()),
-            None => Ok(false),
-        }
-    }
-
-    fn server(&self) -> Result<&Client> {
-        self.client.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::Usage, "the plan has a server's part, and no server")
-        })
-    }
-
-    /// The SHA-256 by which the server knows a model, which is sent where the server lacks it.
-    fn source_of(&self, model: &RunModel) -> Result<String> {
-        let client = self.server()?;
-        match client.hello()? {
-            Some(hello) => Ok(offer(client, &hello.models, model)?.sha256),
-            None => Ok(model.model.model().sha256().to_owned()),
-        }
-    }
-}
-
-/// A model as the server has it.
-#[derive(Clone, Debug)]
-struct OnServer {
-    name: String,
-    /// Of the file that the server read, by which it is asked for suffixes.
-    sha256: String,
-}
-
-/// How the server has a model; sends it where it does not.
-fn offer(client: &Client, held: &[HeldModel], model: &RunModel) -> Result<OnServer> {
-    let find = |sha256: &str| {
-        let found = held.iter().find(|held| held.sha256 == sha256);
-        found.map(|h| OnServer { name: h.name.clone(), sha256: h.sha256.clone() })
-    };
-    let onnx = model.model.model();
-    if let Some(found) = find(onnx.sha256()) {
-        return Ok(found);
-    }
-    // What is sent is another file: external data is inside, and shapes are fixed.
-    let file = bytes::Bytes::from(onnx.to_onnx()?);
-    let sha256 = crate::digest::sha256(&file);
-    if let Some(found) = find(&sha256) {
-        return Ok(found);
-    }
-    log::info!("the server does not have {:?}; sending it", model.name);
-    client.push_model(&model.name, file)?;
-    Ok(OnServer { name: model.name.clone(), sha256 })
 }
 
 /// Without a server nothing leaves the device.
@@ -341,6 +189,3 @@ fn link_model(measured: &LinkMeasurement) -> LinkModel {
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e9).round() / 1e6
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -1,0 +1,86 @@
+//! A device, its models, and the server it is connected to.
+
+use super::options::RunModel;
+use super::server_models::offer;
+use crate::device::SpeedFraction;
+use crate::engine::{Engine, EngineOptions};
+use crate::error::{Error, ErrorKind, Result};
+use crate::link::Client;
+use cutpoint_plan::workload::Workload;
+use std::sync::Arc;
+
+/// A device, its models, and the server it is connected to, if any.
+pub struct Runner {
+    /// What computes on the device.
+    pub engine: Arc<dyn Engine>,
+    /// How it loads.
+    pub options: EngineOptions,
+    /// How fast the device is, relative to this machine.
+    pub speed: SpeedFraction,
+    /// The models.
+    pub models: Vec<RunModel>,
+    /// The server.
+    pub client: Option<Client>,
+}
+
+impl Runner {
+    /// Whether a workload speaks of the models at hand.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Workload`], naming the first model or layer that is not the same.
+    pub fn check_fits(&self, workload: &Workload) -> Result<()> {
+        let refuse = |message: String| Err(Error::new(ErrorKind::Workload, message));
+        if workload.models.len() != self.models.len() {
+            let (found, expected) = (workload.models.len(), self.models.len());
+            return refuse(format!("has {found} models, expected {expected}"));
+        }
+        for (described, model) in workload.models.iter().zip(self.models_of(workload)?) {
+            let RunModel { name, model } = model;
+            let layers = &model.layers().layers;
+            let differs = |(d, l): (&cutpoint_plan::workload::Layer, &crate::onnx::Layer)| {
+                d.name != l.name || d.writes.len() != l.writes.len()
+            };
+            if described.layers.len() != layers.len()
+                || described.layers.iter().zip(layers).any(differs)
+            {
+                return refuse(format!("the layers of {name:?} are not those of the ONNX file"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The models at hand in the order of a workload's, which need not be ours.
+    pub(super) fn models_of(&self, workload: &Workload) -> Result<Vec<&RunModel>> {
+        let find = |described: &cutpoint_plan::workload::Model| {
+            self.models.iter().find(|model| model.name == described.name).ok_or_else(|| {
+                let names: Vec<&str> = self.models.iter().map(|m| m.name.as_str()).collect();
+                let message = format!("has a model {:?}, expected {names:?}", described.name);
+                Error::new(ErrorKind::Workload, message)
+            })
+        };
+        workload.models.iter().map(find).collect()
+    }
+
+    /// Whether there is a server, and it is not Cutpoint's own.
+    pub(super) fn is_server_plain(&self) -> Result<bool> {
+        match &self.client {
+            Some(client) => Ok(client.hello()?.is_none()),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn server(&self) -> Result<&Client> {
+        self.client.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "the plan has a server's part, and no server")
+        })
+    }
+
+    /// The SHA-256 by which the server knows a model, which is sent where the server lacks it.
+    pub(super) fn source_of(&self, model: &RunModel) -> Result<String> {
+        let client = self.server()?;
+        match client.hello()? {
+            Some(hello) => Ok(offer(client, &hello.models, model)?.sha256),
+            None => Ok(model.model.model().sha256().to_owned()),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! How to rehearse.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::Tensor;
+use cutpoint_plan::plan::{Plan, Policy};
+use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::workload::{JobId, Workload};
+
+/// How to rehearse.
+#[derive(Clone, Copy)]
+pub struct RehearsalOptions<'o> {
+    /// How many jobs are executed in a round, but at least two for each cut of the plan; more if they
+    /// are short, and fewer if they are long.
+    pub jobs: usize,
+    /// How to plan.
+    pub policy: Policy,
+    /// For whom.
+    pub plan: &'o PlanOptions,
+    /// Whether the run may be planned anew when the link changes; what that needs is loaded too.
+    pub follows_link: bool,
+    /// Gets the outputs of each job that is executed, and does with them what will be done in the run:
+    /// that takes the device's time too.
+    pub on_outputs: &'o dyn Fn(JobId, Vec<(String, Tensor)>),
+}
+
+pub(super) fn planned(workload: &Workload, how: &RehearsalOptions<'_>) -> Result<Plan> {
+    plan(workload, how.policy, how.plan).map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
+}

@@ -1,0 +1,106 @@
+//! Jobs that arrive over time: patterns of cuts, made for a period and repeated.
+//!
+//! A pattern is a plan for some jobs that arrive one each period. Job k is cut as job k of the
+//! pattern, and from its end on as in the pattern's middle, again and again: the first and the last
+//! jobs of a plan see empty machines. Jobs keep their order on every machine. There is a pattern for
+//! each of a few bandwidths of the uplink; when the link changes, the nearest one is taken up, and
+//! without a server everything stays on the device.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, is_alike};
+use cutpoint_plan::explain::{Stream, Summary};
+use cutpoint_plan::plan::{Objective, Plan, Policy};
+use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{ModelId, Workload};
+
+/// Of jobs of one model so many are planned; then the pattern repeats.
+pub const PATTERN_JOBS_MAX: usize = 32;
+
+/// Where no period is given, jobs are planned to arrive this much slower than the machines can take
+/// them at best.
+const SPARE: f64 = 1.05;
+
+/// A plan for jobs that arrive over time.
+#[derive(Clone, Debug)]
+pub struct StreamPlan {
+    /// The jobs that are planned, and the link.
+    pub workload: Workload,
+    /// How they are carried out if they arrive one each period.
+    pub plan: Plan,
+    /// How they fare by the plan, and how long the period has to be at least.
+    pub stream: Stream,
+    /// The same jobs at other bandwidths.
+    pub(super) others: Vec<(Workload, Plan)>,
+    /// Whether all jobs that were named are planned.
+    pub(super) is_whole: bool,
+}
+
+impl StreamPlan {
+    /// A plan for jobs that arrive in the order of the workload, one each `period`; without a
+    /// period, about as fast as the machines can take them. The mean latency is made small.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Workload`] if there is no such plan.
+    pub fn new(
+        workload: &Workload,
+        policy: Policy,
+        options: &PlanOptions,
+        period: Option<Time>,
+    ) -> Result<StreamPlan> {
+        let mut workload = workload.clone();
+        let jobs = workload.jobs.len();
+        if workload.jobs.iter().all(|model| Some(model) == workload.jobs.first()) {
+            workload.jobs.truncate(PATTERN_JOBS_MAX);
+        }
+        let is_whole = workload.jobs.len() == jobs;
+        let (plan, stream) = planned(&workload, policy, options, period)?;
+        let mut cuts = cuts_of(&workload, &plan);
+        let cuts_max = cuts.len() + OTHER_CUTS_MAX * workload.models.len();
+        let mut others = Vec::new();
+        let mbps = workload.link.uplink.mbit_per_s();
+        for factor in OTHER_BANDWIDTHS {
+            let mut other = workload.clone();
+            let uplink = Bandwidth::from_mbit_per_s(mbps * factor).filter(|_| mbps > 0.0);
+            let Some(uplink) = uplink else { continue };
+            other.link.uplink = uplink;
+            let (plan, _) = planned(&other, policy, options, period)?;
+            let is_new = |(model, cut): &(ModelId, _)| {
+                !cuts.iter().any(|(m, known)| m == model && is_alike(known, cut))
+            };
+            let new: Vec<_> = cuts_of(&other, &plan).into_iter().filter(is_new).collect();
+            if cuts.len() + new.len() <= cuts_max {
+                cuts.extend(new);
+                others.push((other, plan));
+            }
+        }
+        Ok(StreamPlan { workload, plan, stream, others, is_whole })
+    }
+}
+
+/// A plan for a period, and how jobs fare by it.
+fn planned(
+    workload: &Workload,
+    policy: Policy,
+    options: &PlanOptions,
+    period: Option<Time>,
+) -> Result<(Plan, Stream)> {
+    let with = |policy, period| {
+        let objective = Objective::MeanCompletion;
+        let options = PlanOptions { objective, period: Some(period), ..*options };
+        let plan = plan(workload, policy, &options)
+            .map_err(|error| Error::new(ErrorKind::Workload, error.to_string()))?;
+        let stream = Summary::of(workload, &plan, &[]).stream;
+        let stream = stream.ok_or_else(|| Error::new(ErrorKind::Workload, "no job can be done"));
+        Ok::<_, Error>((plan, stream?))
+    };
+    let period = match period {
+        Some(period) => period,
+        None => {
+            let (_, stream) = with(Policy::LocalOnly, Time::ZERO)?;
+            let spare = stream.shortest_period.nanoseconds() as f64 * SPARE;
+            Time::from_nanoseconds(spare as u64)
+        }
+    };
+    with(policy, period)
+}
