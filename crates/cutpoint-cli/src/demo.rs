@@ -18,8 +18,8 @@ use cutpoint::session::{Rehearsal, RehearsalOptions, RunModel, RunOptions, Runne
 use cutpoint::tensor::{Tensor, relative_difference};
 use cutpoint::trace::{Execution, busy_share_of_span};
 use cutpoint::zoo::Network;
-use cutpoint_plan::plan::{Granularity, Machine, Plan, Policy};
-use cutpoint_plan::policy::PlanOptions;
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::plan::{Machine, Plan};
 use cutpoint_plan::units::Bandwidth;
 use serde::Serialize;
 use std::io::{BufRead, BufReader};

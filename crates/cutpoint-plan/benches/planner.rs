@@ -2,8 +2,8 @@
 //! docs/log together with the machine they were measured on.
 
 use cutpoint_plan::instances::{fill_like_cnn, general, inception, line, unit_link, workload};
-use cutpoint_plan::plan::{Granularity, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::replan::Replanner;
 use cutpoint_plan::units::Bandwidth;
 use cutpoint_plan::workload::{Link, Server, Workload};

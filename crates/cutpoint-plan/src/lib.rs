@@ -4,19 +4,21 @@
 
 mod bound;
 pub mod check;
-mod cost;
 pub mod cut;
 pub mod explain;
 mod flow_shop;
 pub mod format;
 pub mod gantt;
+mod hull;
 pub mod instances;
 mod joint;
+pub mod options;
 #[cfg(test)]
 mod oracle;
 mod partition;
 pub mod plan;
 pub mod policy;
+mod problem;
 pub mod replan;
 pub mod simulate;
 #[cfg(test)]

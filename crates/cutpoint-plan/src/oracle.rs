@@ -5,7 +5,8 @@
 //! layers. Both are built on the simulation alone.
 
 use crate::cut::{LayerSet, frontier, is_downward_closed};
-use crate::plan::{Granularity, Partition, Upload, Work};
+use crate::options::Granularity;
+use crate::plan::{Partition, Upload, Work};
 use crate::simulate::{Decision, simulate};
 use crate::units::Time;
 use crate::workload::{JobId, LayerId, Model, TensorId, Workload};
@@ -223,5 +224,5 @@ fn following(
 
 /// Whether `layer` is `on` or depends on it.
 fn depends(model: &Model, layer: LayerId, on: LayerId) -> bool {
-    layer == on || crate::cost::parents(model, layer).any(|p| depends(model, p, on))
+    layer == on || crate::cut::frontier::parents(model, layer).any(|p| depends(model, p, on))
 }

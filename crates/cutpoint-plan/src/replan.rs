@@ -9,24 +9,20 @@
 //! Paper: section 5.7.
 
 use crate::bound::{lower_bound, quick_bound};
-use crate::cost::Mode;
+use crate::joint::best_mix::best_mix_within;
 use crate::joint::identical::identical;
-use crate::joint::mix::{Counts, Line, Mix, Rule};
-use crate::joint::outline::Outline;
-pub use crate::joint::problem::Backlog;
-use crate::joint::problem::{Context, Problem};
-use crate::partition::{ModeSet, modes};
-use crate::plan::{Granularity, Objective, Partition, Plan, Policy, Upload};
-use crate::policy::best_mix_within;
+use crate::joint::mix::{Line, Mix, Rule};
+use crate::joint::send_order::Outline;
+use crate::options::{Granularity, Objective, Policy};
+use crate::partition::modes;
+use crate::plan::{Partition, Plan, Upload};
+use crate::policy::budget::{REPLAN_EVALUATIONS, REPLAN_LEAVES};
+pub use crate::problem::Backlog;
+use crate::problem::{Context, ModeSet, Problem};
+use crate::problem::{Counts, Mode};
 use crate::simulate::plan_of;
 use crate::units::{Bandwidth, Time};
 use crate::workload::{ModelId, Workload};
-
-/// Leaves of the search for counts that are visited at a change of bandwidth.
-const LEAVES: u64 = 200;
-
-/// Evaluations of a mix at a change of bandwidth: in general, and near the bound.
-const EVALUATIONS: (u64, u64) = (4_000, 100);
 
 /// Jobs change their cuts in mid-run if that saves more than this share of what is left of the makespan.
 pub const GAIN_MIN: f64 = 0.03;
@@ -109,7 +105,7 @@ impl<'w> Replanner<'w> {
             ModeSet { modes, is_complete: *is_complete && keeps_order }
         })?;
         problem.leave_out_longer_segments();
-        let known = identical(&problem, LEAVES);
+        let known = identical(&problem, REPLAN_LEAVES);
         let mut bound = match &known {
             Some(_) => quick_bound(&problem),
             None => lower_bound(&problem),
@@ -123,7 +119,7 @@ impl<'w> Replanner<'w> {
             problem.executors = problem.workload.server.executors.map(|k| u64::from(k.get()));
         }
         let known = known.as_ref().map(|(_, c)| c);
-        let (mut counts, mut rule) = best_mix_within(&problem, &bound, known, EVALUATIONS);
+        let (mut counts, mut rule) = best_mix_within(&problem, &bound, known, REPLAN_EVALUATIONS);
         let makespan_of =
             |counts: &Counts, rule| Mix::new(&Line::new(&problem, rule), counts.clone()).makespan();
         let mut makespan = makespan_of(&counts, rule);
@@ -224,7 +220,8 @@ impl Replan<'_> {
 mod tests {
     use super::*;
     use crate::check::check_plan;
-    use crate::policy::{PlanOptions, plan};
+    use crate::options::PlanOptions;
+    use crate::policy::plan;
     use crate::testing::{Sample, arb_workload};
     use proptest::prelude::*;
 

@@ -4,7 +4,8 @@
 //! operation as soon as its machine is free and what it waits for is there. No schedule with the
 //! same orders has anything earlier.
 
-use crate::plan::{Granularity, Objective, Operation, Partition, Plan, Policy, Schedule, Work};
+use crate::options::{Granularity, Objective, Policy};
+use crate::plan::{Operation, Partition, Plan, Schedule, Work};
 use crate::units::Time;
 use crate::workload::{JobId, TensorId, Workload};
 use std::cmp::Reverse;

@@ -5,9 +5,8 @@ use crate::format::{
     EncodingFile, JobsFile, LayerFile, LinkFile, ModelFile, ServerFile, SizeFile, WORKLOAD_SCHEMA,
     WorkloadFile, write_workload,
 };
-use crate::plan::{
-    Granularity, Objective, Operation, Partition, Plan, Policy, Schedule, Upload, Work,
-};
+use crate::options::{Granularity, Objective, Policy};
+use crate::plan::{Operation, Partition, Plan, Schedule, Upload, Work};
 use crate::units::Time;
 use crate::workload::{JobId, Model, TensorId, Workload};
 use proptest::prelude::*;

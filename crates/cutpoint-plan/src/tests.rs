@@ -1,13 +1,14 @@
 //! Plans compared with exhaustive search and with each other, on random instances.
 
-use crate::bound::{lower_bound, whole};
+use crate::bound::{load_sums, lower_bound};
 use crate::check::check_plan;
 use crate::instances::*;
-use crate::joint::problem::Context;
+use crate::options::{Granularity, PlanOptions, Policy};
 use crate::oracle::{best_of_everything, best_of_uplink_orders};
 use crate::partition::modes;
-use crate::plan::{Granularity, Plan, Policy};
-use crate::policy::{PlanError, PlanOptions, plan};
+use crate::plan::Plan;
+use crate::policy::{PlanError, plan};
+use crate::problem::Context;
 use crate::testing::{Sample, arb_workload};
 use crate::units::{Bandwidth, TIME_MAX, Time};
 use crate::workload::{Link, Model, Server, Workload};
@@ -251,7 +252,7 @@ fn sec56_no_plan_is_shorter_than_the_bound_of_whole_jobs() {
             let problem = problem.expect("the link works");
             let loads = lower_bound(&problem);
             for (known, width) in [(unknown, 1), (unknown, 3), (unknown, 1000), (best, 1000)] {
-                let found = whole::within(&problem, &loads, known, width);
+                let found = load_sums::within(&problem, &loads, known, width);
                 let place = format!("{extras:?} seed {seed} {granularity} {width}\n{workload:?}");
                 assert!(found.bound <= best, "{} above {best}: {place}", found.bound);
                 for mix in &found.mixes {

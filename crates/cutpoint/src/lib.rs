@@ -43,7 +43,7 @@ pub mod trace;
 pub mod wire;
 pub mod zoo;
 
-pub use cutpoint_plan::plan::Policy;
+pub use cutpoint_plan::options::Policy;
 pub use cutpoint_plan::workload::JobId;
 pub use device::Cancel;
 pub use error::{Error, ErrorKind, Result};

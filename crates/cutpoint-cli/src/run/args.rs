@@ -9,7 +9,7 @@ use crate::args::image::ImageArgs;
 use crate::args::milliseconds::parse_milliseconds;
 use crate::args::model::parse_shape;
 use cutpoint::device::SpeedFraction;
-use cutpoint_plan::plan::{Granularity, Policy};
+use cutpoint_plan::options::{Granularity, Policy};
 use cutpoint_plan::units::Time;
 use std::path::PathBuf;
 

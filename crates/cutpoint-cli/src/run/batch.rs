@@ -14,8 +14,9 @@ use cutpoint::session::{
 use cutpoint::tensor::Tensor;
 use cutpoint::trace::{Execution, chrome_trace};
 use cutpoint_plan::format::{write_plan, write_workload};
-use cutpoint_plan::plan::{Plan, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{PlanOptions, Policy};
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
 use std::process::ExitCode;

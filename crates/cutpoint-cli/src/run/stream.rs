@@ -13,7 +13,7 @@ use cutpoint::session::{
 };
 use cutpoint::trace::{Execution, chrome_trace};
 use cutpoint_plan::format::{write_plan, write_workload};
-use cutpoint_plan::policy::PlanOptions;
+use cutpoint_plan::options::PlanOptions;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{ModelId, Workload};
 use std::path::Path;

@@ -14,8 +14,9 @@ use cutpoint::session::{
 };
 use cutpoint::tensor::{Tensor, relative_difference};
 use cutpoint::{Profile, Session, SessionOptions};
-use cutpoint_plan::plan::{Granularity, Plan, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::Bandwidth;
 use cutpoint_plan::workload::{JobId, Workload};
 use std::collections::BTreeMap;

@@ -15,8 +15,9 @@ use cutpoint::profile::{
     profile_model,
 };
 use cutpoint::session::{LinkModel, MeasuredModel, parse_workload, workload_json};
-use cutpoint_plan::plan::{Granularity, Plan, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::workload::Workload;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;

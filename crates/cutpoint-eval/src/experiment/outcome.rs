@@ -2,7 +2,8 @@
 
 use anyhow::bail;
 use cutpoint_plan::check::check_plan;
-use cutpoint_plan::plan::{Granularity, Objective, Plan, Policy, Work};
+use cutpoint_plan::options::{Granularity, Objective, Policy};
+use cutpoint_plan::plan::{Plan, Work};
 use cutpoint_plan::simulate::{Decision, plan_of};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;

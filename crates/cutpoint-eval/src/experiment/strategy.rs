@@ -4,8 +4,9 @@
 use super::outcome::{Outcome, decision_of};
 use super::peers::{self, Rule};
 use anyhow::Context;
-use cutpoint_plan::plan::{Granularity, Partition, Plan, Policy, Work};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::plan::{Partition, Plan, Work};
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::simulate::Decision;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};

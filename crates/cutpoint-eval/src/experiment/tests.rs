@@ -1,7 +1,7 @@
 use super::*;
 use crate::experiment::peers::Rule;
 use cutpoint_plan::format::read_workload;
-use cutpoint_plan::plan::{Granularity, Policy};
+use cutpoint_plan::options::{Granularity, Policy};
 
 /// Two layers, 10 ms each on the device and 1 ms on the server; 1000 bytes are 8 ms. Cuts: nothing
 /// (16 ms up, 2 ms there), one layer (10, 4, 1), all (20). One job: 18, 15, 20 ms.

@@ -6,7 +6,7 @@ use crate::experiment::{Forms, Setting, Strategy, Study, Uplink};
 use crate::origin;
 use crate::profiles::Profiles;
 use chart::{Chart, Line, render};
-use cutpoint_plan::plan::{Granularity, Policy};
+use cutpoint_plan::options::{Granularity, Policy};
 use std::path::PathBuf;
 use std::process::ExitCode;
 

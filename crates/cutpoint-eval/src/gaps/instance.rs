@@ -6,7 +6,7 @@ use cutpoint_plan::instances::{
     in_tree, line_of_cuts, monotone_cuts_in, nested_series_parallel, out_tree, serve, unit_link,
     wide, workload,
 };
-use cutpoint_plan::plan::Granularity;
+use cutpoint_plan::options::Granularity;
 use cutpoint_plan::units::Bandwidth;
 use cutpoint_plan::workload::{Link, Model, Server, Workload};
 use rand::{Rng, RngExt, SeedableRng};

@@ -3,7 +3,7 @@
 use super::lines::Lines;
 use super::setting::{GridLink, Subject};
 use cutpoint::zoo::Network;
-use cutpoint_plan::plan::{Granularity, Policy};
+use cutpoint_plan::options::{Granularity, Policy};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -34,8 +34,8 @@ fn cut(workload: &Workload, plan: &Plan, job: JobId) -> String {
 mod tests {
     use super::*;
     use cutpoint_plan::format::read_workload;
-    use cutpoint_plan::plan::{Granularity, Policy};
-    use cutpoint_plan::policy::{PlanOptions, plan};
+    use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+    use cutpoint_plan::policy::plan;
 
     #[test]
     fn a_plan_is_told_by_its_cuts_in_the_order_of_its_jobs() {

@@ -29,7 +29,7 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
-use cutpoint_plan::plan::Granularity;
+use cutpoint_plan::options::Granularity;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{ModelId, Workload};
 use std::fmt;

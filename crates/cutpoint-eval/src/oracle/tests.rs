@@ -5,8 +5,8 @@ use cutpoint_plan::instances::{
     Shape, fill, general, in_tree, line, nested_series_parallel, out_tree, unit_link, wide,
     workload,
 };
-use cutpoint_plan::plan::{Granularity, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{Server, Workload};
 use rand::{RngExt, SeedableRng};

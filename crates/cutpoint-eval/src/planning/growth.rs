@@ -1,8 +1,8 @@
 //! How do the time and the memory of planning grow with the number of jobs?
 
 use cutpoint_plan::instances::{fill_like_cnn, inception, line, unit_link, workload};
-use cutpoint_plan::plan::{Granularity, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::Bandwidth;
 use cutpoint_plan::workload::{Link, Server, Workload};
 use rand::SeedableRng;

@@ -3,8 +3,8 @@
 
 use crate::experiment::{Setting, Uplink};
 use crate::profiles::Profiles;
-use cutpoint_plan::plan::{Granularity, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::policy::plan;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;

@@ -2,7 +2,7 @@
 
 use super::{BRANCHED, Cell, Context, JOINT, PUBLISHED, Table};
 use crate::experiment::{Forms, Setting, Strategy, Uplink};
-use cutpoint_plan::plan::{Granularity, Policy};
+use cutpoint_plan::options::{Granularity, Policy};
 
 const JOBS: usize = 20;
 

@@ -2,7 +2,7 @@
 
 use super::{Cell, Context, JOINT, Table};
 use crate::experiment::{Forms, Setting, Strategy, Uplink};
-use cutpoint_plan::plan::Policy;
+use cutpoint_plan::options::Policy;
 
 /// Every model of the profiles whose input may be a JPEG, on every uplink.
 pub(super) fn table(context: &Context) -> anyhow::Result<Table> {

@@ -2,7 +2,7 @@
 
 use super::{BRANCHED, Cell, Context, JOINT, PUBLISHED, Table};
 use crate::experiment::{Setting, Uplink};
-use cutpoint_plan::plan::Granularity;
+use cutpoint_plan::options::Granularity;
 
 /// Networks with branches and chains, with few jobs and many.
 pub(super) fn table(context: &Context) -> anyhow::Result<Table> {

@@ -14,7 +14,7 @@ use crate::experiment::{Setting, Strategy, Study};
 use crate::origin;
 use crate::profiles::Profiles;
 use clap::ValueEnum;
-use cutpoint_plan::plan::{Granularity, Policy};
+use cutpoint_plan::options::{Granularity, Policy};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use table::{Cell, Table};

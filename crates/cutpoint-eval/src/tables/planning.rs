@@ -2,8 +2,8 @@
 
 use super::{BRANCHED, Cell, Context, PUBLISHED, Table};
 use crate::experiment::{Forms, Setting, Uplink};
-use cutpoint_plan::plan::{Granularity, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::policy::plan;
 use std::time::Instant;
 
 const REPEATS: usize = 15;

@@ -2,7 +2,7 @@
 
 use super::{Cell, Context, JOINT, PUBLISHED, Table};
 use crate::experiment::{Setting, Strategy, Uplink};
-use cutpoint_plan::plan::Policy;
+use cutpoint_plan::options::Policy;
 
 /// What joint is compared with.
 const OTHERS: [Policy; 6] = [

@@ -3,8 +3,8 @@
 use super::{Cell, Context, Table};
 use crate::experiment::{Forms, Setting, Uplink};
 use cutpoint_plan::check::{load_bound, proved_bound};
-use cutpoint_plan::plan::{Granularity, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{Server, Workload};
 

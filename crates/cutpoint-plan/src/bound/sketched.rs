@@ -1,8 +1,9 @@
 //! The load bound of identical jobs that choose from thousands of modes. Few of these are cheapest
 //! at any prices; they are found one by one, at the best prices for those found before.
 
-use super::{LoadBound, Loads, PARTS, Table, climb, weighted};
+use crate::bound::loads::{LoadBound, PARTS, Table, climb};
 use crate::partition::sketch::Sketch;
+use crate::problem::{Loads, weighted};
 use crate::units::Time;
 
 /// Rounds of pricing; then the bound is what it is at the prices found.

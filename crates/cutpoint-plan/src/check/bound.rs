@@ -1,7 +1,7 @@
 //! What can be said about a lower bound without the planner: trivial plans that it must not
 //! exceed, and a bound of our own, with its certificate recomputed from all cuts.
 
-use crate::plan::Granularity;
+use crate::options::Granularity;
 use crate::units::{Bandwidth, TIME_MAX, Time};
 use crate::workload::{Layer, Model, Workload};
 use std::cmp::Reverse;

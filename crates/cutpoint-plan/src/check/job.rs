@@ -1,7 +1,8 @@
 //! The rules of one job, recomputed from its model.
 
-use super::{PlanRule, Report, is_before, is_equal};
-use crate::plan::{Granularity, Machine, Operation, Plan, Work};
+use crate::check::{PlanRule, Report, is_before, is_equal};
+use crate::options::Granularity;
+use crate::plan::{Machine, Operation, Plan, Work};
 use crate::units::{Bandwidth, Time};
 use crate::workload::{JobId, Model, TensorId, Workload};
 

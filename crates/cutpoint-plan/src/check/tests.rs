@@ -1,6 +1,7 @@
 use super::*;
 use crate::format::{read_plan, read_workload, write_plan};
-use crate::plan::{Granularity, Upload};
+use crate::options::Granularity;
+use crate::plan::Upload;
 use crate::testing::{Sample, arb_workload, list_plan};
 use crate::workload::{JobId, LayerId, TensorId};
 use expect_test::expect;

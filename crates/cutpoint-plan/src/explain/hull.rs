@@ -6,10 +6,9 @@
 //!
 //! Source: theory of the parametric minimum cut, Theorem 4 and section 5.7.
 
-use crate::cost::Mode;
 use crate::cut::LayerSet;
-use crate::joint::problem::Class;
 use crate::plan::Upload;
+use crate::problem::{Class, Mode};
 use crate::units::Time;
 use crate::workload::Workload;
 

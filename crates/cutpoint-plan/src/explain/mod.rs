@@ -12,9 +12,9 @@ pub use stream::Stream;
 pub use summary::{CutUse, Summary, render_summary};
 
 use crate::bound::{add_cheapest_cuts, lower_bound};
-use crate::joint::problem::{Context, Problem};
 use crate::partition::modes;
 use crate::plan::{Machine, Plan};
+use crate::problem::{Context, Problem};
 use crate::units::Time;
 use crate::workload::Workload;
 use hull::{HullCut, hull};

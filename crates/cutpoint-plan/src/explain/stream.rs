@@ -1,10 +1,9 @@
 //! Jobs that arrive over time, and completions on average: what a plan does for them.
 
-use crate::bound::mean::sum_of_completions;
-use crate::bound::{loads, lower_bound, steady_load};
-use crate::joint::problem::Context;
+use crate::bound::{lower_bound, steady_load, sum_of_completions};
 use crate::partition::modes;
 use crate::plan::Plan;
+use crate::problem::{Context, loads};
 use crate::units::Time;
 use crate::workload::Workload;
 

@@ -1,8 +1,9 @@
 //! A plan in a few lines.
 
-use super::stream::{Stream, mean_completion};
 use crate::cut::LayerSet;
-use crate::plan::{Granularity, Machine, Objective, Plan, Policy, Upload};
+use crate::explain::stream::{Stream, mean_completion};
+use crate::options::{Granularity, Objective, Policy};
+use crate::plan::{Machine, Plan, Upload};
 use crate::units::Time;
 use crate::workload::{JobId, Workload};
 use std::collections::BTreeMap;

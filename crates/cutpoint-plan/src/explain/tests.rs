@@ -1,7 +1,7 @@
 use super::*;
 use crate::format::read_workload;
-use crate::plan::{Granularity, Policy};
-use crate::policy::{PlanOptions, plan};
+use crate::options::{Granularity, PlanOptions, Policy};
+use crate::policy::plan;
 use crate::testing::{Sample, arb_workload};
 use crate::units::Bandwidth;
 use expect_test::expect;

@@ -9,6 +9,7 @@
 //! | g_j | `uplink` | time on the uplink |
 //! | C_max | makespan | when the last transfer ends |
 
+pub(crate) mod block_tree;
 pub(crate) mod composite;
 pub(crate) mod identical;
 pub(crate) mod johnson;

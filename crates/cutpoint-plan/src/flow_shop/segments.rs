@@ -9,7 +9,7 @@
 //! The states are sets of parcels with exactly the device work that they wait for; nothing is
 //! gained by doing more work before a release. Cost: segments x parcels x 2^parcels.
 
-use crate::cost::Mode;
+use crate::problem::Mode;
 use crate::units::Time;
 
 /// A run of parcels, or the device work that no parcel waits for, as a composite job.

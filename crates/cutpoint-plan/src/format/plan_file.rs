@@ -1,10 +1,11 @@
 //! `plan.json`: reading it against its workload, and writing it line by line.
 
-use super::error::{FormatError, Rule};
-use super::limits::PLAN_BYTES_MAX;
-use super::validate::time;
 use crate::cut::LayerSet;
-use crate::plan::{Machine, Objective, Operation, Partition, Plan, Schedule, Upload, Work};
+use crate::format::error::{FormatError, Rule};
+use crate::format::limits::PLAN_BYTES_MAX;
+use crate::format::validate::time;
+use crate::options::Objective;
+use crate::plan::{Machine, Operation, Partition, Plan, Schedule, Upload, Work};
 use crate::units::Time;
 use crate::workload::{JobId, LayerId, ModelId, TensorId, Workload};
 use serde::Deserialize;

@@ -195,11 +195,11 @@ fn the_fuzzing_corpus_does_no_harm() {
         let mut written = Vec::new();
         write_workload(&workload, &mut written).unwrap();
         assert_eq!(read_workload(&written).unwrap(), workload);
-        let granularity = crate::plan::Granularity::Layer;
+        let granularity = crate::options::Granularity::Layer;
         let bound = crate::check::load_bound(&workload, granularity);
         assert!(bound <= crate::check::simple_makespan(&workload));
-        let options = crate::policy::PlanOptions::at(granularity);
-        for policy in crate::plan::Policy::ALL {
+        let options = crate::options::PlanOptions::at(granularity);
+        for policy in crate::options::Policy::ALL {
             if let Ok(plan) = crate::policy::plan(&workload, policy, &options) {
                 assert_eq!(crate::check::check_plan(&workload, &plan), []);
             }

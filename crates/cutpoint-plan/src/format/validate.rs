@@ -1,12 +1,12 @@
 //! From a workload file to a workload: every rule that a reader of JSON cannot know.
 
-use super::entries::{Entries, Quantity};
-use super::error::{FormatError, Rule};
-use super::limits::{
+use crate::format::entries::{Entries, Quantity};
+use crate::format::error::{FormatError, Rule};
+use crate::format::limits::{
     ENCODINGS_MAX, EXECUTORS_MAX, JOBS_MAX, LAYERS_MAX, MODELS_MAX, OPERATIONS_MAX, READS_MAX,
     TENSOR_BYTES_MAX, TENSORS_MAX,
 };
-use super::workload_file::{
+use crate::format::workload_file::{
     EncodingFile, LayerFile, LinkFile, ModelFile, SizeFile, WORKLOAD_SCHEMA, WorkloadFile,
 };
 use crate::units::{Bandwidth, Time};

@@ -1,6 +1,6 @@
 //! `workload.json` key by key, before it is judged.
 
-use super::entries::{Entries, Quantity};
+use crate::format::entries::{Entries, Quantity};
 use crate::units::Time;
 use crate::workload::{Link, Model, Tensor, TensorId, Workload};
 use serde::de::value::MapAccessDeserializer;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::format::{read_plan, read_workload};
-use crate::plan::{Granularity, Schedule};
+use crate::options::Granularity;
+use crate::plan::Schedule;
 use crate::testing::{Sample, arb_workload, list_plan};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;

@@ -1,8 +1,7 @@
 //! Every generator makes only what its name says.
 
 use super::*;
-use crate::cut::{LayerSet, frontier};
-use crate::partition::ideals;
+use crate::cut::{LayerSet, closed_sets, frontier};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -159,7 +158,7 @@ proptest! {
     fn wide_graphs_have_a_cut_for_each_set_of_branches_and_the_whole(layers in 1usize..12) {
         let model = fill(&mut rng(0), "wide", &wide(layers), 0);
         let mut cuts = 0;
-        ideals::visit(&model, usize::MAX, |_| { cuts += 1; true });
+        closed_sets::visit(&model, usize::MAX, |_| { cuts += 1; true });
         prop_assert_eq!(cuts, (1 << (layers - 1)) + 1);
     }
 

@@ -1,12 +1,11 @@
 //! The case of one model, where counts alone decide (see `flow_shop::identical`).
 
-use crate::cost::Mode;
-use crate::flow_shop::identical::{Choices, Cut, Solution, Stages, best};
+use crate::flow_shop::identical::best;
+use crate::flow_shop::identical::choices::{Choices, Cut, Solution, Stages};
 use crate::flow_shop::johnson::segment_key;
 use crate::flow_shop::segments::Segment;
-use crate::joint::mix::Counts;
-use crate::joint::problem::{Class, Problem};
 use crate::partition::sketch::Sketch;
+use crate::problem::{Class, Counts, Mode, Problem};
 use crate::units::Time;
 
 /// Leaves of the search for counts that a plan from scratch may visit.

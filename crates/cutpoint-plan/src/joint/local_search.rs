@@ -1,9 +1,8 @@
 //! From one mix to a better one, by moving copies from one mode to another.
 
-use crate::bound::{Loads, loads};
-use crate::flow_shop::pareto::pareto;
-use crate::joint::mix::{Counts, Mix};
-use crate::joint::problem::{Class, Problem};
+use crate::hull::lower_hull;
+use crate::joint::mix::Mix;
+use crate::problem::{Class, Counts, Loads, Problem, loads};
 use crate::units::Time;
 
 /// Of a class with more modes than this, only the cheapest at the bound's prices are tried.
@@ -78,30 +77,6 @@ pub(crate) fn balanced(problem: &Problem<'_>) -> Counts {
         uplink -= i128::from(copies) * fall;
     }
     counts
-}
-
-/// The positions of those on the lower hull of device and uplink time, by device time.
-pub(crate) fn lower_hull<T>(all: &[T], times: impl Fn(&T) -> (Time, Time)) -> Vec<usize> {
-    let points = all.iter().enumerate().map(|(m, item)| {
-        let (device, uplink) = times(item);
-        ((device, uplink, Time::ZERO), m)
-    });
-    let at = |m: usize| {
-        let (device, uplink) = times(&all[m]);
-        (i128::from(device.nanoseconds()), i128::from(uplink.nanoseconds()))
-    };
-    let mut hull: Vec<usize> = Vec::new();
-    for m in pareto(points) {
-        let point = at(m);
-        while let [.., a, b] = hull[..]
-            && (at(b).0 - at(a).0) * (point.1 - at(a).1)
-                <= (at(b).1 - at(a).1) * (point.0 - at(a).0)
-        {
-            hull.pop();
-        }
-        hull.push(m);
-    }
-    hull
 }
 
 /// Improves a mix until no move of copies of one class helps, nor any pair of moves, or `budget`

@@ -4,11 +4,11 @@
 //! whatever the number of jobs. Copies of one segment run one after the other, and only the first
 //! and the last of them can be on a critical path.
 
-use crate::cost::Mode;
+use crate::flow_shop::block_tree::BlockTree;
 use crate::flow_shop::johnson::{Block, johnson_key, segment_key};
-use crate::joint::outline::{Member, Outline};
-use crate::joint::problem::Problem;
-use crate::joint::tree::Tree;
+use crate::joint::send_order::{Member, Outline};
+use crate::problem::Counts;
+use crate::problem::{Mode, Problem};
 use crate::units::Time;
 use std::cmp::Reverse;
 
@@ -66,9 +66,6 @@ pub(crate) struct Line<'p> {
     has_downloads: bool,
     is_two_machine: bool,
 }
-
-/// For each class, how many of its jobs take each mode.
-pub(crate) type Counts = Vec<Vec<u64>>;
 
 impl<'p> Line<'p> {
     pub(crate) fn new(problem: &'p Problem<'p>, rule: Rule) -> Line<'p> {
@@ -137,7 +134,7 @@ pub(crate) struct Mix<'l, 'p> {
     line: &'l Line<'p>,
     pub counts: Counts,
     /// On two machines: the segments in use, joined.
-    tree: Tree,
+    tree: BlockTree,
     /// Device time of all jobs.
     device: Time,
     /// Uplink time of all jobs.
@@ -157,7 +154,7 @@ impl<'l, 'p> Mix<'l, 'p> {
         let mut mix = Mix {
             line,
             counts: empty,
-            tree: Tree::new(leaves),
+            tree: BlockTree::new(leaves),
             device: Time::ZERO,
             uplink: Time::ZERO,
             server: Time::ZERO,

@@ -4,14 +4,13 @@
 //! costs the same to evaluate for ten jobs and for a million ([`mix`]). Small instances are solved
 //! by a search over everything ([`exact`]).
 
+pub(crate) mod after_uplink;
+pub(crate) mod best_mix;
 pub(crate) mod exact;
 pub(crate) mod identical;
+pub(crate) mod job_order;
 pub(crate) mod local_search;
 pub(crate) mod mix;
-pub(crate) mod outline;
-pub(crate) mod problem;
-pub(crate) mod sequence;
-pub(crate) mod server;
+pub(crate) mod reinsertion;
+pub(crate) mod send_order;
 pub(crate) mod shortlist;
-pub(crate) mod tree;
-pub(crate) mod turns;

@@ -5,18 +5,16 @@
 //! the hull of device and uplink time, and those that the other policies would take.
 
 use crate::bound::LoadBound;
+use crate::bound::load_sums::CHOICES_MAX;
 use crate::bound::sketched::{load_bound_of, loads};
-use crate::bound::weighted;
-use crate::bound::whole::CHOICES_MAX;
-use crate::cost::Mode;
-use crate::flow_shop::identical::Solution;
+use crate::flow_shop::identical::choices::Solution;
+use crate::hull::lower_hull;
 use crate::joint::identical::identical_of;
-use crate::joint::local_search::{TRIED_MAX, lower_hull};
-use crate::joint::mix::{Counts, Line, Mix, Rule};
-use crate::joint::problem::{Context, EXACT_JOBS_MAX, Problem};
-use crate::partition::ModeSet;
+use crate::joint::local_search::TRIED_MAX;
+use crate::joint::mix::{Line, Mix, Rule};
 use crate::partition::dominance::dominates;
 use crate::partition::sketch::{Sketch, Sketches};
+use crate::problem::{Context, Counts, EXACT_JOBS_MAX, Mode, ModeSet, Problem, weighted};
 use crate::units::Time;
 
 /// So many modes are tried at once for all jobs together.
@@ -206,9 +204,9 @@ mod tests {
     use crate::check::check_plan;
     use crate::instances::{Shape, encode_some, fill, general, unit_link, wide, workload};
     use crate::joint::identical::{LEAVES, identical};
+    use crate::options::{Granularity, PlanOptions, Policy};
     use crate::partition::modes;
-    use crate::plan::{Granularity, Policy};
-    use crate::policy::{PlanOptions, plan};
+    use crate::policy::plan;
     use crate::units::TIME_MAX;
     use crate::workload::{Model, Server, Workload};
     use rand::SeedableRng;

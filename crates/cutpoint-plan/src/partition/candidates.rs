@@ -1,10 +1,10 @@
 //! Modes of which only the sums are known: what is listed of a model before anything is compared
 //! in full.
 
-use crate::cost::Pricer;
+use crate::cut::closed_sets::Ideal;
 use crate::cut::{LayerSet, frontier};
-use crate::partition::ideals::Ideal;
 use crate::plan::Upload;
+use crate::problem::Pricer;
 use crate::units::Time;
 use crate::workload::TensorId;
 

@@ -8,8 +8,8 @@
 //!
 //! With a single parcel each this is the comparison of (f, g, c, d) one by one.
 
-use crate::cost::{Mode, Pricer};
 use crate::partition::candidates::Candidate;
+use crate::problem::{Mode, Pricer};
 use crate::units::Time;
 
 /// Mode A is compared only if it has at most this many parcels: all ways to place them are tried.

@@ -11,11 +11,10 @@
 //!
 //! Paper: Thm 4. Source: Gallo, Grigoriadis and Tarjan (1989), doi:10.1137/0218003.
 
-use crate::bound::Loads;
-use crate::cost::Pricer;
 use crate::cut::{LayerSet, frontier};
 use crate::partition::max_flow::{INFINITE, Network, SINK, SOURCE};
 use crate::plan::Upload;
+use crate::problem::{Loads, Pricer};
 use crate::workload::{LayerId, TensorId};
 
 /// A model whose cheapest cuts are asked for.

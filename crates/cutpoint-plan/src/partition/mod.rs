@@ -1,31 +1,22 @@
 //! Which cuts of a model are worth considering?
 //!
 //! Every downward-closed set of layers is a cut. While there are few they are all listed
-//! ([`ideals`]), each with every combination of encodings of its frontier, and those that another
+//! (`cut::closed_sets`), each with every combination of encodings of its frontier, and those that another
 //! one beats whatever the rest of the schedule looks like are dropped ([`dominance`]). Where there
 //! are too many, minimum cuts give the hull of all of them ([`min_cut`]).
 
 pub(crate) mod candidates;
 pub(crate) mod dominance;
-pub(crate) mod ideals;
 mod max_flow;
 pub(crate) mod min_cut;
 pub(crate) mod sketch;
 #[cfg(test)]
 mod tests;
 
-use crate::cost::{Mode, Pricer};
 use crate::cut::LayerSet;
 use crate::partition::candidates::Candidates;
 use crate::partition::min_cut::CutPricer;
-use crate::workload::Model;
-
-/// All downward-closed cuts are listed for a model that has at most this many; for large models
-/// fewer, so that listing stays quick.
-const CUTS_MAX: usize = 20_000;
-
-/// Layers times cuts that may be listed.
-const LISTED_MAX: usize = 4_000_000;
+use crate::problem::{ModeSet, Pricer};
 
 /// A model with more modes than this, encodings counted, has only some of its modes listed.
 const MODES_MAX: usize = 60_000;
@@ -35,21 +26,6 @@ const PREFIXES_MAX: usize = 400;
 
 /// Of a model whose cuts are not all listed, at most this many cuts on the hull are taken.
 const HULL_MAX: usize = 512;
-
-/// The most cuts that are listed of a model.
-pub(crate) fn cuts_max(model: &Model) -> usize {
-    let layers = model.layers.len();
-    CUTS_MAX.min((LISTED_MAX / layers.max(1)).max(2 * layers + 2))
-}
-
-/// The modes of a model that may be part of a best plan.
-#[derive(Clone, Debug)]
-pub(crate) struct ModeSet {
-    /// Undominated modes, by device time.
-    pub modes: Vec<Mode>,
-    /// Whether some best plan uses only these: no mode was left out but dominated ones.
-    pub is_complete: bool,
-}
 
 /// Lists the modes of a model. Never empty if the device alone can do the work.
 pub(crate) fn modes(pricer: &Pricer<'_>, executors: Option<u64>) -> ModeSet {

@@ -1,11 +1,10 @@
 //! All modes of a model in a few numbers each: what bounds and counts need to know of thousands of
 //! cuts, of which a plan for many jobs takes a handful.
 
-use super::LISTED_MAX;
-use super::candidates::{FORMS_MAX, Form, forms};
-use super::ideals::{Cuts, Ideal};
-use crate::cost::{Mode, PARCELS_MAX, Pricer};
+use crate::cut::closed_sets::{Cuts, Ideal, LISTED_MAX};
 use crate::cut::{LayerSet, frontier};
+use crate::partition::candidates::{FORMS_MAX, Form, forms};
+use crate::problem::{Mode, PARCELS_MAX, Pricer};
 use crate::units::Time;
 use crate::workload::{LayerId, TensorId};
 
@@ -223,8 +222,8 @@ fn ends(pricer: &Pricer<'_>) -> LayerSet {
 mod tests {
     use super::*;
     use crate::instances::{encode_some, fill, general, unit_link, wide, workload};
-    use crate::joint::problem::Context;
-    use crate::plan::Granularity;
+    use crate::options::Granularity;
+    use crate::problem::Context;
     use crate::units::Bandwidth;
     use crate::workload::Server;
     use rand::SeedableRng;

@@ -1,10 +1,9 @@
-use crate::bound::Loads;
-use crate::cost::{Pricer, Pricing};
+use crate::cut::closed_sets::{self, Cuts, Ideal};
 use crate::cut::{LayerSet, frontier, is_downward_closed};
 use crate::instances::{fill, general, series_parallel, unit_link, wide};
-use crate::partition::ideals::{self, Cuts, Ideal};
+use crate::options::Granularity;
 use crate::partition::min_cut::CutPricer;
-use crate::plan::Granularity;
+use crate::problem::{Loads, Pricer, Pricing};
 use crate::workload::{LayerId, Model};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -51,7 +50,7 @@ fn models() -> Vec<Model> {
 fn every_cut_is_listed_once_with_its_frontier() {
     for model in models() {
         let mut listed = Vec::new();
-        let within = ideals::visit(&model, usize::MAX, |ideal| {
+        let within = closed_sets::visit(&model, usize::MAX, |ideal| {
             assert_eq!(ideal.frontier, frontier(&model, ideal.layers));
             assert_eq!(ideal.device.nanoseconds(), times(&model, ideal.layers)[0]);
             listed.push(ideal.layers.clone());
@@ -74,7 +73,7 @@ fn cuts_are_listed_as_a_walk_shows_them_unless_there_are_too_many() {
             shown.push((layers.clone(), frontier.to_vec(), device, server));
             true
         };
-        ideals::visit(&model, usize::MAX, &mut keep);
+        closed_sets::visit(&model, usize::MAX, &mut keep);
         let cuts = Cuts::list(&model, shown.len()).expect("no more than there are");
         let mut at = 0;
         let is_whole = cuts.visit(|ideal| {

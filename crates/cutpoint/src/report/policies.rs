@@ -2,8 +2,9 @@
 
 use crate::report::markup::Markup;
 use crate::report::scale::{Percent, time};
-use cutpoint_plan::plan::{Granularity, Plan, Policy};
-use cutpoint_plan::policy::{PlanError, PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::policy::{PlanError, plan};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
 use std::fmt::Display;

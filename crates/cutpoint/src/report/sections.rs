@@ -12,7 +12,7 @@ use crate::report::prediction_error::deviation;
 use crate::report::prediction_error_tables::{jobs, largest, shares, spendings, utilisation};
 use crate::report::scale::{bandwidth, bytes, time};
 use crate::report::timeline::{Part, timeline};
-use cutpoint_plan::plan::Granularity;
+use cutpoint_plan::options::Granularity;
 use cutpoint_plan::workload::ModelId;
 
 /// More models than this are left out of the charts of models.

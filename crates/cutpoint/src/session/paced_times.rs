@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::onnx::LayeredModel;
 use crate::tensor::Tensor;
 use cutpoint_plan::cut::LayerSet;
-use cutpoint_plan::plan::{Granularity, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::workload::{ModelId, Workload};
 use std::time::{Duration, Instant};
 

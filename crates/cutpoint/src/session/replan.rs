@@ -4,8 +4,9 @@ use crate::device::{Planned, Planner, Prepared, Program, Reach, Segments, Standi
 use crate::error::Result;
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::cut::LayerSet;
-use cutpoint_plan::plan::{Partition, Plan, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{PlanOptions, Policy};
+use cutpoint_plan::plan::{Partition, Plan};
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::replan::Replanner;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
@@ -207,7 +208,7 @@ impl Planner for JobsLeft {
 mod tests {
     use super::*;
     use crate::session::parse_workload;
-    use cutpoint_plan::plan::Granularity;
+    use cutpoint_plan::options::Granularity;
 
     /// Ten jobs of four layers, whose tensors shrink by half with each.
     fn workload(uplink_mbps: f64) -> Workload {

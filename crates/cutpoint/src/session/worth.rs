@@ -4,8 +4,9 @@
 //! link's, and that nothing fails. Where it promises hardly more than the device alone, what comes of it
 //! is as likely to be slower as faster, so everything stays on the device.
 
-use cutpoint_plan::plan::{Plan, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{PlanOptions, Policy};
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::workload::Workload;
 
 /// Jobs are split if that is foreseen to save at least this share of what the device takes alone:
@@ -33,7 +34,7 @@ mod tests {
     use super::*;
     use crate::session::parse_workload;
     use cutpoint_plan::check::check_plan;
-    use cutpoint_plan::plan::Granularity;
+    use cutpoint_plan::options::Granularity;
 
     #[test]
     fn jobs_are_split_only_for_a_gain_that_can_be_relied_on() {

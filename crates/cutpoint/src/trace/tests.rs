@@ -1,7 +1,7 @@
 use super::*;
 use cutpoint_plan::format::read_workload;
-use cutpoint_plan::plan::{Granularity, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::policy::plan;
 
 /// A server that takes any number of jobs at a time, and is slow enough to have several.
 fn workload() -> Workload {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::gaps::instance::Family;
 use crate::gaps::measure::Optimum;
-use cutpoint_plan::plan::Granularity;
+use cutpoint_plan::options::Granularity;
 use cutpoint_plan::units::Time;
 
 fn outcome(jobs: usize, seed: u64, makespan: u64, bound: u64, optimum: Option<u64>) -> Outcome {

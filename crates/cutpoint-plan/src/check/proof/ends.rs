@@ -5,9 +5,9 @@
 //! job's uplink time, if there are any. Read backwards in time, the same holds for the trail after
 //! the last device work.
 
-use super::Class;
-use super::modes::{Loads, Mode};
-use super::prices::{Weights, weighted};
+use crate::check::proof::Class;
+use crate::check::proof::modes::{Loads, Mode};
+use crate::check::proof::prices::{Weights, weighted};
 
 /// The least of what some jobs have before and after each machine's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

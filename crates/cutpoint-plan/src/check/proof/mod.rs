@@ -19,8 +19,8 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-use super::bound::{Cuts, load_bound};
-use crate::plan::Granularity;
+use crate::check::bound::{Cuts, load_bound};
+use crate::options::Granularity;
 use crate::units::Time;
 use crate::workload::{Model, Workload};
 use ends::Ends;

@@ -1,7 +1,7 @@
 //! What one job can put on the machines: every cut in every form, as a few numbers.
 
-use super::super::bound::{CutLoad, Cuts};
-use crate::plan::Granularity;
+use crate::check::bound::{CutLoad, Cuts};
+use crate::options::Granularity;
 use crate::units::TIME_MAX;
 use crate::workload::Workload;
 

@@ -6,10 +6,10 @@
 //! each other there beyond what the sums of their loads say, so that the search still gives a
 //! bound, if not always the best.
 
-use super::super::bound::{CutLoad, Cuts};
-use super::modes::{Loads, choices, loads_of};
-use super::prices::{Weights, around, time_of, weighted};
-use crate::plan::Granularity;
+use crate::check::bound::{CutLoad, Cuts};
+use crate::check::proof::modes::{Loads, choices, loads_of};
+use crate::check::proof::prices::{Weights, around, time_of, weighted};
+use crate::options::Granularity;
 use crate::workload::{Model, Workload};
 use std::collections::BTreeMap;
 

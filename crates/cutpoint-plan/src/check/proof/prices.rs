@@ -1,7 +1,7 @@
 //! Weights of the machines under which the loads of all jobs are heavy.
 
-use super::Class;
-use super::modes::Loads;
+use crate::check::proof::Class;
+use crate::check::proof::modes::Loads;
 
 /// Weights of device, uplink, server and downlink, each at most [`WEIGHT_MAX`].
 pub(super) type Weights = [u64; 4];

@@ -4,10 +4,10 @@
 //! the other in nothing makes that one needless. Where too many are left, sums close together are
 //! replaced by the least of them, which keeps the bound valid and makes it weaker.
 
-use super::Class;
-use super::ends::Least;
-use super::modes::{Loads, Mode};
-use super::prices::{Weights, around, time_of, weighted};
+use crate::check::proof::Class;
+use crate::check::proof::ends::Least;
+use crate::check::proof::modes::{Loads, Mode};
+use crate::check::proof::prices::{Weights, around, time_of, weighted};
 
 /// Sums kept after each job.
 const WIDTH: usize = 20_000;

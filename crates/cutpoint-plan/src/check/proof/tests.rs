@@ -1,8 +1,8 @@
 use super::*;
 use crate::instances::*;
+use crate::options::{PlanOptions, Policy};
 use crate::oracle::{best_of_everything, best_of_uplink_orders};
-use crate::plan::Policy;
-use crate::policy::{PlanError, PlanOptions, plan};
+use crate::policy::{PlanError, plan};
 use crate::testing::{Sample, arb_workload, list_plan};
 use crate::units::{Bandwidth, TIME_MAX};
 use crate::workload::{Link, Server};

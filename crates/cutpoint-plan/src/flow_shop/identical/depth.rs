@@ -1,22 +1,10 @@
 //! Cuts by depth, and which of them can be first and last.
 
-use super::ends::Between;
-use super::{Choices, Cut, Stages};
+use crate::flow_shop::identical::between::Between;
+use crate::flow_shop::identical::between::Taken;
+use crate::flow_shop::identical::choices::{Choices, Cut, Stages};
 use crate::flow_shop::pareto::pareto;
 use crate::units::Time;
-
-/// A cut that a job may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Taken {
-    /// Its position in [`Choices::cuts`].
-    pub position: u32,
-    /// What it is taken to cost.
-    pub cut: Cut,
-    /// Places of its first and of its last transfer in the best order of all cuts; all alike where
-    /// there is none.
-    first: u32,
-    last: u32,
-}
 
 /// The cuts worth taking, by depth.
 #[derive(Clone, Debug)]

@@ -1,7 +1,8 @@
 //! A first and a last cut, and the linear relaxation of what may be taken between them.
 
-use super::depth::{Depth, Pair, Taken};
-use super::{Choices, Cut, Stages};
+use crate::flow_shop::identical::between::Between;
+use crate::flow_shop::identical::choices::{Choices, Cut};
+use crate::flow_shop::identical::depth::{Depth, Pair};
 use crate::units::Time;
 use std::borrow::Cow;
 
@@ -13,28 +14,6 @@ pub(super) struct Ends<'c> {
     pub between: Cow<'c, Between>,
     /// How many jobs are between.
     pub jobs: u64,
-}
-
-/// What may be taken between two ends.
-#[derive(Clone, Debug)]
-pub(super) struct Between {
-    /// Positions in [`Depth::between`]; `None` for a job that sends nothing.
-    pub options: Vec<(Option<usize>, Stages)>,
-    /// Positions in `options` of those on the lower hull.
-    hull: Vec<usize>,
-}
-
-impl Between {
-    pub(super) fn new<'t>(
-        choices: &Choices,
-        taken: impl Iterator<Item = (usize, &'t Taken)>,
-    ) -> Between {
-        let cuts = taken.map(|(k, taken)| (Some(k), taken.cut.stages));
-        let local = choices.local.map(|device| (None, Stages { device, uplink: Time::ZERO }));
-        let options: Vec<_> = cuts.chain(local).collect();
-        let hull = lower_hull(&options);
-        Between { options, hull }
-    }
 }
 
 /// What jobs take together.
@@ -208,34 +187,4 @@ impl<'c> Ends<'c> {
 /// A bound as a time.
 pub(super) fn at_least(bound: i128) -> Time {
     Time::from_nanoseconds(u64::try_from(bound.max(0)).unwrap_or(u64::MAX))
-}
-
-/// The lower left hull of options sorted by depth, as positions.
-fn lower_hull(options: &[(Option<usize>, Stages)]) -> Vec<usize> {
-    let mut hull: Vec<usize> = Vec::new();
-    let turns_up = |a: Stages, b: Stages, c: Stages| {
-        let (ab, ac) = (delta(a, b), delta(a, c));
-        ab.0 * ac.1 - ab.1 * ac.0 <= 0
-    };
-    for o in 0..options.len() {
-        let point = options[o].1;
-        if hull.last().is_some_and(|&l| options[l].1.uplink <= point.uplink) {
-            continue;
-        }
-        while let [.., a, b] = hull[..]
-            && turns_up(options[a].1, options[b].1, point)
-        {
-            hull.pop();
-        }
-        hull.push(o);
-    }
-    hull
-}
-
-fn delta(from: Stages, to: Stages) -> (i128, i128) {
-    (signed(to.device) - signed(from.device), signed(to.uplink) - signed(from.uplink))
-}
-
-fn signed(time: Time) -> i128 {
-    i128::from(time.nanoseconds())
 }

@@ -4,10 +4,10 @@
 //! bound that is a sum of one term for each end. So pairs come in its order without all of them
 //! being listed, and only of those that may be next the sharper bound of their own is worked out.
 
-use super::depth::{Depth, Pair};
-use super::ends::{Ends, Weights, at_least};
-use super::search::Search;
-use super::{Choices, Cut};
+use crate::flow_shop::identical::choices::{Choices, Cut};
+use crate::flow_shop::identical::depth::{Depth, Pair};
+use crate::flow_shop::identical::ends::{Ends, Weights, at_least};
+use crate::flow_shop::identical::search::Search;
 use crate::units::Time;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,8 +1,8 @@
 //! Counts between two ends: a search over what is off the best edge of the relaxation.
 
-use super::depth::Depth;
-use super::ends::{Edge, Ends, Sums};
-use super::{Choices, Solution};
+use crate::flow_shop::identical::choices::{Choices, Solution};
+use crate::flow_shop::identical::depth::Depth;
+use crate::flow_shop::identical::ends::{Edge, Ends, Sums};
 use crate::units::Time;
 
 pub(super) struct Search<'c> {

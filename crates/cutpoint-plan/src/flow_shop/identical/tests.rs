@@ -1,5 +1,6 @@
-use super::depth::Pair;
 use super::*;
+use crate::flow_shop::identical::choices::Cut;
+use crate::flow_shop::identical::depth::Pair;
 use crate::flow_shop::johnson::{Block, johnson_key};
 use crate::instances::{convex_cuts, monotone_cuts};
 use crate::joint::identical::LEAVES;

@@ -1,9 +1,8 @@
 //! On two machines: which segments may come after which.
 
-use super::weights::{WEIGHTS, load, weighted};
-use crate::cost::Mode;
 use crate::flow_shop::johnson::segment_key;
-use crate::joint::problem::Problem;
+use crate::joint::exact::weights::{WEIGHTS, load, weighted};
+use crate::problem::{Mode, Problem};
 use crate::units::Time;
 
 /// Johnson's order of all segments that send something, and what it leaves to choose from.

@@ -13,16 +13,15 @@
 //! earlier.
 
 mod johnson;
-mod server_orders;
+mod server_order;
 mod weights;
 
-use crate::cost::Mode;
+use crate::joint::after_uplink::{Visit, last_return};
 use crate::joint::exact::johnson::{Johnson, order_of};
-use crate::joint::exact::server_orders::{ServerOrders, returns_bound};
+use crate::joint::exact::server_order::{ServerOrders, returns_bound};
 use crate::joint::exact::weights::{WEIGHTS, load, weighted};
-use crate::joint::outline::{Member, Outline};
-use crate::joint::problem::Problem;
-use crate::joint::server::{Visit, last_return};
+use crate::joint::send_order::{Member, Outline};
+use crate::problem::{Mode, Problem};
 use crate::units::Time;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Weighted loads: what a job adds at least to weighted sums that bound the makespan.
 
-use crate::cost::Mode;
+use crate::problem::Mode;
 use crate::units::Time;
 
 /// Weights of device, uplink and server (in sixteenths) whose weighted loads bound the makespan.

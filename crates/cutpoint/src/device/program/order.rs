@@ -3,7 +3,8 @@
 use super::{NEVER, SegmentLayers, Send, Step, StepWork};
 use crate::encoding::Encoding;
 use crate::error::{Error, ErrorKind, Result};
-use cutpoint_plan::plan::{Granularity, Plan, Upload, Work};
+use cutpoint_plan::options::Granularity;
+use cutpoint_plan::plan::{Plan, Upload, Work};
 use cutpoint_plan::workload::{JobId, LayerId, Model, TensorId, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,8 @@ use super::*;
 use crate::error::ErrorKind;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::format::read_workload;
-use cutpoint_plan::plan::{Granularity, Objective, Operation, Policy, Schedule, Upload, Work};
+use cutpoint_plan::options::{Granularity, Objective, Policy};
+use cutpoint_plan::plan::{Operation, Schedule, Upload, Work};
 use cutpoint_plan::units::Time;
 
 /// x -> A -> a, then B and C side by side, joined by D.

@@ -65,8 +65,8 @@ mod tests {
     use super::*;
     use crate::session::rehearsal::observed_times::tests::workload;
     use cutpoint_plan::check::check_plan;
-    use cutpoint_plan::plan::{Granularity, Policy};
-    use cutpoint_plan::policy::{PlanOptions, plan};
+    use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+    use cutpoint_plan::policy::plan;
 
     #[test]
     fn jobs_are_chosen_from_the_first_to_the_last() {

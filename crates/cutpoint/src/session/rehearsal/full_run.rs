@@ -14,7 +14,8 @@ use crate::input::Supply;
 use crate::profile::median;
 use crate::session::device_side::Runner;
 use crate::session::prepare::check;
-use cutpoint_plan::plan::{Objective, Plan};
+use cutpoint_plan::options::Objective;
+use cutpoint_plan::plan::Plan;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
 
@@ -95,8 +96,8 @@ mod tests {
     use super::*;
     use crate::session::rehearsal::observed_times::tests::workload;
     use cutpoint_plan::check::check_plan;
-    use cutpoint_plan::plan::{Granularity, Policy};
-    use cutpoint_plan::policy::{PlanOptions, plan};
+    use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+    use cutpoint_plan::policy::plan;
 
     #[test]
     fn a_plan_takes_what_it_took_with_cuts_and_orders_as_they_were() {

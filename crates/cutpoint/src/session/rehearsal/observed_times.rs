@@ -221,8 +221,8 @@ fn nanoseconds(value: f64) -> Time {
 pub(super) mod tests {
     use super::*;
     use crate::session::parse_workload;
-    use cutpoint_plan::plan::{Granularity, Policy};
-    use cutpoint_plan::policy::{PlanOptions, plan};
+    use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+    use cutpoint_plan::policy::plan;
 
     pub(in super::super) fn workload() -> Workload {
         let text = r#"{

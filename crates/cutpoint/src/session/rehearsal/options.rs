@@ -2,8 +2,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
-use cutpoint_plan::plan::{Plan, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{PlanOptions, Policy};
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::workload::{JobId, Workload};
 
 /// How to rehearse.

@@ -12,7 +12,8 @@ use crate::session::options::RunOptions;
 use crate::session::prepare::check;
 use crate::session::worth::worth_splitting;
 use crate::trace::Execution;
-use cutpoint_plan::plan::{Plan, Policy};
+use cutpoint_plan::options::Policy;
+use cutpoint_plan::plan::Plan;
 use cutpoint_plan::replan::Replanner;
 
 use cutpoint_plan::units::Time;
@@ -210,8 +211,8 @@ fn of_known_cuts(
 mod tests {
     use super::*;
     use crate::session::rehearsal::observed_times::tests::workload;
-    use cutpoint_plan::plan::Granularity;
-    use cutpoint_plan::policy::{PlanOptions, plan};
+    use cutpoint_plan::options::{Granularity, PlanOptions};
+    use cutpoint_plan::policy::plan;
 
     #[test]
     fn of_short_jobs_as_many_are_rehearsed_as_fill_a_round() {

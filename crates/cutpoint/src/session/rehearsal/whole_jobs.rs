@@ -10,7 +10,8 @@ use crate::error::Result;
 use crate::input::Supply;
 use crate::session::device_side::Runner;
 use crate::session::worth::GAIN_MIN;
-use cutpoint_plan::plan::{Plan, Policy};
+use cutpoint_plan::options::Policy;
+use cutpoint_plan::plan::Plan;
 use cutpoint_plan::workload::Workload;
 
 /// Where cuts promise more than this, whole jobs are not tried: models in pieces take up to 9 % longer
@@ -68,8 +69,8 @@ fn is_within(plan: &Plan, share: f64, other: &Plan) -> bool {
 mod tests {
     use super::*;
     use crate::session::rehearsal::observed_times::tests::workload;
-    use cutpoint_plan::plan::Granularity;
-    use cutpoint_plan::policy::{PlanOptions, plan};
+    use cutpoint_plan::options::{Granularity, PlanOptions};
+    use cutpoint_plan::policy::plan;
     use cutpoint_plan::units::{Bandwidth, Time};
 
     const MS: Time = Time::from_nanoseconds(1_000_000);

@@ -92,8 +92,7 @@ fn restarts_after_idle() -> bool {
 mod tests {
     use super::*;
     use crate::session::parse_workload;
-    use cutpoint_plan::plan::Policy;
-    use cutpoint_plan::policy::PlanOptions;
+    use cutpoint_plan::options::{PlanOptions, Policy};
 
     #[test]
     fn the_uplink_rests_between_the_jobs_that_send_something() {

@@ -9,8 +9,9 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, is_alike};
 use cutpoint_plan::explain::{Stream, Summary};
-use cutpoint_plan::plan::{Objective, Plan, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Objective, PlanOptions, Policy};
+use cutpoint_plan::plan::Plan;
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{ModelId, Workload};
 

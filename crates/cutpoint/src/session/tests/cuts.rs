@@ -9,7 +9,7 @@ use crate::onnx::tests::small::*;
 use crate::onnx::{LayeredModel, Model, ReadOptions};
 use crate::server::{Server, ServerOptions};
 use crate::tensor::ElementType;
-use cutpoint_plan::plan::Granularity;
+use cutpoint_plan::options::Granularity;
 use prost::Message;
 use std::sync::Arc;
 

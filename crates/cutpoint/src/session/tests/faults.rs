@@ -13,7 +13,7 @@ use crate::trace::{Execution, chrome_trace};
 use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
 use crate::wire::names;
 use bytes::Bytes;
-use cutpoint_plan::plan::Granularity;
+use cutpoint_plan::options::Granularity;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use crate::profile::unsplit_outputs;
 use crate::session::RunOptions;
 use crate::tensor::{ElementType, Tensor};
 use bytes::Bytes;
-use cutpoint_plan::plan::Granularity;
+use cutpoint_plan::options::Granularity;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 

@@ -7,11 +7,10 @@ use crate::error::ErrorKind;
 use crate::input::OnDemand;
 use crate::onnx::tests::small::{model, node, weight};
 use crate::session::{JobOutcome, Model, Outputs, Planned, Profile, Session, SessionOptions};
-use cutpoint_plan::plan::Policy;
+use cutpoint_plan::options::Policy;
 use prost::Message;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 const JOBS: usize = 6;
 

@@ -2,8 +2,8 @@
 
 use super::*;
 use cutpoint_plan::format::read_workload;
-use cutpoint_plan::plan::{Granularity, Policy};
-use cutpoint_plan::policy::{PlanOptions, plan};
+use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use cutpoint_plan::policy::plan;
 use serde_json::{Value, json};
 
 /// Two jobs of a model of three layers, and a plan for them.

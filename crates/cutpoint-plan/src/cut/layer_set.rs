@@ -1,6 +1,6 @@
-//! Cuts: which layers of a job stay on the device.
+//! A set of layers as bits.
 
-use crate::workload::{LayerId, Model, TensorId};
+use crate::workload::{LayerId, Model};
 
 /// A set of layers of one model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,38 +99,4 @@ impl LayerSet {
             .map(move |w| LayerId::at(i * 64 + w.trailing_zeros() as usize))
         })
     }
-}
-
-/// Whether every layer that a member reads from is a member.
-pub fn is_downward_closed(model: &Model, set: &LayerSet) -> bool {
-    set.iter().all(|layer| {
-        model.layers[layer.index()]
-            .reads
-            .iter()
-            .filter_map(|t| model.tensors[t.index()].producer)
-            .all(|p| set.contains(p))
-    })
-}
-
-/// The tensors that are on the device (inputs included) and that some layer outside `set` reads,
-/// in the order of [`Model::tensors`]. Each is sent once.
-pub fn frontier(model: &Model, set: &LayerSet) -> Vec<TensorId> {
-    (0..model.tensors.len())
-        .filter(|&t| {
-            let tensor = &model.tensors[t];
-            tensor.producer.is_none_or(|p| set.contains(p))
-                && tensor.readers.iter().any(|&r| !set.contains(r))
-        })
-        .map(TensorId::at)
-        .collect()
-}
-
-/// Shows every downward-closed set of layers, once, with its frontier, to `see` until that returns
-/// false; says whether it has shown them all. Stops, with false, where there are more than `limit`.
-pub fn visit_cuts(
-    model: &Model,
-    limit: usize,
-    mut see: impl FnMut(&LayerSet, &[TensorId]) -> bool,
-) -> bool {
-    crate::partition::ideals::visit(model, limit, |ideal| see(ideal.layers, ideal.frontier))
 }

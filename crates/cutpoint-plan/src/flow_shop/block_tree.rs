@@ -8,17 +8,17 @@ use crate::flow_shop::johnson::Block;
 
 /// Blocks in sequence.
 #[derive(Clone, Debug)]
-pub(crate) struct Tree {
+pub(crate) struct BlockTree {
     leaves: usize,
     /// The root is node 1; the children of node i are 2i and 2i + 1.
     blocks: Vec<Block>,
 }
 
-impl Tree {
+impl BlockTree {
     /// `count` empty blocks.
-    pub(crate) fn new(count: usize) -> Tree {
+    pub(crate) fn new(count: usize) -> BlockTree {
         let leaves = count.next_power_of_two();
-        Tree { leaves, blocks: vec![Block::default(); 2 * leaves] }
+        BlockTree { leaves, blocks: vec![Block::default(); 2 * leaves] }
     }
 
     /// Replaces the block at a position. O(log count).
@@ -48,7 +48,7 @@ mod tests {
         fn thm5_tree_equals_the_recurrence(
             changes in prop::collection::vec((0usize..13, 0u64..9, 0u64..9), 0..40),
         ) {
-            let mut tree = Tree::new(13);
+            let mut tree = BlockTree::new(13);
             let mut plain = vec![Block::default(); 13];
             for (position, f, g) in changes {
                 let [device, uplink, alone] = [f, g, f + g].map(Time::from_nanoseconds);

@@ -6,21 +6,17 @@
 //! planner decides is expressed in modes and parcels; layers come back only when a decision is
 //! written out.
 
-mod join;
-
 use crate::cut::LayerSet;
-use crate::flow_shop::johnson::Block;
-use crate::flow_shop::segments::{Segment, segments};
-use crate::partition::cuts_max;
-use crate::partition::ideals::Cuts;
-use crate::plan::{Granularity, Upload};
+use crate::cut::closed_sets::{Cuts, cuts_max};
+use crate::cut::frontier::parents;
+use crate::flow_shop::segments::segments;
+use crate::options::Granularity;
+use crate::plan::Upload;
+use crate::problem::mode::{Mode, PARCELS_MAX, Parcel};
+use crate::problem::parcels::{device, join};
 use crate::units::{Bandwidth, TIME_MAX, Time};
 use crate::workload::{LayerId, Link, Model, TensorId};
 use std::sync::{Arc, OnceLock};
-
-/// A mode with more parcels than this has some of them joined, which keeps plans valid but not
-/// provably best.
-pub(crate) const PARCELS_MAX: usize = 8;
 
 /// A mode with more uploads than this sends them all together.
 const UPLOADS_APART_MAX: usize = 40;
@@ -45,76 +41,6 @@ impl Pricing {
     /// What `bytes` take on the uplink; `None` if they never get through.
     pub(crate) fn transfer(&self, bytes: u64) -> Option<Time> {
         self.link.uplink.transfer_time(bytes)?.checked_add(self.link.message_overhead)
-    }
-}
-
-/// Tensors of one mode that leave together, and when they may.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Parcel {
-    /// Positions in [`Mode::uploads`].
-    pub uploads: Vec<u32>,
-    /// Time on the uplink.
-    pub uplink: Time,
-}
-
-/// One way to run one job of a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mode {
-    /// The layers on the device.
-    pub layers: LayerSet,
-    /// The frontier and its encodings, in the order of the model's tensors.
-    pub uploads: Vec<Upload>,
-    /// The uploads grouped; at most [`PARCELS_MAX`].
-    pub parcels: Vec<Parcel>,
-    /// Device time of all layers and encodes.
-    pub device: Time,
-    /// Uplink time of all parcels.
-    pub uplink: Time,
-    /// Server time of all other layers and the decodes.
-    pub server: Time,
-    /// Downlink time; `None` if nothing is downloaded or downloads cost nothing.
-    pub download: Option<Time>,
-    /// Whether the server computes anything.
-    pub has_suffix: bool,
-    /// Whether the parcels are as fine as the cost model allows.
-    pub is_exact: bool,
-    /// Device time that must precede each set of parcels, by bit mask.
-    before: Vec<Time>,
-    /// Composite jobs of the two-machine flow shop, in their order.
-    pub segments: Vec<Segment>,
-}
-
-impl Mode {
-    /// Device time of everything that the parcels in `mask` wait for.
-    pub(crate) fn before(&self, mask: usize) -> Time {
-        self.before[mask]
-    }
-
-    /// The mask of all parcels.
-    pub(crate) fn all_parcels(&self) -> usize {
-        (1 << self.parcels.len()) - 1
-    }
-
-    /// Device time that no parcel waits for.
-    pub(crate) fn rest(&self) -> Time {
-        self.device - self.before[self.all_parcels()]
-    }
-
-    /// When the last parcel of a job alone on device and uplink arrives at the link's far end,
-    /// without propagation. Zero if nothing is sent.
-    pub(crate) fn sent_alone(&self) -> Time {
-        let sending = self.segments.iter().filter(|s| !s.parcels.is_empty());
-        sending.map(Block::from).fold(Block::default(), Block::then).alone
-    }
-
-    /// When a job alone completes; `half` is the propagation time of one direction.
-    pub(crate) fn latency(&self, half: Time) -> Time {
-        if !self.has_suffix {
-            return self.device;
-        }
-        let arrival = if self.parcels.is_empty() { Time::ZERO } else { self.sent_alone() + half };
-        let back = arrival + self.server + self.download.unwrap_or_default() + half;
-        back.max(self.device)
     }
 }
 
@@ -193,7 +119,7 @@ impl<'m> Pricer<'m> {
                 union.extend(&self.ancestors[producer.index()]);
             }
         }
-        self.device(&union)
+        device(self.model, &union)
     }
 
     /// Whether all jobs could take so long.
@@ -346,7 +272,7 @@ impl<'m> Pricer<'m> {
         is_exact &= is_apart == self.pricing.is_apart || parcels.len() == uploads.len();
         if parcels.len() > PARCELS_MAX {
             is_exact = false;
-            parcels = self.join(parcels, PARCELS_MAX);
+            parcels = join(self.model, parcels, PARCELS_MAX);
         }
         let before = self.preceding(&parcels);
         (parcels.into_iter().map(|(p, _, _)| p).collect(), before, is_exact)
@@ -361,14 +287,14 @@ impl<'m> Pricer<'m> {
         let uploads = (0..crossings.len()).map(index).collect();
         let uplink = crossings.iter().map(|c| c.1).sum();
         let encodes: Time = crossings.iter().map(|c| c.0).sum();
-        let before = vec![Time::ZERO, self.device(layers) + encodes];
+        let before = vec![Time::ZERO, device(self.model, layers) + encodes];
         (vec![Parcel { uploads, uplink }], before, false)
     }
 
     /// The device time before each set of parcels.
     fn preceding(&self, parcels: &[(Parcel, LayerSet, Time)]) -> Vec<Time> {
         if let [(_, needs, encode)] = parcels {
-            return vec![Time::ZERO, self.device(needs) + *encode];
+            return vec![Time::ZERO, device(self.model, needs) + *encode];
         }
         let mut unions = vec![LayerSet::none(self.model)];
         let mut before = vec![Time::ZERO];
@@ -378,14 +304,10 @@ impl<'m> Pricer<'m> {
             let mut union = unions[mask & (mask - 1)].clone();
             union.extend(needs);
             encodes.push(encodes[mask & (mask - 1)] + *encode);
-            before.push(self.device(&union) + encodes[mask]);
+            before.push(device(self.model, &union) + encodes[mask]);
             unions.push(union);
         }
         before
-    }
-
-    fn device(&self, layers: &LayerSet) -> Time {
-        layers.iter().map(|l| self.model.layers[l.index()].device).sum()
     }
 }
 
@@ -409,9 +331,4 @@ fn ancestors(model: &Model) -> Vec<LayerSet> {
         sets[layer.index()] = set;
     }
     sets
-}
-
-/// The layers that `layer` reads from, possibly with repeats.
-pub(crate) fn parents(model: &Model, layer: LayerId) -> impl Iterator<Item = LayerId> + '_ {
-    model.layers[layer.index()].reads.iter().filter_map(|t| model.tensors[t.index()].producer)
 }

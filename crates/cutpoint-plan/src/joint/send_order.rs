@@ -5,11 +5,12 @@
 //! the end: the start of a parcel on the uplink cannot come before all work for it and for the
 //! parcels sent before it is done, and this order is never idle and does nothing else before.
 
-use crate::cost::{Mode, Parcel, parents};
 use crate::cut::LayerSet;
-use crate::joint::problem::Problem;
-use crate::joint::server::{Visit, last_return};
-use crate::plan::{Granularity, Partition, Work};
+use crate::cut::frontier::parents;
+use crate::joint::after_uplink::{Visit, last_return};
+use crate::options::Granularity;
+use crate::plan::{Partition, Work};
+use crate::problem::{Mode, Parcel, Problem};
 use crate::simulate::Decision;
 use crate::units::Time;
 use crate::workload::{JobId, LayerId, Model};

@@ -1,11 +1,11 @@
 use super::*;
-use crate::bound::mean::sum_of_completions;
+use crate::bound::sum_of_completions;
 use crate::check::check_plan;
 use crate::explain::Summary;
 use crate::instances::{arbitrary_cuts, line_of_cuts, unit_link, workload};
+use crate::options::{Granularity, Objective, PlanOptions};
 use crate::partition::modes;
-use crate::plan::{Granularity, Objective};
-use crate::policy::{PlanError, PlanOptions, plan};
+use crate::policy::{PlanError, plan};
 use crate::simulate::simulate;
 use crate::testing::{Sample, arb_workload};
 use crate::workload::{JobId, Server, Workload};

@@ -4,8 +4,8 @@
 //! and of all sets of k jobs the k lightest need least; nor is the k-th completion sooner than the
 //! k-th quickest job alone. Weights are those of the load bound and each machine by itself.
 
-use super::{LoadBound, PARTS, weighted_loads};
-use crate::joint::problem::Problem;
+use crate::bound::loads::{LoadBound, PARTS};
+use crate::problem::{Problem, weighted_loads};
 use crate::units::Time;
 
 /// No plan for jobs that are all there from the start has a smaller sum of completions.

@@ -1,8 +1,8 @@
 //! The workload in the planner's terms: classes of interchangeable jobs and their modes.
 
-use crate::cost::{Mode, Pricer, Pricing};
-use crate::partition::ModeSet;
-use crate::plan::Granularity;
+use crate::options::Granularity;
+use crate::problem::mode::{Mode, ModeSet};
+use crate::problem::pricer::{Pricer, Pricing};
 use crate::units::{Bandwidth, Time};
 use crate::workload::{JobId, Model, Workload};
 

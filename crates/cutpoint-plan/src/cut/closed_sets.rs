@@ -4,9 +4,22 @@
 //! left out for good. Every downward-closed set is reached by exactly one series of decisions.
 //! Taking a layer costs its edges plus one word operation per 64 tensors for the frontier.
 
-use crate::cut::LayerSet;
+use crate::cut::layer_set::LayerSet;
 use crate::units::Time;
 use crate::workload::{LayerId, Model, TensorId};
+
+/// All downward-closed cuts are listed for a model that has at most this many; for large models
+/// fewer, so that listing stays quick.
+const CUTS_MAX: usize = 20_000;
+
+/// Layers times cuts that may be listed.
+pub(crate) const LISTED_MAX: usize = 4_000_000;
+
+/// The most cuts that are listed of a model.
+pub(crate) fn cuts_max(model: &Model) -> usize {
+    let layers = model.layers.len();
+    CUTS_MAX.min((LISTED_MAX / layers.max(1)).max(2 * layers + 2))
+}
 
 /// A downward-closed set as it is shown.
 pub(crate) struct Ideal<'s> {
@@ -69,6 +82,16 @@ pub(crate) fn visit(model: &Model, limit: usize, mut see: impl FnMut(Ideal<'_>) 
         let (layers, device, server) = (&state.set, state.device, state.server);
         shown <= limit && see(Ideal { layers, frontier: &frontier, device, server })
     })
+}
+
+/// Shows every downward-closed set of layers, once, with its frontier, to `see` until that returns
+/// false; says whether it has shown them all. Stops, with false, where there are more than `limit`.
+pub fn visit_cuts(
+    model: &Model,
+    limit: usize,
+    mut see: impl FnMut(&LayerSet, &[TensorId]) -> bool,
+) -> bool {
+    visit(model, limit, |ideal| see(ideal.layers, ideal.frontier))
 }
 
 /// Goes through every downward-closed set until `see` returns false; says whether that never was.

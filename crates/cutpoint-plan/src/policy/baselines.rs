@@ -1,24 +1,23 @@
 //! The policies that joint is compared with, and starts from.
 
-use super::{Found, NODES_JOINT, Planner, best_mix, rules};
 use crate::bound::{LoadBound, lower_bound};
-use crate::cost::{Mode, Pricer};
 use crate::cut::LayerSet;
+use crate::joint::best_mix::{best_mix, rules};
 use crate::joint::exact;
 use crate::joint::identical::{LEAVES, identical};
 use crate::joint::local_search::{first_choice, promising};
-use crate::joint::mix::{Counts, Line, Mix, Rule};
-use crate::joint::outline::{Member, Outline};
-use crate::joint::problem::Problem;
+use crate::joint::mix::{Line, Mix, Rule};
+use crate::joint::send_order::{Member, Outline};
+use crate::options::Policy;
 use crate::partition::candidates::{Candidate, Candidates};
 use crate::partition::dominance::undominated;
-use crate::partition::{ModeSet, prefixes};
-use crate::plan::Policy;
+use crate::partition::prefixes;
+use crate::policy::budget::NODES_JOINT;
+use crate::policy::budget::RESTRICTED_JOBS_MAX;
+use crate::policy::planner::{Found, Planner};
+use crate::problem::{Counts, Mode, ModeSet, Pricer, Problem};
 use crate::units::Time;
 use crate::workload::JobId;
-
-/// The exact search of a restricted problem is tried for at most this many jobs.
-const EXACT_JOBS_MAX: usize = 8;
 
 impl<'c> Planner<'c> {
     /// The plan of a policy other than joint and exhaustive; `None` if a job cannot be done so.
@@ -124,7 +123,7 @@ fn descend(problem: &Problem<'_>, mix: &mut Mix<'_, '_>) -> Time {
 /// Searches everything that the problem of `found` allows, if it is small.
 fn polish(found: &mut Found<'_>) {
     let Some(problem) = &found.problem else { return };
-    if problem.jobs() <= EXACT_JOBS_MAX {
+    if problem.jobs() <= RESTRICTED_JOBS_MAX {
         let exact = exact::search(problem, found.makespan, Time::ZERO, NODES_JOINT / 8);
         if let Some((makespan, outline)) = exact.better {
             (found.makespan, found.outline) = (makespan, outline);

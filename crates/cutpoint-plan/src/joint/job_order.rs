@@ -4,12 +4,12 @@
 //! another one needs not. That is not the order of `Outline`, which leaves to the end what no
 //! transfer waits for: good for the last completion, bad for the mean.
 
-use crate::cost::Mode;
 use crate::cut::LayerSet;
-use crate::joint::outline::{Member, prepare};
-use crate::joint::problem::Problem;
-use crate::joint::sequence::carry;
-use crate::plan::{Objective, Partition, Work};
+use crate::joint::reinsertion::carry;
+use crate::joint::send_order::{Member, prepare};
+use crate::options::Objective;
+use crate::plan::{Partition, Work};
+use crate::problem::{Mode, Problem};
 use crate::simulate::Decision;
 use crate::units::Time;
 use crate::workload::{JobId, LayerId};

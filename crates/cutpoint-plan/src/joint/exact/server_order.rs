@@ -1,8 +1,8 @@
 //! In which order does the server best take the jobs that have arrived?
 
-use crate::joint::outline::Member;
-use crate::joint::problem::Problem;
-use crate::joint::server::{Visit, last_return};
+use crate::joint::after_uplink::{Visit, last_return};
+use crate::joint::send_order::Member;
+use crate::problem::Problem;
 use crate::units::Time;
 
 /// All orders of the server, cut off where the returns so far reach the best.

@@ -8,11 +8,10 @@
 //!
 //! Paper: LB2.
 
-use super::{LoadBound, Loads, PARTS};
-use crate::cost::Mode;
+use crate::bound::loads::{LoadBound, PARTS};
 use crate::flow_shop::johnson::segment_key;
 use crate::flow_shop::segments::Segment;
-use crate::joint::problem::Problem;
+use crate::problem::{Loads, Mode, Problem};
 use crate::units::Time;
 
 /// With more jobs than this, the ends are left out of account.
@@ -106,7 +105,7 @@ impl Order {
         }
         let mut modes: Vec<Placed> = found.into_iter().flatten().collect();
         modes.sort_by_key(|m| m.first);
-        let local = |c: &crate::joint::problem::Class<'_>| {
+        let local = |c: &crate::problem::Class<'_>| {
             c.local().map(|l| u128::from(c.modes[l].device.nanoseconds()))
         };
         Order {

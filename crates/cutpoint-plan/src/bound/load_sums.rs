@@ -8,10 +8,9 @@
 //!
 //! Paper: section 5.6, load bound. Source: Andersen, Hadzic, Hooker, Tiedemann (2007).
 
-use super::{LoadBound, Loads, PARTS, all_local, loads, weighted};
-use crate::cost::Mode;
-use crate::joint::mix::Counts;
-use crate::joint::problem::{Class, Problem};
+use crate::bound::loads::{LoadBound, PARTS};
+use crate::bound::lower_bound::all_local;
+use crate::problem::{Class, Counts, Loads, Mode, Problem, loads, weighted};
 use crate::units::Time;
 use std::cmp::Reverse;
 

@@ -3,9 +3,9 @@
 //! Each job's parcels stay together. A move puts a job elsewhere in the sequence or gives it
 //! another mode; each is tried on the exact makespan.
 
-use crate::joint::outline::{Member, Outline};
-use crate::joint::problem::Problem;
-use crate::joint::server::{Visit, last_return};
+use crate::joint::after_uplink::{Visit, last_return};
+use crate::joint::send_order::{Member, Outline};
+use crate::problem::Problem;
 use crate::units::Time;
 
 /// A job's class and mode.

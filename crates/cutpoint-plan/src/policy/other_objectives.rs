@@ -8,25 +8,18 @@
 //! Source: the stability condition of section 5.7; a periodic mix is spread evenly over the jobs,
 //! so that no more than one job of each kind waits.
 
-use super::{Found, Planner, best_mix};
-use crate::bound::{LoadBound, weighted_loads};
+use crate::bound::LoadBound;
+use crate::joint::best_mix::best_mix;
+use crate::joint::job_order::{Goal, Turn, TurnSearch, Value};
 use crate::joint::local_search::{balanced, first_choice, promising};
-use crate::joint::mix::Counts;
-use crate::joint::outline::Member;
-use crate::joint::problem::{Class, Context, Problem};
-use crate::joint::turns::{Goal, Turn, TurnSearch, Value};
-use crate::plan::{Plan, Policy};
+use crate::joint::send_order::Member;
+use crate::options::Policy;
+use crate::plan::Plan;
+use crate::policy::budget::{IMPROVED_JOBS_MAX, IMPROVED_STARTS, TURNS};
+use crate::policy::planner::{Found, Planner};
+use crate::problem::{Class, Context, Counts, Problem, weighted_loads};
 use crate::simulate::{Decision, plan_of};
 use crate::units::Time;
-
-/// Turns of sequences that a search may look at.
-const TURNS: u64 = 400_000;
-
-/// Sequences of more jobs than this are not improved turn by turn.
-const IMPROVED_JOBS_MAX: usize = 500;
-
-/// So many of the best starts are improved.
-const IMPROVED_STARTS: usize = 3;
 
 impl Planner<'_> {
     /// The plan of a policy toward a goal; `None` if a job cannot be done so.

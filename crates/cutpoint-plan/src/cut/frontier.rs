@@ -1,0 +1,33 @@
+//! The border of a cut: what the device holds and the server reads.
+
+use crate::cut::layer_set::LayerSet;
+use crate::workload::{LayerId, Model, TensorId};
+
+/// Whether every layer that a member reads from is a member.
+pub fn is_downward_closed(model: &Model, set: &LayerSet) -> bool {
+    set.iter().all(|layer| {
+        model.layers[layer.index()]
+            .reads
+            .iter()
+            .filter_map(|t| model.tensors[t.index()].producer)
+            .all(|p| set.contains(p))
+    })
+}
+
+/// The tensors that are on the device (inputs included) and that some layer outside `set` reads,
+/// in the order of [`Model::tensors`]. Each is sent once.
+pub fn frontier(model: &Model, set: &LayerSet) -> Vec<TensorId> {
+    (0..model.tensors.len())
+        .filter(|&t| {
+            let tensor = &model.tensors[t];
+            tensor.producer.is_none_or(|p| set.contains(p))
+                && tensor.readers.iter().any(|&r| !set.contains(r))
+        })
+        .map(TensorId::at)
+        .collect()
+}
+
+/// The layers that `layer` reads from, possibly with repeats.
+pub(crate) fn parents(model: &Model, layer: LayerId) -> impl Iterator<Item = LayerId> + '_ {
+    model.layers[layer.index()].reads.iter().filter_map(|t| model.tensors[t.index()].producer)
+}

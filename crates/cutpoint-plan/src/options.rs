@@ -1,0 +1,165 @@
+//! How to plan: policy, objective, granularity and arrivals.
+
+use crate::units::Time;
+use std::fmt;
+use std::str::FromStr;
+
+/// A way to make a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Policy {
+    /// Every layer of every job on the device.
+    LocalOnly,
+    /// Every layer of every job on the server.
+    ServerOnly,
+    /// Every job at its own latency-optimal cut, in arrival order.
+    PartitionOnly,
+    /// Each job wholly on the device or wholly on the server, the best assignment and order.
+    ScheduleOnly,
+    /// One cut for all jobs of a model, chosen for the makespan.
+    BestSingle,
+    /// The two adjacent cut points around equal stage times, the best split between them.
+    Adjacent,
+    /// Cuts and order together; never worse than any of the above.
+    Joint,
+    /// Every choice tried: the optimum, for small instances only.
+    Exhaustive,
+}
+
+impl Policy {
+    /// All policies, simplest first.
+    pub const ALL: [Policy; 8] = [
+        Policy::LocalOnly,
+        Policy::ServerOnly,
+        Policy::PartitionOnly,
+        Policy::ScheduleOnly,
+        Policy::BestSingle,
+        Policy::Adjacent,
+        Policy::Joint,
+        Policy::Exhaustive,
+    ];
+
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::LocalOnly => "local-only",
+            Policy::ServerOnly => "server-only",
+            Policy::PartitionOnly => "partition-only",
+            Policy::ScheduleOnly => "schedule-only",
+            Policy::BestSingle => "best-single",
+            Policy::Adjacent => "adjacent",
+            Policy::Joint => "joint",
+            Policy::Exhaustive => "exhaustive",
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Policy {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Policy, String> {
+        Policy::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| {
+            let known: Vec<_> = Policy::ALL.iter().map(|p| p.name()).collect();
+            format!("unknown policy {name:?}; expected one of {}", known.join(", "))
+        })
+    }
+}
+
+/// What a plan makes small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Objective {
+    /// The last completion.
+    #[default]
+    Makespan,
+    /// The mean of all completions.
+    MeanCompletion,
+}
+
+impl Objective {
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Objective::Makespan => "makespan",
+            Objective::MeanCompletion => "mean-completion",
+        }
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Objective {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Objective, String> {
+        match name {
+            "makespan" => Ok(Objective::Makespan),
+            "mean-completion" => Ok(Objective::MeanCompletion),
+            _ => Err(format!("unknown objective {name:?}; expected makespan or mean-completion")),
+        }
+    }
+}
+
+/// When a tensor may start to cross the link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Granularity {
+    /// As soon as the layer that writes it (or its encode) has ended.
+    #[default]
+    Layer,
+    /// After the last device layer of its job: the chain model of the paper.
+    Job,
+}
+
+impl Granularity {
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Granularity::Layer => "layer",
+            Granularity::Job => "job",
+        }
+    }
+}
+
+impl fmt::Display for Granularity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Granularity {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Granularity, String> {
+        match name {
+            "layer" => Ok(Granularity::Layer),
+            "job" => Ok(Granularity::Job),
+            _ => Err(format!("unknown granularity {name:?}; expected layer or job")),
+        }
+    }
+}
+
+/// What a plan depends on besides workload and policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// When transfers may start.
+    pub granularity: Granularity,
+    /// What is to be small.
+    pub objective: Objective,
+    /// If jobs arrive one after the other, in the order of the workload: the time between two.
+    pub period: Option<Time>,
+}
+
+impl PlanOptions {
+    /// The smallest makespan of jobs that are all there from the start.
+    pub fn at(granularity: Granularity) -> PlanOptions {
+        PlanOptions { granularity, ..PlanOptions::default() }
+    }
+}
