@@ -1,37 +1,33 @@
 //! The device's side of a run: it computes prefixes while the uplink carries the tensors of earlier
 //! jobs and the server computes their suffixes.
 
-mod agenda;
-mod ahead;
-mod backlog;
+mod arrivals;
 mod cancel;
-mod collected;
-mod compute;
-mod crossing;
-mod delivery;
-mod drift;
-mod execute;
-mod expected;
-mod plan_anew;
-mod prepare;
-mod probing;
+mod event;
+mod executor;
+mod inputs;
+mod job;
+mod monitor;
+mod options;
+mod planner;
+mod prepared;
 mod program;
-mod session;
-mod shared;
-mod source;
-mod supervise;
+mod recorder;
+mod state;
+mod supervisor;
+mod tensor_checks;
+mod threads;
 mod throttle;
-mod transfer;
-mod unanswered;
+mod uplink_times;
 
+pub use arrivals::{Arrival, Arrivals, JOBS_IN_SYSTEM_MAX, Waits};
 pub use cancel::Cancel;
-pub use drift::Drift;
-pub use execute::{Connection, ExecuteOptions, HELD_BYTES_MAX, Jobs, Probe, Server, execute};
-pub use plan_anew::{PlanChange, Planned, Planner, Reach, Standing};
-pub use prepare::{Device, LoadedSuffix, Prepared, SuffixContent, Suffixes};
+pub use executor::execute;
+pub use options::{Connection, ExecuteOptions, HELD_BYTES_MAX, Jobs, Probe, ServerLink};
+pub use planner::{PlanChange, Planned, Planner, Reach, Standing};
+pub use prepared::{Device, LoadedSuffix, Prepared, SuffixContent, Suffixes};
 pub use program::{
     JobProgram, Program, SegmentLayers, Segments, Send, Step, StepWork, segments_for,
 };
-pub use session::{Fallback, Session};
-pub use source::{Arrival, JOBS_IN_SYSTEM_MAX, Source, Waits};
+pub use state::jobs::Fallback;
 pub use throttle::{ComputeClock, SpeedFraction, Stint};

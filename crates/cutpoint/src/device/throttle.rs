@@ -44,7 +44,7 @@ impl SpeedFraction {
 
     /// As [`SpeedFraction::rest_after`], after a piece of work that is done again and again, and known
     /// by `name`.
-    pub(super) fn rest_after_usual<N: Ord>(
+    pub(crate) fn rest_after_usual<N: Ord>(
         self,
         stint: Stint,
         clock: ComputeClock<'_>,
@@ -72,10 +72,10 @@ impl SpeedFraction {
 
 /// What pieces of work took lately, by their names.
 #[derive(Debug)]
-pub(super) struct Usual<N>(BTreeMap<N, VecDeque<Duration>>);
+pub(crate) struct Usual<N>(BTreeMap<N, VecDeque<Duration>>);
 
 impl<N: Ord> Usual<N> {
-    pub(super) fn new() -> Usual<N> {
+    pub(crate) fn new() -> Usual<N> {
         Usual(BTreeMap::new())
     }
 

@@ -1,10 +1,10 @@
 //! One connection to a server: TCP, TLS where it is asked for, the layers of [`super::socket`],
 //! HTTP/2; and what to tell a person when any of it fails.
 
-use super::in_flight::{Bounded, InFlight};
-use super::pacer::{MBIT_PER_S_MIN, Pacer};
+use super::bounded::{Bounded, InFlight};
+use super::options::{ConnectOptions, Tls};
 use super::socket::{Io, Meter, Metered, Paced};
-use super::{ConnectOptions, Tls};
+use crate::bandwidth::pacer::{MBIT_PER_S_MIN, Pacer};
 use crate::error::{Error, ErrorKind, Result};
 use cutpoint_plan::units::Bandwidth;
 use hyper_util::rt::TokioIo;

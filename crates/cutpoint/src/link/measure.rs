@@ -1,7 +1,11 @@
 //! How fast is the link? Probes of several sizes go through a connection like a stream's, one
 //! after the other, and a line is laid through the times that their answers took.
+//!
+//! Many systems let a connection that was idle begin again with a small window: the first message
+//! after a pause takes up to several round trips longer than one that follows another. On Linux that
+//! is so unless `net.ipv4.tcp_slow_start_after_idle` is 0. What that costs is measured, too.
 
-use super::Client;
+use super::client::Client;
 use super::connect::Peer;
 use crate::error::Result;
 use crate::wire::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
@@ -26,6 +30,15 @@ const ROUND_TRIPS: usize = 15;
 
 /// How many probes of each size are hoped for.
 const REPEATS: u32 = 5;
+
+/// So often a message is sent after a pause; the median counts.
+const PAUSES: usize = 3;
+
+/// After a message behind a pause so many follow at once, of which the fastest counts.
+const FOLLOWING: usize = 2;
+
+/// The most bytes of a message.
+const PAUSE_BYTES_MAX: u64 = 8 << 20;
 
 /// How thoroughly to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +79,35 @@ impl Client {
     pub fn measure_link(&self, options: MeasureOptions) -> Result<LinkMeasurement> {
         let peer = self.core.peer.clone();
         self.core.runtime().block_on(measure(peer, options))
+    }
+
+    /// How much longer a message of `bytes` (8 MiB at most) takes to the server after a pause than
+    /// right behind another one; nothing if it takes less. Blocks for three pauses and eleven messages.
+    ///
+    /// # Errors
+    /// As [`Client::measure_link`].
+    pub fn measure_pause(&self, bytes: u64, pause: Duration) -> Result<Duration> {
+        let peer = self.core.peer.clone();
+        let bytes = bytes.min(PAUSE_BYTES_MAX) as usize;
+        self.core.runtime().block_on(async {
+            let (channel, _) = peer.open().await?;
+            let mut prober = Prober::new(&peer, channel, bytes).await?;
+            // The connection is as warm as a stream's.
+            for _ in 0..FOLLOWING {
+                prober.up(bytes).await?;
+            }
+            let mut longer = Vec::with_capacity(PAUSES);
+            for _ in 0..PAUSES {
+                tokio::time::sleep(pause).await;
+                let behind_pause = prober.up(bytes).await?;
+                let mut following = Duration::MAX;
+                for _ in 0..FOLLOWING {
+                    following = following.min(prober.up(bytes).await?);
+                }
+                longer.push(behind_pause.saturating_sub(following));
+            }
+            Ok(median(&mut longer))
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Small probes of the uplink in the middle of a run.
 
-use super::Core;
+use super::client::{Client, Core};
 use super::measure::Prober;
 use crate::error::Result;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ pub struct LinkProbe {
     channel: Mutex<Option<Channel>>,
 }
 
-impl super::Client {
+impl Client {
     /// Gets ready to probe the uplink; opens nothing yet.
     pub fn probe(&self) -> LinkProbe {
         LinkProbe { core: self.core.clone(), channel: Mutex::new(None) }

@@ -3,7 +3,7 @@
 //!
 //! From the outside in: HTTP/2, [`Metered`], TLS where it is used, [`Paced`], TCP.
 
-use super::pacer::Pacer;
+use crate::bandwidth::pacer::Pacer;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;

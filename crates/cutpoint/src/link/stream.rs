@@ -1,9 +1,10 @@
 //! A stream of jobs: tensors leave one at a time in the order of the calls, replies come back in
 //! any order.
 
+use super::client::{Client, Core};
+use super::messages::{InferReply, InferRequest, infer_message, infer_reply};
 use super::socket::Meter;
 use super::warm_up::warm_up;
-use super::{Core, InferReply, InferRequest, infer_message, infer_reply};
 use crate::error::{Error, Result};
 use crate::wire::inference::{
     ModelInferRequest, ModelStreamInferResponse,
@@ -97,7 +98,7 @@ pub struct StreamReceiver {
     task: JoinHandle<()>,
 }
 
-impl super::Client {
+impl Client {
     /// Opens a stream on a connection of its own, and warms the connection up. Whether the server offers streams turns out
     /// with the first request: some servers answer the call only with their first reply.
     ///

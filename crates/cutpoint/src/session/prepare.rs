@@ -6,7 +6,7 @@ use super::options::{RunModel, RunOptions};
 use super::replan::{JobsLeft, cuts_of, is_alike, other_plans};
 use super::server_models::offer;
 use crate::device::{
-    Connection, Device, ExecuteOptions, Jobs, LoadedSuffix, Planner, Prepared, Program, Server,
+    Connection, Device, ExecuteOptions, Jobs, LoadedSuffix, Planner, Prepared, Program, ServerLink,
     SuffixContent, Suffixes, execute, segments_for,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -170,7 +170,7 @@ impl Runner {
     }
 
     /// A connection for what was prepared, if the server has a part in it.
-    fn connect(&self, prepared: &Prepared, workload: &Workload) -> Result<Option<Server>> {
+    fn connect(&self, prepared: &Prepared, workload: &Workload) -> Result<Option<ServerLink>> {
         let Some(client) = self.client.as_ref().filter(|_| !prepared.suffixes.is_empty()) else {
             return Ok(None);
         };
@@ -185,7 +185,7 @@ impl Runner {
         let call = Arc::new(move || call_again(&client, &models, &suffixes));
         let probe = Arc::new(move |bytes| probe.up(bytes));
         let expect = Arc::new(move |uplink| expecting.expect_link(uplink, acknowledgement));
-        Ok(Some(Server { connection, call, probe, expect }))
+        Ok(Some(ServerLink { connection, call, probe, expect }))
     }
 
     fn load_suffix(

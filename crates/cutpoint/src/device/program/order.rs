@@ -1,6 +1,6 @@
 //! From a plan's schedule to runs, labels, segments, departures and sends.
 
-use super::{NEVER, SegmentLayers, Send, Step, StepWork};
+use super::steps::{NEVER, SegmentLayers, Send, Step, StepWork};
 use crate::encoding::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use cutpoint_plan::options::Granularity;

@@ -3,8 +3,9 @@ use crate::error::ErrorKind;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::format::read_workload;
 use cutpoint_plan::options::{Granularity, Objective, Policy};
-use cutpoint_plan::plan::{Operation, Schedule, Upload, Work};
+use cutpoint_plan::plan::{Operation, Partition, Plan, Schedule, Upload, Work};
 use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::{JobId, LayerId, TensorId, Workload};
 
 /// x -> A -> a, then B and C side by side, joined by D.
 const DIAMOND: &str = r#"{

@@ -1,7 +1,7 @@
 //! Where jobs come from that arrive over time: inputs that are replayed one each period, and files
 //! that appear in a folder.
 
-use crate::device::{Arrival, Source};
+use crate::device::{Arrival, Arrivals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Inputs, Supply};
 use cutpoint_plan::units::Time;
@@ -39,7 +39,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-impl Source for Replay<'_> {
+impl Arrivals for Replay<'_> {
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
         let Some(&model) = self.models.get(self.next) else { return Arrival::End };
         let loaded = self.loaded.take().unwrap_or_else(|| self.supply.inputs(self.next));
@@ -121,7 +121,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Source for Watch<'_> {
+impl Arrivals for Watch<'_> {
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
         if self.stop.load(Ordering::SeqCst) || self.count_max.is_some_and(|max| self.taken >= max) {
             return Arrival::End;

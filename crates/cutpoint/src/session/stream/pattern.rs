@@ -2,7 +2,7 @@
 
 use super::plan::StreamPlan;
 use crate::device::{
-    JobProgram, Jobs, Planned, Planner, Prepared, Program, Reach, Source, Standing, Step,
+    Arrivals, JobProgram, Jobs, Planned, Planner, Prepared, Program, Reach, Standing, Step,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::device_side::Runner;
@@ -37,7 +37,7 @@ impl Runner {
         &self,
         prepared: &mut Prepared,
         stream: &StreamPlan,
-        source: &mut dyn Source,
+        source: &mut dyn Arrivals,
         follows_link: bool,
         how: &RunOptions,
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),

@@ -2,7 +2,7 @@
 
 use super::meddler::{Habits, Meddler, Then};
 use super::{Bench, JobId, LONG, OPTIONS, RunOptions, plan_at, rten, serve};
-use crate::device::{Arrival, Jobs, Source};
+use crate::device::{Arrival, Arrivals, Jobs};
 use crate::input::Inputs;
 use crate::onnx::LayeredModel;
 use crate::onnx::tests::small::*;
@@ -186,7 +186,7 @@ const LATE_JOBS: usize = 3;
 /// A second server that is not called by then never is.
 const LATEST: Time = Time::from_nanoseconds(60_000_000_000);
 
-impl Source for Jobwise<'_> {
+impl Arrivals for Jobwise<'_> {
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
         let requests = self.stage.requests.lock().unwrap().len();
         if now > LATEST {

@@ -2,7 +2,7 @@
 //! offloaded again, though nothing was sent in between.
 
 use super::{Bench, LONG, OPTIONS, check_output, rten, serve};
-use crate::device::{Arrival, Jobs, Planned, Planner, Reach, Source, SpeedFraction, Standing};
+use crate::device::{Arrival, Arrivals, Jobs, Planned, Planner, Reach, SpeedFraction, Standing};
 use crate::error::Result;
 use crate::input::Inputs;
 use crate::link::{Client, ConnectOptions};
@@ -68,7 +68,7 @@ struct Jobwise<'a> {
     story: &'a Story,
 }
 
-impl Source for Jobwise<'_> {
+impl Arrivals for Jobwise<'_> {
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
         let Story { given, ended, late, .. } = self.story;
         if late.borrow().len() >= LATE_JOBS {

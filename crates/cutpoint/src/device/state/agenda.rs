@@ -1,9 +1,9 @@
 //! What is still to be done, in the plan's order: steps of the device, tensors to send, and the
 //! tensors that wait for the uplink, bounded in bytes.
 //!
-//! The agenda is a state without threads; [`super::shared`] puts it behind a lock.
+//! The agenda is a state without threads; the monitor puts it behind a lock.
 
-use super::program::{Program, Send, Step};
+use crate::device::program::{Program, Send, Step};
 use crate::encoding::Form;
 use cutpoint_plan::workload::{JobId, TensorId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,7 +13,7 @@ const SENDS_LOOKED_AT_MAX: usize = 64;
 
 /// Steps, sends, and what waits between them.
 #[derive(Debug)]
-pub(super) struct Agenda {
+pub(crate) struct Agenda {
     steps: VecDeque<Step>,
     sends: VecDeque<Send>,
     waiting: BTreeMap<(JobId, TensorId), Form>,
@@ -25,7 +25,7 @@ pub(super) struct Agenda {
 
 impl Agenda {
     /// An empty one that holds back the device above `bytes_max` of tensors that wait.
-    pub(super) fn new(bytes_max: usize) -> Agenda {
+    pub(crate) fn new(bytes_max: usize) -> Agenda {
         Agenda {
             steps: VecDeque::new(),
             sends: VecDeque::new(),
@@ -37,7 +37,7 @@ impl Agenda {
     }
 
     /// Adds what a program has for `jobs`, after all that is there; what was there for them goes.
-    pub(super) fn plan(&mut self, program: Program, jobs: &BTreeSet<JobId>) {
+    pub(crate) fn plan(&mut self, program: Program, jobs: &BTreeSet<JobId>) {
         self.steps.retain(|step| !jobs.contains(&step.job));
         self.sends.retain(|send| !jobs.contains(&send.job));
         self.steps.extend(program.steps.into_iter().filter(|s| jobs.contains(&s.job)));
@@ -45,28 +45,28 @@ impl Agenda {
     }
 
     /// The next step of the device, if one is left.
-    pub(super) fn take_step(&mut self) -> Option<Step> {
+    pub(crate) fn take_step(&mut self) -> Option<Step> {
         self.steps.pop_front()
     }
 
     /// The steps that are left.
-    pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter()
     }
 
     /// The tensors that are left to send.
-    pub(super) fn sends(&self) -> impl Iterator<Item = &Send> {
+    pub(crate) fn sends(&self) -> impl Iterator<Item = &Send> {
         self.sends.iter()
     }
 
     /// Whether the device has steps left.
-    pub(super) fn has_steps(&self) -> bool {
+    pub(crate) fn has_steps(&self) -> bool {
         !self.steps.is_empty()
     }
 
     /// Of the jobs for which `is_fresh` holds, those that come next: at most `count` on the device,
     /// and as many whose inputs leave as they are.
-    pub(super) fn coming(&self, count: usize, is_fresh: impl Fn(JobId) -> bool) -> Vec<JobId> {
+    pub(crate) fn coming(&self, count: usize, is_fresh: impl Fn(JobId) -> bool) -> Vec<JobId> {
         let sends = self.sends.iter().take(SENDS_LOOKED_AT_MAX).filter(|send| send.is_there);
         let device = first(self.steps.iter().map(|step| step.job).filter(|&j| is_fresh(j)), count);
         let uplink = first(sends.map(|send| send.job).filter(|&j| is_fresh(j)), count);
@@ -75,25 +75,25 @@ impl Agenda {
     }
 
     /// Whether tensors are left to be sent.
-    pub(super) fn has_sends(&self) -> bool {
+    pub(crate) fn has_sends(&self) -> bool {
         !self.sends.is_empty()
     }
 
     /// Whether the tensor whose turn it is is there.
-    pub(super) fn can_send(&self) -> bool {
+    pub(crate) fn can_send(&self) -> bool {
         self.sends.front().is_some_and(|next| {
             next.is_there || self.waiting.contains_key(&(next.job, next.tensor))
         })
     }
 
     /// The tensor whose turn it is to be sent.
-    pub(super) fn next_send(&self) -> Option<&Send> {
+    pub(crate) fn next_send(&self) -> Option<&Send> {
         self.sends.front()
     }
 
     /// The next tensor to send, and its form unless it is an input as it is; nothing while the
     /// tensor whose turn it is is not there.
-    pub(super) fn take_send(&mut self) -> Option<(Send, Option<Form>)> {
+    pub(crate) fn take_send(&mut self) -> Option<(Send, Option<Form>)> {
         let next = self.sends.front()?;
         let form = match next.is_there {
             true => None,
@@ -111,33 +111,33 @@ impl Agenda {
     }
 
     /// The sender waits, and not for a tensor.
-    pub(super) fn hold_sender_back(&mut self) {
+    pub(crate) fn hold_sender_back(&mut self) {
         self.is_sender_idle = false;
     }
 
     /// Whether a tensor of `bytes` may wait now. Above the limit it may not, unless the sender
     /// waits for a tensor that is not there: then waiting would never end.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.waiting_bytes + bytes <= self.bytes_max
             || self.waiting.is_empty()
             || self.is_sender_idle
     }
 
     /// A tensor waits for the uplink from now on.
-    pub(super) fn put(&mut self, job: JobId, tensor: TensorId, form: Form) {
+    pub(crate) fn put(&mut self, job: JobId, tensor: TensorId, form: Form) {
         self.waiting_bytes += form.bytes().len();
         self.waiting.insert((job, tensor), form);
     }
 
     /// Nothing more of these jobs is sent.
-    pub(super) fn drop_sends(&mut self, is_dropped: impl Fn(JobId) -> bool) {
+    pub(crate) fn drop_sends(&mut self, is_dropped: impl Fn(JobId) -> bool) {
         self.sends.retain(|send| !is_dropped(send.job));
         self.waiting.retain(|(job, _), _| !is_dropped(*job));
         self.waiting_bytes = self.waiting.values().map(|form| form.bytes().len()).sum();
     }
 
     /// Nothing more of a job is done or sent.
-    pub(super) fn drop_job(&mut self, job: JobId) {
+    pub(crate) fn drop_job(&mut self, job: JobId) {
         self.steps.retain(|step| step.job != job);
         self.drop_sends(|other| other == job);
     }

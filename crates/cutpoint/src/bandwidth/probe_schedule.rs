@@ -14,7 +14,7 @@
 //! says more about clocks than about the link. So a round sends no more than [`ROUND_BYTES_MAX`], and
 //! on a link that is as slow as plans reckon with it is over after one probe.
 
-use super::drift::Drift;
+use super::estimator::BandwidthEstimator;
 use cutpoint_plan::units::{Bandwidth, Time};
 
 /// The shortest wait between two rounds.
@@ -34,7 +34,7 @@ const BYTES_MAX: u64 = 64 << 10;
 const GROWTH: u64 = 4;
 
 /// The most probes of a round that are counted: as many as an estimate needs.
-const COUNTED_MAX: usize = Drift::SAMPLES_MIN;
+const COUNTED_MAX: usize = BandwidthEstimator::SAMPLES_MIN;
 
 /// The most bytes of a round: the probes that grow, and those that are counted. Behind a window that
 /// is too small for them, those of 16 KiB and more are sent twice.
@@ -43,7 +43,7 @@ const ROUND_BYTES_MAX: u64 = (1 + 4 + 16) * BYTES_MIN + COUNTED_MAX as u64 * BYT
 
 /// What the uplink does, as far as the plan knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Uplink {
+pub(crate) enum UplinkState {
     /// A tensor is being sent, or can be.
     Busy,
     /// The tensor whose turn it is is not there.
@@ -54,7 +54,7 @@ pub(super) enum Uplink {
 
 /// Decides when to probe, and with how many bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Probing {
+pub(crate) struct ProbeSchedule {
     /// Since when nothing has been learnt about the bandwidth, and no round has ended.
     since: Time,
     wait: Time,
@@ -68,10 +68,10 @@ pub(super) struct Probing {
     is_disturbed: bool,
 }
 
-impl Probing {
+impl ProbeSchedule {
     /// Nothing has been sent yet, at time zero.
-    pub(super) fn new() -> Probing {
-        Probing {
+    pub(crate) fn new() -> ProbeSchedule {
+        ProbeSchedule {
             since: Time::ZERO,
             wait: WAIT_FIRST,
             is_sending: true,
@@ -83,14 +83,19 @@ impl Probing {
     }
 
     /// The bytes of a probe that is to be sent now, if one is. The caller reports what came of it,
-    /// with [`Probing::handle_answer`] or [`Probing::handle_no_answer`].
-    pub(super) fn poll(&mut self, now: Time, uplink: Uplink, planned: Bandwidth) -> Option<u64> {
-        let is_quiet = uplink == Uplink::Quiet;
+    /// with [`ProbeSchedule::handle_answer`] or [`ProbeSchedule::handle_no_answer`].
+    pub(crate) fn poll(
+        &mut self,
+        now: Time,
+        uplink: UplinkState,
+        planned: Bandwidth,
+    ) -> Option<u64> {
+        let is_quiet = uplink == UplinkState::Quiet;
         if is_quiet && self.is_sending {
             self.since = now;
         }
         self.is_sending = !is_quiet;
-        if uplink == Uplink::Busy || self.out.is_some() {
+        if uplink == UplinkState::Busy || self.out.is_some() {
             return None;
         }
         let wait = if is_quiet { self.wait } else { WAIT_MAX };
@@ -103,23 +108,28 @@ impl Probing {
     }
 
     /// A tensor has left: a probe that was on its way was held up by it, and holds it up.
-    pub(super) fn handle_transfer(&mut self) {
+    pub(crate) fn handle_transfer(&mut self) {
         self.is_disturbed = true;
     }
 
     /// Transfers have told the bandwidth at `now`.
-    pub(super) fn handle_sample(&mut self, now: Time) {
+    pub(crate) fn handle_sample(&mut self, now: Time) {
         self.since = now;
     }
 
     /// Whether a probe is on its way.
-    pub(super) fn is_out(&self) -> bool {
+    pub(crate) fn is_out(&self) -> bool {
         self.out.is_some()
     }
 
-    /// The probe has come through at `now`, and took this time on the uplink; tells `drift` if it
+    /// The probe has come through at `now`, and took this time on the uplink; tells `estimator` if it
     /// says something about the bandwidth.
-    pub(super) fn handle_answer(&mut self, now: Time, time: Time, drift: &mut Drift) {
+    pub(crate) fn handle_answer(
+        &mut self,
+        now: Time,
+        time: Time,
+        estimator: &mut BandwidthEstimator,
+    ) {
         let Some(bytes) = self.out.take() else { return };
         if self.is_disturbed {
             return self.end_round(now);
@@ -128,7 +138,7 @@ impl Probing {
             self.next = Some((bytes * GROWTH).min(BYTES_MAX));
             return;
         }
-        let is_news = drift.handle_probe(bytes, time);
+        let is_news = estimator.handle_probe(bytes, time);
         self.counted += 1;
         if is_news && self.counted < COUNTED_MAX {
             self.next = Some(bytes);
@@ -138,15 +148,15 @@ impl Probing {
     }
 
     /// The probe was lost at `now`.
-    pub(super) fn handle_no_answer(&mut self, now: Time) {
+    pub(crate) fn handle_no_answer(&mut self, now: Time) {
         if self.out.take().is_some() {
             self.end_round(now);
         }
     }
 
     /// Plans reckon with another bandwidth, or take another way, since `now`.
-    pub(super) fn handle_changed(&mut self, now: Time) {
-        *self = Probing { since: now, is_sending: self.is_sending, ..Probing::new() };
+    pub(crate) fn handle_changed(&mut self, now: Time) {
+        *self = ProbeSchedule { since: now, is_sending: self.is_sending, ..ProbeSchedule::new() };
     }
 
     fn end_round(&mut self, now: Time) {
@@ -164,7 +174,7 @@ fn first_bytes(planned: Bandwidth) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::Acknowledgement;
+    use crate::bandwidth::window::Acknowledgement;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -178,8 +188,8 @@ mod tests {
 
     /// A device and its link under a clock that jumps.
     struct World {
-        probing: Probing,
-        drift: Drift,
+        schedule: ProbeSchedule,
+        estimator: BandwidthEstimator,
         now: Time,
         /// What becomes of the probe on its way, and when.
         out: Option<(Time, Option<Time>)>,
@@ -190,8 +200,12 @@ mod tests {
     impl World {
         fn new(planned: f64, seed: u64) -> World {
             World {
-                probing: Probing::new(),
-                drift: Drift::new(mbps(planned), Acknowledgement::default(), Time::ZERO),
+                schedule: ProbeSchedule::new(),
+                estimator: BandwidthEstimator::new(
+                    mbps(planned),
+                    Acknowledgement::default(),
+                    Time::ZERO,
+                ),
                 now: Time::ZERO,
                 out: None,
                 probes: Vec::new(),
@@ -201,18 +215,18 @@ mod tests {
 
         /// Lets 20 ms go by on a link of a bandwidth that loses probes and delays them; the
         /// bandwidth to plan with, if that has changed.
-        fn step(&mut self, mbit_per_s: f64, uplink: Uplink, loss: f64) -> Option<Bandwidth> {
+        fn step(&mut self, mbit_per_s: f64, uplink: UplinkState, loss: f64) -> Option<Bandwidth> {
             self.now += ms(20);
             if let Some((at, time)) = self.out.filter(|(at, _)| *at <= self.now) {
                 self.out = None;
                 match time {
-                    Some(time) => self.probing.handle_answer(at, time, &mut self.drift),
-                    None => self.probing.handle_no_answer(at),
+                    Some(time) => self.schedule.handle_answer(at, time, &mut self.estimator),
+                    None => self.schedule.handle_no_answer(at),
                 }
             }
-            if let Some(bytes) = self.probing.poll(self.now, uplink, self.drift.planned()) {
+            if let Some(bytes) = self.schedule.poll(self.now, uplink, self.estimator.planned()) {
                 assert_eq!(self.out, None, "one probe at a time");
-                assert_eq!(uplink, Uplink::Quiet, "probes leave on an idle uplink");
+                assert_eq!(uplink, UplinkState::Quiet, "probes leave on an idle uplink");
                 assert!((BYTES_MIN..=BYTES_MAX).contains(&bytes), "{bytes} bytes");
                 self.probes.push((self.now, bytes));
                 let exact = mbps(mbit_per_s).transfer_time(bytes).expect("finite");
@@ -222,9 +236,9 @@ mod tests {
                     false => (self.now + exact + late, Some(exact + late)),
                 });
             }
-            let found = self.drift.poll_change(10)?;
-            self.drift.handle_planned(found);
-            self.probing.handle_changed(self.now);
+            let found = self.estimator.poll_change(10)?;
+            self.estimator.handle_planned(found);
+            self.schedule.handle_changed(self.now);
             Some(found)
         }
 
@@ -238,10 +252,10 @@ mod tests {
         for seed in 0..50 {
             let mut world = World::new(0.05, seed);
             for _ in 0..1_000 {
-                assert_eq!(world.step(0.05, Uplink::Quiet, 0.2), None, "seed {seed}");
+                assert_eq!(world.step(0.05, UplinkState::Quiet, 0.2), None, "seed {seed}");
             }
             let recovered = world.now;
-            let found = (0..40_000).find_map(|_| world.step(20.0, Uplink::Quiet, 0.2));
+            let found = (0..40_000).find_map(|_| world.step(20.0, UplinkState::Quiet, 0.2));
             let found = found.expect("noticed");
             // Lateness makes it look slower, and never faster.
             assert!((5.0..=20.1).contains(&found.mbit_per_s()), "seed {seed}: {found:?}");
@@ -255,7 +269,7 @@ mod tests {
         let mut world = World::new(0.1, 1);
         // Ten minutes.
         for _ in 0..30_000 {
-            assert_eq!(world.step(0.1, Uplink::Quiet, 0.0), None);
+            assert_eq!(world.step(0.1, UplinkState::Quiet, 0.0), None);
         }
         let waits: Vec<Time> = world.probes.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
         assert!(waits[0] < ms(1_000) && waits.iter().all(|wait| *wait < ms(9_000)), "{waits:?}");
@@ -269,11 +283,11 @@ mod tests {
         let mut world = World::new(18.88, 4);
         // One job each 1.5 s, of which 0.3 s on the uplink.
         for step in 0..7_500 {
-            let uplink = if step % 75 < 15 { Uplink::Busy } else { Uplink::Quiet };
+            let uplink = if step % 75 < 15 { UplinkState::Busy } else { UplinkState::Quiet };
             assert_eq!(world.step(18.88, uplink, 0.0), None);
             if step % 75 == 14 {
-                world.probing.handle_transfer();
-                world.probing.handle_sample(world.now);
+                world.schedule.handle_transfer();
+                world.schedule.handle_sample(world.now);
             }
         }
         let times: Vec<Time> = world.probes.iter().map(|(at, _)| *at).collect();
@@ -284,7 +298,7 @@ mod tests {
     #[test]
     fn a_round_is_bounded_in_bytes_however_fast_the_link_is() {
         let mut world = World::new(0.01, 2);
-        let found = (0..1_000).find_map(|_| world.step(100_000.0, Uplink::Quiet, 0.0));
+        let found = (0..1_000).find_map(|_| world.step(100_000.0, UplinkState::Quiet, 0.0));
         assert!(found.is_some());
         assert!(world.bytes() <= ROUND_BYTES_MAX, "{:?}", world.probes);
     }
@@ -293,29 +307,34 @@ mod tests {
     fn no_probe_leaves_while_tensors_do_and_few_while_more_will() {
         let mut world = World::new(10.0, 3);
         for _ in 0..10_000 {
-            world.step(10.0, Uplink::Busy, 0.0);
+            world.step(10.0, UplinkState::Busy, 0.0);
         }
         assert_eq!(world.probes, []);
-        let mut probing = Probing::new();
+        let mut schedule = ProbeSchedule::new();
         // Transfers that tell the bandwidth are all that is needed.
         for second in 1..100 {
-            probing.handle_sample(ms(1_000 * second));
-            assert_eq!(probing.poll(ms(1_000 * second + 900), Uplink::Waits, mbps(10.0)), None);
+            schedule.handle_sample(ms(1_000 * second));
+            assert_eq!(
+                schedule.poll(ms(1_000 * second + 900), UplinkState::Waits, mbps(10.0)),
+                None
+            );
         }
-        assert!(probing.poll(ms(99_000) + WAIT_MAX, Uplink::Waits, mbps(10.0)).is_some());
+        assert!(schedule.poll(ms(99_000) + WAIT_MAX, UplinkState::Waits, mbps(10.0)).is_some());
     }
 
     #[test]
     fn a_probe_that_met_a_tensor_does_not_count() {
-        let (mut probing, mut drift) =
-            (Probing::new(), Drift::new(mbps(10.0), Acknowledgement::default(), Time::ZERO));
+        let (mut schedule, mut estimator) = (
+            ProbeSchedule::new(),
+            BandwidthEstimator::new(mbps(10.0), Acknowledgement::default(), Time::ZERO),
+        );
         for round in 0..10 {
             let now = WAIT_MAX * (2 * round + 1);
-            assert_eq!(probing.poll(now, Uplink::Quiet, mbps(10.0)).is_some(), round > 0);
-            probing.handle_transfer();
-            probing.handle_answer(now + ms(900), ms(900), &mut drift);
-            assert!(!probing.is_out());
+            assert_eq!(schedule.poll(now, UplinkState::Quiet, mbps(10.0)).is_some(), round > 0);
+            schedule.handle_transfer();
+            schedule.handle_answer(now + ms(900), ms(900), &mut estimator);
+            assert!(!schedule.is_out());
         }
-        assert_eq!(drift.estimate(), None);
+        assert_eq!(estimator.estimate(), None);
     }
 }

@@ -204,18 +204,18 @@ impl Device {
     }
 
     /// Tells what the calling thread computes.
-    pub(super) fn clock(&self) -> ComputeClock<'_> {
+    pub(crate) fn clock(&self) -> ComputeClock<'_> {
         ComputeClock::new(&*self.engine, self.options)
     }
 
     /// Rests after segments of a model were run, as long as the device's speed has it.
-    pub(super) fn rest_after(&mut self, stint: Stint, model: ModelId, segments: &[usize]) {
+    pub(crate) fn rest_after(&mut self, stint: Stint, model: ModelId, segments: &[usize]) {
         let clock = ComputeClock::new(&*self.engine, self.options);
         self.speed.rest_after_usual(stint, clock, &mut self.usual, (model, segments.to_vec()));
     }
 
     /// A model on this device, by its position in the workload.
-    pub(super) fn model(&self, model: usize) -> &LayeredModel {
+    pub(crate) fn model(&self, model: usize) -> &LayeredModel {
         &self.models[model].model
     }
 

@@ -9,7 +9,7 @@ use cutpoint_plan::workload::ModelId;
 pub const JOBS_IN_SYSTEM_MAX: usize = 16;
 
 /// Where jobs come from that are not all there from the start.
-pub trait Source {
+pub trait Arrivals {
     /// The next job, if one has arrived by `now` and there is room for it. Without room the source
     /// only takes notice of what arrives.
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival;
@@ -46,15 +46,15 @@ pub struct Waits {
 
 /// Lets jobs in while there is room, and counts those that had to wait.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
-    pub(super) waits: Waits,
+pub(crate) struct Gate {
+    pub(crate) waits: Waits,
     /// When the system was last seen to be full.
     full_at: Option<Time>,
 }
 
 impl Gate {
     /// Whether there is room for another job at `now`, with so many in the system.
-    pub(super) fn has_room(&mut self, in_system: usize, now: Time) -> bool {
+    pub(crate) fn has_room(&mut self, in_system: usize, now: Time) -> bool {
         let has_room = in_system < JOBS_IN_SYSTEM_MAX;
         if !has_room {
             self.full_at = Some(now);
@@ -63,7 +63,7 @@ impl Gate {
     }
 
     /// A job is let in at `now` that arrived before.
-    pub(super) fn let_in(&mut self, arrived: Time, now: Time) {
+    pub(crate) fn let_in(&mut self, arrived: Time, now: Time) {
         if self.full_at.is_some_and(|full_at| full_at >= arrived) {
             let wait = now.saturating_sub(arrived);
             self.waits.jobs += 1;

@@ -18,7 +18,7 @@ const IDLE_MAX: f64 = 0.05;
 
 /// Pairs what was sent with the answers to it. A state machine without clock and I/O.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Delivery {
+pub(crate) struct ArrivalRate {
     /// In the order in which their last tensors so far have left.
     waiting: VecDeque<(JobId, Mark)>,
     sent: Mark,
@@ -35,9 +35,9 @@ struct Mark {
     idle: Time,
 }
 
-impl Delivery {
+impl ArrivalRate {
     /// A tensor of a job left from `start` to `end`.
-    pub(super) fn handle_sent(&mut self, job: JobId, bytes: u64, start: Time, end: Time) {
+    pub(crate) fn handle_sent(&mut self, job: JobId, bytes: u64, start: Time, end: Time) {
         let since = self.sent_until.map_or(Time::ZERO, |until| start.saturating_sub(until));
         self.sent.bytes = self.sent.bytes.saturating_add(bytes);
         self.sent.idle += since;
@@ -52,7 +52,7 @@ impl Delivery {
     /// A job's last tensor had arrived at `at`, give or take what is the same for all jobs. Gives
     /// the bytes that have crossed since an earlier arrival, and the time that took, if there are at
     /// least `bytes_min` and the device had something to send all the while.
-    pub(super) fn handle_arrived(
+    pub(crate) fn handle_arrived(
         &mut self,
         job: JobId,
         at: Time,
@@ -90,12 +90,12 @@ mod tests {
 
     /// Jobs sent back to back, handed over in `handed` ms each, arriving every `apart` ms.
     fn samples(handed: u64, apart: u64, gap: u64) -> Vec<(u64, Time)> {
-        let mut delivery = Delivery::default();
+        let mut rate = ArrivalRate::default();
         for j in 0..6 {
             let start = ms(u64::from(j) * (handed + gap));
-            delivery.handle_sent(JobId(j), BYTES, start, start + ms(handed));
+            rate.handle_sent(JobId(j), BYTES, start, start + ms(handed));
         }
-        let arrived = |j: u32| delivery.handle_arrived(JobId(j), ms(500 + u64::from(j) * apart), 1);
+        let arrived = |j: u32| rate.handle_arrived(JobId(j), ms(500 + u64::from(j) * apart), 1);
         (0..6).filter_map(arrived).collect()
     }
 
@@ -112,11 +112,11 @@ mod tests {
 
     #[test]
     fn small_jobs_are_taken_together_and_overtaken_ones_left_out() {
-        let mut delivery = Delivery::default();
+        let mut rate = ArrivalRate::default();
         for j in 0..5 {
-            delivery.handle_sent(JobId(j), 10, ms(j.into()), ms(u64::from(j) + 1));
+            rate.handle_sent(JobId(j), 10, ms(j.into()), ms(u64::from(j) + 1));
         }
-        let mut arrived = |j, at| delivery.handle_arrived(JobId(j), ms(at), 20);
+        let mut arrived = |j, at| rate.handle_arrived(JobId(j), ms(at), 20);
         assert_eq!(arrived(0, 100), None);
         assert_eq!(arrived(1, 110), None, "too few bytes");
         assert_eq!(arrived(3, 130), Some((30, ms(30))));
@@ -127,10 +127,10 @@ mod tests {
 
     #[test]
     fn what_waits_for_answers_is_bounded() {
-        let mut delivery = Delivery::default();
+        let mut rate = ArrivalRate::default();
         for j in 0..5_000 {
-            delivery.handle_sent(JobId(j), 1, ms(0), ms(0));
+            rate.handle_sent(JobId(j), 1, ms(0), ms(0));
         }
-        assert_eq!(delivery.waiting.len(), WAITING_MAX);
+        assert_eq!(rate.waiting.len(), WAITING_MAX);
     }
 }

@@ -4,7 +4,7 @@
 //! Transfers are gathered into samples of at least [`SAMPLE_BYTES_MIN`] and [`SAMPLE_TIME_MIN`]:
 //! what is shorter says more about timers and buffers than about the link. An estimate is the
 //! median of the last [`WINDOW`] samples, so that fewer than half of them may be off by any factor.
-//! There are two: of how fast tensors left, and of how fast they arrived ([`Delivery`]). The system's
+//! There are two: of how fast tensors left, and of how fast they arrived ([`ArrivalRate`]). The system's
 //! window and the queues on the way take tensors faster than the link until they are full, so a link is
 //! faster only if both say so. And one that leaves faster than the link makes the next ones wait: what
 //! tensors are ahead of the plan's link is paid back before they count as slow. Without that, a link on
@@ -15,9 +15,8 @@
 //! [`DRIFT_BACK`] in the other direction: a link that swings between two bandwidths does not have
 //! the jobs planned to and fro.
 
-use super::delivery::Delivery;
-use crate::link::Acknowledgement;
-use crate::link::in_flight::time_in_flight;
+use super::arrival_rate::ArrivalRate;
+use super::window::{Acknowledgement, time_in_flight};
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::JobId;
 use std::collections::VecDeque;
@@ -43,7 +42,7 @@ const AHEAD_MAX: u64 = 2;
 
 /// Watches the uplink.
 #[derive(Clone, Debug)]
-pub struct Drift {
+pub(crate) struct BandwidthEstimator {
     planned: Bandwidth,
     acknowledgement: Acknowledgement,
     overhead: Time,
@@ -55,7 +54,7 @@ pub struct Drift {
     left_late: Samples,
     /// How fast they arrived.
     arrived: Samples,
-    delivery: Delivery,
+    arrival_rate: ArrivalRate,
     open_bytes: u64,
     open_time: Time,
     open_late: Time,
@@ -63,17 +62,21 @@ pub struct Drift {
     went_up: Option<bool>,
 }
 
-impl Drift {
+impl BandwidthEstimator {
     /// An estimate is made of no fewer samples than this.
-    pub(super) const SAMPLES_MIN: usize = 3;
+    pub(crate) const SAMPLES_MIN: usize = 3;
 
     /// For fewer jobs than this no new plan is made.
-    pub(super) const JOBS_MIN: usize = 2;
+    pub(crate) const JOBS_MIN: usize = 2;
 
     /// Watches a link whose plan reckons with a bandwidth, and with this time for each message besides
     /// its bytes.
-    pub fn new(planned: Bandwidth, acknowledgement: Acknowledgement, overhead: Time) -> Drift {
-        Drift {
+    pub(crate) fn new(
+        planned: Bandwidth,
+        acknowledgement: Acknowledgement,
+        overhead: Time,
+    ) -> BandwidthEstimator {
+        BandwidthEstimator {
             planned,
             acknowledgement,
             overhead,
@@ -81,7 +84,7 @@ impl Drift {
             left: Samples::default(),
             left_late: Samples::default(),
             arrived: Samples::default(),
-            delivery: Delivery::default(),
+            arrival_rate: ArrivalRate::default(),
             open_bytes: 0,
             open_time: Time::ZERO,
             open_late: Time::ZERO,
@@ -91,8 +94,14 @@ impl Drift {
 
     /// A message of a job with so many bytes left from `start` to `end`; says whether a sample is
     /// complete with that.
-    pub fn handle_transfer(&mut self, job: JobId, bytes: u64, start: Time, end: Time) -> bool {
-        self.delivery.handle_sent(job, bytes, start, end);
+    pub(crate) fn handle_transfer(
+        &mut self,
+        job: JobId,
+        bytes: u64,
+        start: Time,
+        end: Time,
+    ) -> bool {
+        self.arrival_rate.handle_sent(job, bytes, start, end);
         self.open_bytes = self.open_bytes.saturating_add(bytes);
         let took = end.saturating_sub(start).saturating_sub(self.overhead);
         self.open_time += took;
@@ -125,15 +134,15 @@ impl Drift {
 
     /// The server's answer shows that a job's last message had arrived at `at`, give or take what is
     /// the same for all jobs.
-    pub fn handle_arrival(&mut self, job: JobId, at: Time) {
-        if let Some((bytes, time)) = self.delivery.handle_arrived(job, at, SAMPLE_BYTES_MIN) {
+    pub(crate) fn handle_arrival(&mut self, job: JobId, at: Time) {
+        if let Some((bytes, time)) = self.arrival_rate.handle_arrived(job, at, SAMPLE_BYTES_MIN) {
             self.arrived.push(rate(bytes, time.max(SAMPLE_TIME_MIN)));
         }
     }
 
     /// A probe of so many bytes took so long to cross the uplink: a sample of its own. Says whether
     /// it alone would have the jobs planned anew.
-    pub fn handle_probe(&mut self, bytes: u64, time: Time) -> bool {
+    pub(crate) fn handle_probe(&mut self, bytes: u64, time: Time) -> bool {
         // What takes no longer than a timer can tell is at least so fast: no reason to think of a link
         // as slower than the plan's.
         let mbit_per_s = match time < SAMPLE_TIME_MIN {
@@ -148,7 +157,7 @@ impl Drift {
 
     /// The bandwidth that the last samples show, slower than the plan's as tensors leave or faster as
     /// they arrive; `None` if there are too few.
-    pub fn estimate(&self) -> Option<Bandwidth> {
+    pub(crate) fn estimate(&self) -> Option<Bandwidth> {
         let (left, planned) = (self.left.median()?, self.planned.mbit_per_s());
         if left <= planned {
             let late = self.left_late.median()?;
@@ -158,8 +167,8 @@ impl Drift {
     }
 
     /// The bandwidth to plan with, if `jobs_left` jobs are to be planned anew.
-    pub fn poll_change(&self, jobs_left: usize) -> Option<Bandwidth> {
-        let estimate = self.estimate().filter(|_| jobs_left >= Drift::JOBS_MIN)?;
+    pub(crate) fn poll_change(&self, jobs_left: usize) -> Option<Bandwidth> {
+        let estimate = self.estimate().filter(|_| jobs_left >= BandwidthEstimator::JOBS_MIN)?;
         self.is_change(estimate.mbit_per_s()).then_some(estimate)
     }
 
@@ -174,23 +183,23 @@ impl Drift {
     }
 
     /// The bandwidth that plans reckon with.
-    pub fn planned(&self) -> Bandwidth {
+    pub(crate) fn planned(&self) -> Bandwidth {
         self.planned
     }
 
     /// Plans reckon with another bandwidth from now on; what was seen before counts no more.
-    pub fn handle_planned(&mut self, uplink: Bandwidth) {
+    pub(crate) fn handle_planned(&mut self, uplink: Bandwidth) {
         self.went_up = Some(uplink.mbit_per_s() > self.planned.mbit_per_s());
         self.planned = uplink;
         self.handle_connected();
     }
 
     /// Transfers take another way from now on; what was seen before counts no more.
-    pub fn handle_connected(&mut self) {
+    pub(crate) fn handle_connected(&mut self) {
         self.left = Samples::default();
         self.left_late = Samples::default();
         self.arrived = Samples::default();
-        self.delivery = Delivery::default();
+        self.arrival_rate = ArrivalRate::default();
         self.open_bytes = 0;
         (self.open_time, self.open_late, self.ahead) = (Time::ZERO, Time::ZERO, Time::ZERO);
     }
@@ -208,11 +217,11 @@ impl Samples {
         self.0.push_back(mbit_per_s);
     }
 
-    /// `None` of fewer than [`Drift::SAMPLES_MIN`].
+    /// `None` of fewer than [`BandwidthEstimator::SAMPLES_MIN`].
     fn median(&self) -> Option<f64> {
         let mut sorted: Vec<f64> = self.0.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
-        (sorted.len() >= Drift::SAMPLES_MIN).then(|| sorted[sorted.len() / 2])
+        (sorted.len() >= BandwidthEstimator::SAMPLES_MIN).then(|| sorted[sorted.len() / 2])
     }
 }
 
@@ -250,18 +259,18 @@ mod tests {
 
     impl Busy {
         /// A message leaves in this time, and arrives a while after it has left.
-        fn send(&mut self, drift: &mut Drift, bytes: u64, takes: Time) {
+        fn send(&mut self, estimator: &mut BandwidthEstimator, bytes: u64, takes: Time) {
             let (start, job) = (self.now, JobId(self.job));
             self.now += takes;
             self.job += 1;
-            drift.handle_transfer(job, bytes, start, self.now);
-            drift.handle_arrival(job, self.now + Time::from_nanoseconds(40_000_000));
+            estimator.handle_transfer(job, bytes, start, self.now);
+            estimator.handle_arrival(job, self.now + Time::from_nanoseconds(40_000_000));
         }
     }
 
     /// Sends messages at a bandwidth until a plan is due; how many that took, if no more than `limit`.
     fn messages_until_due(
-        drift: &mut Drift,
+        estimator: &mut BandwidthEstimator,
         bandwidth: f64,
         noise: f64,
         limit: usize,
@@ -269,12 +278,12 @@ mod tests {
     ) -> Option<usize> {
         let mut busy = Busy::default();
         // What was sent before is not what is looked at here.
-        drift.delivery = Delivery::default();
+        estimator.arrival_rate = ArrivalRate::default();
         (1..=limit).find(|_| {
             let bytes = random.random_range(60_000..400_000);
             let factor = random.random_range(1.0 - noise..=1.0 + noise);
-            busy.send(drift, bytes, time(bytes, bandwidth, factor));
-            drift.poll_change(10).is_some()
+            busy.send(estimator, bytes, time(bytes, bandwidth, factor));
+            estimator.poll_change(10).is_some()
         })
     }
 
@@ -282,8 +291,8 @@ mod tests {
     fn noise_of_ten_percent_changes_no_plan() {
         for seed in 0..20 {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
-            let mut drift = Drift::new(mbps(18.88), ACKNOWLEDGEMENT, OVERHEAD);
-            let due = messages_until_due(&mut drift, 18.88, 0.1, 2_000, &mut random);
+            let mut estimator = BandwidthEstimator::new(mbps(18.88), ACKNOWLEDGEMENT, OVERHEAD);
+            let due = messages_until_due(&mut estimator, 18.88, 0.1, 2_000, &mut random);
             assert_eq!(due, None, "seed {seed}");
         }
     }
@@ -292,14 +301,17 @@ mod tests {
     fn a_drop_to_a_quarter_is_noticed_within_a_window_and_then_holds() {
         for seed in 0..20 {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
-            let mut drift = Drift::new(mbps(20.0), ACKNOWLEDGEMENT, OVERHEAD);
-            assert_eq!(messages_until_due(&mut drift, 20.0, 0.1, 50, &mut random), None);
-            let due = messages_until_due(&mut drift, 5.0, 0.1, 100, &mut random);
-            assert!(due.is_some_and(|count| count <= Drift::SAMPLES_MIN), "seed {seed}: {due:?}");
-            let found = drift.poll_change(10).expect("due");
+            let mut estimator = BandwidthEstimator::new(mbps(20.0), ACKNOWLEDGEMENT, OVERHEAD);
+            assert_eq!(messages_until_due(&mut estimator, 20.0, 0.1, 50, &mut random), None);
+            let due = messages_until_due(&mut estimator, 5.0, 0.1, 100, &mut random);
+            assert!(
+                due.is_some_and(|count| count <= BandwidthEstimator::SAMPLES_MIN),
+                "seed {seed}: {due:?}"
+            );
+            let found = estimator.poll_change(10).expect("due");
             assert!((3.5..7.0).contains(&found.mbit_per_s()), "seed {seed}: {found:?}");
-            drift.handle_planned(found);
-            let again = messages_until_due(&mut drift, 5.0, 0.1, 500, &mut random);
+            estimator.handle_planned(found);
+            let again = messages_until_due(&mut estimator, 5.0, 0.1, 500, &mut random);
             assert_eq!(again, None, "seed {seed}");
         }
     }
@@ -307,25 +319,25 @@ mod tests {
     #[test]
     fn a_link_that_swings_within_the_band_changes_no_plan_after_the_first() {
         let mut random = ChaCha8Rng::seed_from_u64(7);
-        let mut drift = Drift::new(mbps(20.0), ACKNOWLEDGEMENT, Time::ZERO);
-        let due = messages_until_due(&mut drift, 13.0, 0.0, 10, &mut random);
+        let mut estimator = BandwidthEstimator::new(mbps(20.0), ACKNOWLEDGEMENT, Time::ZERO);
+        let due = messages_until_due(&mut estimator, 13.0, 0.0, 10, &mut random);
         assert!(due.is_some());
-        drift.handle_planned(mbps(13.0));
+        estimator.handle_planned(mbps(13.0));
         for round in 0..50 {
             let bandwidth = if round % 2 == 0 { 20.0 } else { 13.0 };
-            let due = messages_until_due(&mut drift, bandwidth, 0.02, 20, &mut random);
+            let due = messages_until_due(&mut estimator, bandwidth, 0.02, 20, &mut random);
             assert_eq!(due, None, "round {round}");
         }
     }
 
     #[test]
     fn one_transfer_that_stood_still_changes_no_plan() {
-        let (mut drift, mut busy) =
-            (Drift::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
+        let (mut estimator, mut busy) =
+            (BandwidthEstimator::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         for stalled in 0..30 {
             let factor = if stalled % 5 == 0 { 50.0 } else { 1.0 };
-            busy.send(&mut drift, 100_000, time(100_000, 10.0, factor));
-            assert_eq!(drift.poll_change(10), None);
+            busy.send(&mut estimator, 100_000, time(100_000, 10.0, factor));
+            assert_eq!(estimator.poll_change(10), None);
         }
     }
 
@@ -335,8 +347,8 @@ mod tests {
         let by_turns = [26.9, 16.0, 28.6, 15.8, 29.5, 14.6, 29.6, 15.7, 29.5, 18.7, 27.3];
         let after_a_large_one = [36.2, 36.0, 31.6, 21.7, 21.1, 17.8, 26.5, 23.6, 21.1, 16.3, 28.6];
         for (first_ms, others_ms) in [(133.5, by_turns), (134.5, after_a_large_one)] {
-            let (mut drift, mut busy) =
-                (Drift::new(mbps(18.03), ACKNOWLEDGEMENT, OVERHEAD), Busy::default());
+            let (mut estimator, mut busy) =
+                (BandwidthEstimator::new(mbps(18.03), ACKNOWLEDGEMENT, OVERHEAD), Busy::default());
             let ms = |ms: f64| Time::from_nanoseconds((ms * 1e6) as u64);
             let mut arrival = ms(40.0);
             let others = others_ms.map(|took| (50_176, took));
@@ -344,53 +356,59 @@ mod tests {
                 let (start, job) = (busy.now, JobId(busy.job));
                 busy.now += ms(took);
                 busy.job += 1;
-                drift.handle_transfer(job, bytes, start, busy.now);
+                estimator.handle_transfer(job, bytes, start, busy.now);
                 arrival += time(bytes, 18.03, 1.0);
-                drift.handle_arrival(job, arrival);
-                assert_eq!(drift.poll_change(10), None, "{took} ms");
+                estimator.handle_arrival(job, arrival);
+                assert_eq!(estimator.poll_change(10), None, "{took} ms");
             }
         }
     }
 
     #[test]
     fn small_messages_are_taken_together() {
-        let (mut drift, mut busy) =
-            (Drift::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
+        let (mut estimator, mut busy) =
+            (BandwidthEstimator::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         for _ in 0..10 {
-            busy.send(&mut drift, 5_000, time(5_000, 10.0, 1.0));
+            busy.send(&mut estimator, 5_000, time(5_000, 10.0, 1.0));
         }
-        assert_eq!(drift.left.0.len(), 1);
+        assert_eq!(estimator.left.0.len(), 1);
     }
 
     #[test]
     fn a_probe_too_short_to_time_makes_no_link_slower() {
         for (planned, is_change) in [(3_000.0, false), (300.0, false), (20.0, true)] {
-            let mut drift = Drift::new(mbps(planned), ACKNOWLEDGEMENT, OVERHEAD);
+            let mut estimator = BandwidthEstimator::new(mbps(planned), ACKNOWLEDGEMENT, OVERHEAD);
             let mut is_due = false;
             for _ in 0..WINDOW {
-                is_due = drift.handle_probe(65_536, Time::from_nanoseconds(400_000));
+                is_due = estimator.handle_probe(65_536, Time::from_nanoseconds(400_000));
             }
             assert_eq!(is_due, is_change, "planned with {planned}");
-            assert_eq!(drift.poll_change(10).is_some(), is_change, "planned with {planned}");
+            assert_eq!(estimator.poll_change(10).is_some(), is_change, "planned with {planned}");
         }
-        let mut drift = Drift::new(mbps(3_000.0), ACKNOWLEDGEMENT, OVERHEAD);
-        assert!(drift.handle_probe(65_536, Time::from_nanoseconds(20_000_000)), "it takes long");
+        let mut estimator = BandwidthEstimator::new(mbps(3_000.0), ACKNOWLEDGEMENT, OVERHEAD);
+        assert!(
+            estimator.handle_probe(65_536, Time::from_nanoseconds(20_000_000)),
+            "it takes long"
+        );
     }
 
     #[test]
     fn for_the_last_job_no_plan_is_made() {
-        let (mut drift, mut busy) =
-            (Drift::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
+        let (mut estimator, mut busy) =
+            (BandwidthEstimator::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         for _ in 0..WINDOW {
-            busy.send(&mut drift, 100_000, time(100_000, 1.0, 1.0));
+            busy.send(&mut estimator, 100_000, time(100_000, 1.0, 1.0));
         }
-        assert_eq!(drift.poll_change(Drift::JOBS_MIN - 1), None);
-        assert_eq!(drift.poll_change(Drift::JOBS_MIN).map(|b| b.mbit_per_s().round()), Some(1.0));
+        assert_eq!(estimator.poll_change(BandwidthEstimator::JOBS_MIN - 1), None);
+        assert_eq!(
+            estimator.poll_change(BandwidthEstimator::JOBS_MIN).map(|b| b.mbit_per_s().round()),
+            Some(1.0)
+        );
     }
 
     #[test]
     fn a_queue_that_fills_is_no_faster_link() {
-        let mut drift = Drift::new(mbps(5.85), ACKNOWLEDGEMENT, Time::ZERO);
+        let mut estimator = BandwidthEstimator::new(mbps(5.85), ACKNOWLEDGEMENT, Time::ZERO);
         let mut now = Time::ZERO;
         let crossing = mbps(5.85).transfer_time(200_000).expect("finite");
         let mut arrival = Time::from_nanoseconds(50_000_000);
@@ -399,19 +417,19 @@ mod tests {
             let start = now;
             now += Time::from_nanoseconds((crossing.nanoseconds() as f64 * factor) as u64);
             arrival += crossing;
-            drift.handle_transfer(JobId(job), 200_000, start, now);
-            drift.handle_arrival(JobId(job), arrival);
-            assert_eq!(drift.poll_change(10), None, "job {job}");
+            estimator.handle_transfer(JobId(job), 200_000, start, now);
+            estimator.handle_arrival(JobId(job), arrival);
+            assert_eq!(estimator.poll_change(10), None, "job {job}");
         }
     }
 
     #[test]
     fn a_faster_link_is_noticed_once_its_answers_come() {
-        let (mut drift, mut busy) =
-            (Drift::new(mbps(5.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
+        let (mut estimator, mut busy) =
+            (BandwidthEstimator::new(mbps(5.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         let mut random = ChaCha8Rng::seed_from_u64(3);
-        assert_eq!(messages_until_due(&mut drift, 20.0, 0.1, 50, &mut random), Some(4));
-        let mut silent = Drift::new(mbps(5.0), ACKNOWLEDGEMENT, Time::ZERO);
+        assert_eq!(messages_until_due(&mut estimator, 20.0, 0.1, 50, &mut random), Some(4));
+        let mut silent = BandwidthEstimator::new(mbps(5.0), ACKNOWLEDGEMENT, Time::ZERO);
         for job in 0..20 {
             let start = busy.now;
             busy.now += time(200_000, 20.0, 1.0);

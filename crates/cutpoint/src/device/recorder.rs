@@ -1,8 +1,8 @@
 //! What the threads of a run have reported so far.
 
-use super::crossing::{Crossing, crossed};
-use super::execute::{Event, Transferred};
-use super::source::Waits;
+use super::arrivals::Waits;
+use super::event::{Event, Transferred};
+use super::uplink_times::{Crossing, crossed};
 use crate::tensor::Tensor;
 use crate::trace::{Execution, RECORDED_JOBS_MAX};
 use cutpoint_plan::plan::{Machine, Operation, Schedule};
@@ -19,23 +19,23 @@ struct Partial {
 
 /// What has been reported so far.
 #[derive(Default)]
-pub(super) struct Collected {
+pub(crate) struct Recorder {
     partial: BTreeMap<JobId, Partial>,
     arrived: BTreeMap<JobId, Time>,
     crossings: Vec<Crossing>,
     /// When each job's last tensor was over the link at the latest.
     over: Vec<Option<Time>>,
-    pub(super) execution: Execution,
+    pub(crate) execution: Execution,
 }
 
-impl Collected {
+impl Recorder {
     /// A job has arrived after the start of the run.
-    pub(super) fn arrive(&mut self, job: JobId, arrived: Time) {
+    pub(crate) fn arrive(&mut self, job: JobId, arrived: Time) {
         self.arrived.insert(job, arrived);
     }
 
     /// A tensor has left whose bytes take so long at the link's bandwidth.
-    pub(super) fn transfer(&mut self, transferred: &Transferred, foreseen: Time) {
+    pub(crate) fn transfer(&mut self, transferred: &Transferred, foreseen: Time) {
         let &Transferred { operation, raw, sent, .. } = transferred;
         self.execution.raw_bytes += raw;
         self.execution.sent_bytes += sent;
@@ -45,11 +45,11 @@ impl Collected {
     }
 
     /// A job's last tensor was over the link by now.
-    pub(super) fn cross(&mut self, job: JobId, by: Time) {
+    pub(crate) fn cross(&mut self, job: JobId, by: Time) {
         set(&mut self.over, job, Some(by));
     }
 
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         event: Event,
         on_outputs: &mut impl FnMut(JobId, Vec<(String, Tensor)>),
@@ -79,7 +79,7 @@ impl Collected {
     }
 
     /// A job has failed.
-    pub(super) fn fail(&mut self, job: JobId, cause: String) {
+    pub(crate) fn fail(&mut self, job: JobId, cause: String) {
         self.partial.remove(&job);
         self.complete(job, None);
         self.execution.failure_count += 1;
@@ -114,7 +114,7 @@ impl Collected {
 
     /// What really happened in a run whose `jobs` were there from the start, or which has ended so
     /// many.
-    pub(super) fn into_execution(mut self, jobs: usize, waits: Waits) -> Execution {
+    pub(crate) fn into_execution(mut self, jobs: usize, waits: Waits) -> Execution {
         let schedule = &mut self.execution.schedule;
         let over = |job: JobId| self.over.get(job.index()).copied().flatten();
         schedule.uplink = crossed(std::mem::take(&mut self.crossings), over);
@@ -158,28 +158,28 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_a_stream_is_bounded_and_little_for_each_job() {
-        let mut collected = Collected::default();
+        let mut recorder = Recorder::default();
         let (jobs, mut ended) = (RECORDED_JOBS_MAX + 1_000, 0);
         for number in 0..jobs {
             let job = JobId::at(number);
             let start = Time::from_nanoseconds(number as u64);
-            collected.arrive(job, start);
+            recorder.arrive(job, start);
             for work in [Work::Layer(LayerId(0)), Work::Suffix, Work::Download] {
                 let operation = Operation { job, work, start, end: start };
-                collected.add(Event::Operation(operation), &mut |_, _| ());
+                recorder.add(Event::Operation(operation), &mut |_, _| ());
             }
             let work = Work::Transfer(TensorId(0));
             let operation = Operation { job, work, start, end: start };
             let left = Transferred { operation, connection: 0, raw: 2, sent: 1 };
-            collected.transfer(&left, Time::ZERO);
-            collected.cross(job, start);
-            collected.add(Event::Part(job, Vec::new(), start), &mut |_, _| ());
-            collected.add(Event::Ended(job), &mut |_, _| ended += 1);
+            recorder.transfer(&left, Time::ZERO);
+            recorder.cross(job, start);
+            recorder.add(Event::Part(job, Vec::new(), start), &mut |_, _| ());
+            recorder.add(Event::Ended(job), &mut |_, _| ended += 1);
         }
         assert_eq!(ended, jobs);
-        assert!(collected.partial.is_empty() && collected.arrived.is_empty());
-        assert_eq!(collected.over.len(), RECORDED_JOBS_MAX);
-        let execution = collected.into_execution(jobs, Waits::default());
+        assert!(recorder.partial.is_empty() && recorder.arrived.is_empty());
+        assert_eq!(recorder.over.len(), RECORDED_JOBS_MAX);
+        let execution = recorder.into_execution(jobs, Waits::default());
         assert_eq!(execution.ended, jobs as u64);
         assert_eq!((execution.raw_bytes, execution.sent_bytes), (2 * jobs as u64, jobs as u64));
         assert_eq!(execution.completions.len(), RECORDED_JOBS_MAX);

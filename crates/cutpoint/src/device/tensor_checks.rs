@@ -1,7 +1,7 @@
 //! What a job must be given and what the server must answer: names, element types and shapes.
 
-use super::prepare::Device;
-use super::shared::Job;
+use super::job::Job;
+use super::prepared::Device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Inputs};
 use crate::onnx::TensorSpec;
@@ -11,17 +11,17 @@ use cutpoint_plan::workload::{ModelId, TensorId, Workload};
 /// An output: which tensor it is, its name, and what it must be unless that depends on the inputs.
 type Output = (TensorId, String, Option<TensorSpec>);
 
-/// What is expected for the jobs of each model.
+/// What is checks for the jobs of each model.
 #[derive(Debug)]
-pub(super) struct Expected<'a> {
-    pub(super) workload: &'a Workload,
+pub(crate) struct TensorChecks<'a> {
+    pub(crate) workload: &'a Workload,
     inputs: Vec<Vec<(String, TensorSpec)>>,
     outputs: Vec<Vec<Output>>,
 }
 
-impl<'a> Expected<'a> {
+impl<'a> TensorChecks<'a> {
     /// For the models of a workload, on this device.
-    pub(super) fn new(workload: &'a Workload, device: &Device) -> Expected<'a> {
+    pub(crate) fn new(workload: &'a Workload, device: &Device) -> TensorChecks<'a> {
         let inputs = (0..workload.models.len()).map(|m| device.model(m).model().inputs().to_vec());
         let outputs = |(m, model): (usize, &cutpoint_plan::workload::Model)| {
             let output = |&id: &TensorId| {
@@ -31,7 +31,7 @@ impl<'a> Expected<'a> {
             model.outputs.iter().map(output).collect()
         };
         let outputs = workload.models.iter().enumerate().map(outputs);
-        Expected { workload, inputs: inputs.collect(), outputs: outputs.collect() }
+        TensorChecks { workload, inputs: inputs.collect(), outputs: outputs.collect() }
     }
 
     /// Whether a job's inputs are those of its model.
@@ -39,7 +39,7 @@ impl<'a> Expected<'a> {
     /// # Errors
     /// [`ErrorKind::Input`], naming the input that is missing or does not fit; why one could not be
     /// read.
-    pub(super) fn check_inputs(&self, model: ModelId, inputs: &Inputs) -> Result<()> {
+    pub(crate) fn check_inputs(&self, model: ModelId, inputs: &Inputs) -> Result<()> {
         for (name, spec) in &self.inputs[model.index()] {
             let value = inputs.get(name).ok_or_else(|| {
                 Error::new(ErrorKind::Input, format!("input {name:?} is missing"))
@@ -60,7 +60,7 @@ impl<'a> Expected<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Protocol`], naming the output that is missing or does not fit.
-    pub(super) fn take_outputs(
+    pub(crate) fn take_outputs(
         &self,
         job: &Job,
         mut reply: Vec<(String, Tensor)>,
@@ -94,7 +94,7 @@ fn check(value: &Tensor, spec: &TensorSpec) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "{} {:?}, expected {} {:?}",
+        "{} {:?}, checks {} {:?}",
         value.element_type().protocol_name(),
         value.shape(),
         spec.element_type.protocol_name(),

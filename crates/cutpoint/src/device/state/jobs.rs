@@ -51,7 +51,7 @@ struct Job {
     server_part: ServerPart,
 }
 
-/// The server, as far as the session knows.
+/// The server, as far as the jobs knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Server {
     /// There is a connection.
@@ -62,9 +62,8 @@ enum Server {
 
 /// The state of a run.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub(crate) struct JobStates {
     jobs: BTreeMap<JobId, Job>,
-    ended_count: u64,
     fresh_count: usize,
     unsent_count: usize,
     owed_count: usize,
@@ -91,13 +90,12 @@ pub struct Fallback {
     pub cause: String,
 }
 
-impl Session {
-    /// A run without jobs, connected, to which jobs may be added until [`Session::handle_last`]; a
+impl JobStates {
+    /// A run without jobs, connected, to which jobs may be added until [`JobStates::handle_last`]; a
     /// silent server is lost after `patience`.
-    pub fn new(patience: Time) -> Session {
-        Session {
+    pub(crate) fn new(patience: Time) -> JobStates {
+        JobStates {
             jobs: BTreeMap::new(),
-            ended_count: 0,
             fresh_count: 0,
             unsent_count: 0,
             owed_count: 0,
@@ -117,7 +115,12 @@ impl Session {
     /// A job is planned, for the first time or anew: the device has steps of it or not, the server
     /// a part in it or not. Nothing changes for a job that has begun. Says whether the job is
     /// complete with that.
-    pub fn handle_planned(&mut self, job: JobId, has_steps: bool, is_offloaded: bool) -> bool {
+    pub(crate) fn handle_planned(
+        &mut self,
+        job: JobId,
+        has_steps: bool,
+        is_offloaded: bool,
+    ) -> bool {
         if self.jobs.get(&job).is_some_and(|known| known.has_begun) {
             return false;
         }
@@ -134,13 +137,13 @@ impl Session {
     }
 
     /// No more jobs will be added.
-    pub fn handle_last(&mut self) {
+    pub(crate) fn handle_last(&mut self) {
         self.is_open = false;
     }
 
     /// A job begins, as it was planned. If the server is lost, the device will do its part; says
     /// whether that is so, and news.
-    pub fn handle_begun(&mut self, job: JobId) -> bool {
+    pub(crate) fn handle_begun(&mut self, job: JobId) -> bool {
         let Some(state) = self.jobs.get_mut(&job).filter(|state| !state.has_begun) else {
             return false;
         };
@@ -152,7 +155,7 @@ impl Session {
     }
 
     /// The device has done its planned part of a job; says whether the job is complete with that.
-    pub fn handle_device_done(&mut self, job: JobId) -> bool {
+    pub(crate) fn handle_device_done(&mut self, job: JobId) -> bool {
         let Some(state) = self.jobs.get_mut(&job) else { return false };
         state.is_device_done = true;
         if state.server_part == ServerPart::OnDevice && !self.is_cancelled {
@@ -162,7 +165,7 @@ impl Session {
     }
 
     /// The last tensor of a job has left at `now`.
-    pub fn handle_sent(&mut self, job: JobId, now: Time) {
+    pub(crate) fn handle_sent(&mut self, job: JobId, now: Time) {
         if self.server_part(job) == Some(ServerPart::Unsent) {
             if self.owed_count == 0 {
                 // The server owed nothing before, so its silence begins to count here.
@@ -173,20 +176,20 @@ impl Session {
     }
 
     /// Whether a job waits for a tensor to be sent.
-    pub fn is_unsent(&self, job: JobId) -> bool {
+    pub(crate) fn is_unsent(&self, job: JobId) -> bool {
         self.server_part(job) == Some(ServerPart::Unsent)
     }
 
     /// Whether the server's outputs for a job are still wanted. They are not if the server's part
     /// is done, or if the device has been told to do it.
-    pub fn wants_reply(&self, job: JobId) -> bool {
+    pub(crate) fn wants_reply(&self, job: JobId) -> bool {
         !self.is_cancelled
             && matches!(self.server_part(job), Some(ServerPart::Unsent | ServerPart::Owed))
     }
 
     /// A reply with outputs that are wanted has come for a job at `now`; says whether the job is
     /// complete with that.
-    pub fn handle_reply(&mut self, job: JobId, now: Time) -> bool {
+    pub(crate) fn handle_reply(&mut self, job: JobId, now: Time) -> bool {
         self.heard = self.heard.max(now);
         if !self.wants_reply(job) {
             return false;
@@ -197,14 +200,14 @@ impl Session {
     }
 
     /// The server has answered a job at `now` with an error: the device will do the server's part.
-    pub fn handle_refused(&mut self, job: JobId, cause: &str, now: Time) {
+    pub(crate) fn handle_refused(&mut self, job: JobId, cause: &str, now: Time) {
         self.heard = self.heard.max(now);
         self.fall_back(job, cause);
     }
 
     /// Connection number `connection` broke at `now`: the device will do all that the server has
     /// not done of the jobs that have begun. Says whether that is news.
-    pub fn handle_lost(&mut self, connection: u32, cause: &str, now: Time) -> bool {
+    pub(crate) fn handle_lost(&mut self, connection: u32, cause: &str, now: Time) -> bool {
         if connection != self.connection || self.is_lost() || self.is_cancelled {
             return false;
         }
@@ -219,8 +222,8 @@ impl Session {
     }
 
     /// Whether the server is to be called again now. After the answer `true` the caller reports
-    /// what came of it, with [`Session::handle_connected`] or [`Session::handle_no_answer`].
-    pub fn poll_call(&mut self, now: Time) -> bool {
+    /// what came of it, with [`JobStates::handle_connected`] or [`JobStates::handle_no_answer`].
+    pub(crate) fn poll_call(&mut self, now: Time) -> bool {
         if !self.may_offload_again() {
             return false;
         }
@@ -234,7 +237,7 @@ impl Session {
     }
 
     /// The server was called in vain, and the attempt ended at `now`.
-    pub fn handle_no_answer(&mut self, now: Time) {
+    pub(crate) fn handle_no_answer(&mut self, now: Time) {
         if let Server::Lost { at, .. } = &mut self.server {
             *at = Some(now + self.call_again);
             self.call_again = (self.call_again * 2).min(CALL_AGAIN_MAX);
@@ -242,7 +245,7 @@ impl Session {
     }
 
     /// There is a new connection, at `now`; the result is its number.
-    pub fn handle_connected(&mut self, now: Time) -> u32 {
+    pub(crate) fn handle_connected(&mut self, now: Time) -> u32 {
         self.server = Server::Connected;
         self.connection += 1;
         self.heard = self.heard.max(now);
@@ -250,7 +253,7 @@ impl Session {
     }
 
     /// The device has done the server's part of a job; says whether the job is complete with that.
-    pub fn handle_finished_on_device(&mut self, job: JobId) -> bool {
+    pub(crate) fn handle_finished_on_device(&mut self, job: JobId) -> bool {
         if self.server_part(job) != Some(ServerPart::OnDevice) {
             return false;
         }
@@ -260,7 +263,7 @@ impl Session {
 
     /// A job has failed for a reason of its own, which no other machine would change. Says whether
     /// that is news.
-    pub fn handle_failed(&mut self, job: JobId) -> bool {
+    pub(crate) fn handle_failed(&mut self, job: JobId) -> bool {
         let Some(state) = self.jobs.get_mut(&job) else { return false };
         state.is_device_done = true;
         self.set(job, ServerPart::Done);
@@ -268,13 +271,13 @@ impl Session {
     }
 
     /// The run is given up: jobs that have not ended never will.
-    pub fn handle_cancelled(&mut self) {
+    pub(crate) fn handle_cancelled(&mut self) {
         self.is_cancelled |= self.is_open || !self.jobs.is_empty();
         self.to_finish.clear();
     }
 
     /// The next job whose server's part the device must do, its planned part being done.
-    pub fn poll_fallback(&mut self) -> Option<JobId> {
+    pub(crate) fn poll_fallback(&mut self) -> Option<JobId> {
         while let Some(job) = self.to_finish.pop_front() {
             if self.server_part(job) == Some(ServerPart::OnDevice) {
                 return Some(job);
@@ -284,7 +287,7 @@ impl Session {
     }
 
     /// Finds out whether the server has been silent for too long; says whether that is so, and news.
-    pub fn poll_silence(&mut self, now: Time) -> bool {
+    pub(crate) fn poll_silence(&mut self, now: Time) -> bool {
         if self.silent_at().is_none_or(|deadline| now < deadline) {
             return false;
         }
@@ -292,9 +295,9 @@ impl Session {
         self.handle_lost(self.connection, &cause, now)
     }
 
-    /// When the session is to be asked again, should nothing happen until then: the server will
+    /// When the jobs is to be asked again, should nothing happen until then: the server will
     /// have been silent for too long, or is to be called again.
-    pub fn deadline(&self) -> Option<Time> {
+    pub(crate) fn deadline(&self) -> Option<Time> {
         match &self.server {
             Server::Connected => self.silent_at(),
             Server::Lost { at, .. } => at.filter(|_| self.may_offload_again()),
@@ -307,63 +310,58 @@ impl Session {
     }
 
     /// Whether a job is planned or carried out, and has not ended.
-    pub fn is_known(&self, job: JobId) -> bool {
+    pub(crate) fn is_known(&self, job: JobId) -> bool {
         self.jobs.contains_key(&job)
     }
 
     /// Whether a job has begun, or ended.
-    pub fn has_begun(&self, job: JobId) -> bool {
+    pub(crate) fn has_begun(&self, job: JobId) -> bool {
         self.jobs.get(&job).is_none_or(|state| state.has_begun)
     }
 
     /// The jobs that have not begun.
-    pub fn fresh(&self) -> impl Iterator<Item = JobId> + '_ {
+    pub(crate) fn fresh(&self) -> impl Iterator<Item = JobId> + '_ {
         self.jobs.iter().filter(|(_, state)| !state.has_begun).map(|(&job, _)| job)
     }
 
     /// How many jobs have not begun.
-    pub fn fresh_count(&self) -> usize {
+    pub(crate) fn fresh_count(&self) -> usize {
         self.fresh_count
     }
 
     /// How many jobs have not ended.
-    pub fn in_system(&self) -> usize {
+    pub(crate) fn in_system(&self) -> usize {
         self.jobs.len()
-    }
-
-    /// How many jobs have ended, complete or failed.
-    pub fn ended_count(&self) -> u64 {
-        self.ended_count
     }
 
     /// Whether nothing is left to do: every job has ended and no more will be added, or the run is
     /// given up.
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.is_cancelled || (!self.is_open && self.jobs.is_empty())
     }
 
     /// Whether the run was given up before every job had ended.
-    pub fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.is_cancelled
     }
 
     /// Whether the server has a part in some job, or may come to have one.
-    pub fn needs_server(&self) -> bool {
+    pub(crate) fn needs_server(&self) -> bool {
         !self.is_cancelled && (self.unsent_count + self.owed_count > 0 || self.may_offload_again())
     }
 
     /// Whether the server has all of some job and has not answered.
-    pub fn owes_answers(&self) -> bool {
+    pub(crate) fn owes_answers(&self) -> bool {
         self.owed_count > 0
     }
 
     /// The number of the connection, if there is one.
-    pub fn connection(&self) -> Option<u32> {
+    pub(crate) fn connection(&self) -> Option<u32> {
         (!self.is_lost()).then_some(self.connection)
     }
 
     /// Why the server is lost, if it is.
-    pub fn lost(&self) -> Option<&str> {
+    pub(crate) fn lost(&self) -> Option<&str> {
         match &self.server {
             Server::Connected => None,
             Server::Lost { cause, .. } => Some(cause),
@@ -372,12 +370,12 @@ impl Session {
 
     /// The jobs that the device finished in the server's stead, and why; of very many the first
     /// `FALLBACKS_LISTED_MAX`.
-    pub fn fallbacks(&self) -> &[Fallback] {
+    pub(crate) fn fallbacks(&self) -> &[Fallback] {
         &self.fallbacks
     }
 
     /// How many jobs the device finished in the server's stead.
-    pub fn fallback_count(&self) -> usize {
+    pub(crate) fn fallback_count(&self) -> usize {
         self.fallback_count
     }
 
@@ -386,7 +384,7 @@ impl Session {
     }
 
     /// Whether a plan may yet give the server a part in a job.
-    pub fn may_offload_again(&self) -> bool {
+    pub(crate) fn may_offload_again(&self) -> bool {
         !self.is_cancelled && (self.is_open || self.fresh_count > 0)
     }
 
@@ -423,7 +421,6 @@ impl Session {
             state.is_device_done && matches!(state.server_part, ServerPart::None | ServerPart::Done)
         });
         if is_complete && let Some(ended) = self.jobs.remove(&job) {
-            self.ended_count += 1;
             self.fresh_count -= usize::from(!ended.has_begun);
         }
         is_complete

@@ -1,114 +1,30 @@
 //! Execution on the device: one thread for each machine of the flow shop (compute, send, receive),
 //! joined by the agenda. The running program is the picture of the flow shop.
 
-use super::ahead::{Held, load_ahead, load_first};
-use super::cancel::Cancel;
-use super::compute::Compute;
-use super::expected::Expected;
-use super::plan_anew::{Planned, Planner};
-use super::prepare::Prepared;
-use super::session::Session;
-use super::shared::Shared;
-use super::source::Source;
-use super::supervise::{Calls, Supervisor};
-use super::transfer::{receive, send};
+use super::arrivals::Arrivals;
+use super::event::Event;
+use super::inputs::JobInputs;
+use super::monitor::Monitor;
+use super::options::{Connection, ExecuteOptions, Jobs, ServerLink, TICK};
+use super::planner::{Planned, Planner};
+use super::prepared::Prepared;
+use super::state::jobs::JobStates;
+use super::supervisor::{Calls, Supervisor};
+use super::tensor_checks::TensorChecks;
+use super::threads::compute::Compute;
+use super::threads::load_inputs::{load_ahead, load_first};
+use super::threads::receive::receive;
+use super::threads::send::send;
 use crate::encoding::Encoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::Supply;
-use crate::link::{StreamReceiver, StreamSender};
 use crate::tensor::Tensor;
 use crate::trace::Execution;
-use cutpoint_plan::plan::Operation;
-use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
-
-/// As a rule this is the most of tensors that wait for the uplink before the device waits too, and as
-/// much may be sent and not answered before the uplink waits.
-pub const HELD_BYTES_MAX: usize = 256 << 20;
-
-/// How often it is looked whether the receiver is still needed, and whether the run is cancelled.
-pub(super) const TICK: Duration = Duration::from_millis(50);
-
-/// Both ends of a stream of jobs.
-pub type Connection = (StreamSender, StreamReceiver);
-
-/// How to execute.
-#[derive(Clone, Debug)]
-pub struct ExecuteOptions {
-    /// A server that owes a reply and says nothing for so long is lost.
-    pub patience: Duration,
-    /// The round trip of the link, for the time at which the server's work is drawn.
-    pub round_trip: Time,
-    /// Whether a change of the uplink's bandwidth makes a new plan.
-    pub follows_link: bool,
-    /// The most bytes of tensors that wait for the uplink, and as many that were sent and whose jobs
-    /// are not answered. A single job may have more.
-    pub held_bytes_max: usize,
-    /// Stops the run.
-    pub cancel: Cancel,
-}
-
-/// The jobs of a run.
-pub enum Jobs<'a> {
-    /// All are there: one set of inputs for each job of the plan that was prepared, which is asked
-    /// for shortly before the job begins.
-    AllThere(&'a dyn Supply),
-    /// They arrive over time. Each is planned as it arrives, by the planner.
-    Arriving(&'a mut dyn Source),
-}
-
-/// The way to the server.
-pub struct Server {
-    /// The connection.
-    pub connection: Connection,
-    /// Makes another one after that is lost, with all suffixes loaded; takes as long as it takes.
-    pub call: Arc<dyn Fn() -> Result<Connection> + Send + Sync>,
-    /// Sends so many bytes that are of no use, and says how long they took on the uplink.
-    pub probe: Probe,
-    /// Learns the bandwidth that plans reckon with.
-    pub expect: Arc<dyn Fn(Bandwidth) + Send + Sync>,
-}
-
-/// Sends bytes that are of no use, to learn how long they take on the uplink.
-pub type Probe = Arc<dyn Fn(u64) -> Result<Duration> + Send + Sync>;
-
-/// What happened, as the threads report it.
-pub(super) enum Event {
-    /// A machine has done something.
-    Operation(Operation),
-    /// A tensor has left.
-    Transferred(Transferred),
-    /// By its answer, the server had all of a job at this time, give or take what is the same for all
-    /// jobs of a connection, which has this number.
-    Arrived(JobId, u32, Time),
-    /// The device's planned part, or the server's part, of a job is done, with these outputs.
-    Part(JobId, Vec<(String, Tensor)>, Time),
-    /// All parts of a job are done.
-    Ended(JobId),
-    /// A job cannot be computed.
-    Failed(JobId, Error),
-    /// The server was called after it was lost.
-    Called(Result<Connection>),
-    /// A probe came through on a connection with this number, and took so long, or did not.
-    Probed(u32, Result<Duration>),
-    /// The session has changed.
-    Changed,
-    /// A thread has nothing more to do.
-    ThreadEnded,
-}
-
-/// A tensor that has left.
-pub(super) struct Transferred {
-    pub(super) operation: Operation,
-    pub(super) connection: u32,
-    /// Its bytes as it is.
-    pub(super) raw: u64,
-    /// Its bytes in the form in which it was sent.
-    pub(super) sent: u64,
-}
 
 /// Executes the plan that was prepared; `on_outputs` is called on this thread with all the outputs
 /// of each job as it completes.
@@ -126,7 +42,7 @@ pub fn execute<'a>(
     prepared: &mut Prepared,
     workload: &Workload,
     jobs: Jobs<'a>,
-    server: Option<Server>,
+    server: Option<ServerLink>,
     planner: Option<&'a mut dyn Planner>,
     options: ExecuteOptions,
     mut on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
@@ -135,32 +51,32 @@ pub fn execute<'a>(
     let First { planned, supply, source } =
         first_plan(prepared, jobs, server.is_some(), planner.is_some())?;
     let count = planned.as_ref().map_or(0, |planned| planned.program.jobs.len());
-    let expected = Expected::new(workload, &prepared.device);
+    let checks = TensorChecks::new(workload, &prepared.device);
     let patience = u64::try_from(options.patience.as_nanos()).unwrap_or(u64::MAX / 4);
-    let session = Session::new(Time::from_nanoseconds(patience));
-    let mut shared = Shared::new(&expected, supply, session, options.held_bytes_max);
+    let jobs_state = JobStates::new(Time::from_nanoseconds(patience));
+    let mut monitor = Monitor::new(&checks, supply, jobs_state, options.held_bytes_max);
     let (events, reported) = channel();
     if let Some(planned) = planned {
         let jobs = planned.program.jobs.iter();
-        let inputs = jobs.map(|job| (job.job, Arc::new(Held::supplied()))).collect();
-        shared.tell(|state| state.plan(planned, inputs, &events));
+        let inputs = jobs.map(|job| (job.job, Arc::new(JobInputs::supplied()))).collect();
+        monitor.tell(|state| state.plan(planned, inputs, &events));
     }
     if source.is_none() {
-        shared.tell(|state| state.session.handle_last());
+        monitor.tell(|state| state.jobs.handle_last());
     }
-    let loaded = load_first(&shared);
-    shared.start();
+    let loaded = load_first(&monitor);
+    monitor.start();
     let is_plain = prepared.suffixes.is_plain();
     let segments = prepared.program.segments.clone();
     let device = &mut prepared.device;
     std::thread::scope(|scope| {
-        let (shared, expected) = (&shared, &expected);
+        let (monitor, checks) = (&monitor, &checks);
         let connect = |number: u32, (sender, receiver): Connection, events: &Sender<Event>| {
             let (of_sender, of_receiver) = (events.clone(), events.clone());
-            scope.spawn(move || send(shared, is_plain, number, sender, &of_sender));
+            scope.spawn(move || send(monitor, is_plain, number, sender, &of_sender));
             let round_trip = options.round_trip;
             scope.spawn(move || {
-                receive(shared, expected, number, receiver, round_trip, &of_receiver)
+                receive(monitor, checks, number, receiver, round_trip, &of_receiver)
             });
         };
         let mut threads = 1;
@@ -170,13 +86,13 @@ pub fn execute<'a>(
             threads += 2;
             calls = Some(Calls { again: server.call, probe: server.probe, expect: server.expect });
         }
-        scope.spawn(move || load_ahead(shared, loaded));
+        scope.spawn(move || load_ahead(monitor, loaded));
         // After those of the connection: on a device with one processor a new thread waits until the
         // one that computes is interrupted.
         let of_compute = events.clone();
-        scope.spawn(move || Compute::new(shared, segments, device, encoder, of_compute).run());
+        scope.spawn(move || Compute::new(monitor, segments, device, encoder, of_compute).run());
         let mut supervisor = Supervisor::new(
-            (shared, expected),
+            (monitor, checks),
             planner,
             source,
             calls,
@@ -185,9 +101,9 @@ pub fn execute<'a>(
         );
         while threads > 0 {
             if options.cancel.is_cancelled() {
-                shared.tell(|state| state.session.handle_cancelled());
+                monitor.tell(|state| state.jobs.handle_cancelled());
             }
-            let wake = supervisor.act().map_or(TICK, |wake| until(wake, shared.now()).min(TICK));
+            let wake = supervisor.act().map_or(TICK, |wake| until(wake, monitor.now()).min(TICK));
             let event = reported.recv_timeout(wake);
             match event {
                 Ok(Event::ThreadEnded) => threads -= 1,
@@ -216,7 +132,7 @@ fn until(wake: Time, now: Time) -> Duration {
 struct First<'a> {
     planned: Option<Planned>,
     supply: Option<&'a dyn Supply>,
-    source: Option<&'a mut dyn Source>,
+    source: Option<&'a mut dyn Arrivals>,
 }
 
 fn first_plan<'a>(

@@ -10,17 +10,17 @@ use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::JobId;
 
 /// A tensor that has left.
-pub(super) struct Crossing {
+pub(crate) struct Crossing {
     /// From its first byte until the system had taken its last one.
-    pub(super) operation: Operation,
+    pub(crate) operation: Operation,
     /// What its bytes take at the link's bandwidth.
-    pub(super) foreseen: Time,
+    pub(crate) foreseen: Time,
 }
 
 /// What was on the link, and when, one after the other. `over` says when the last tensor of a job was
 /// over the link at the latest; of jobs that the server did not answer nothing is known but when the
 /// system took their tensors. O(n log n).
-pub(super) fn crossed(
+pub(crate) fn crossed(
     mut crossings: Vec<Crossing>,
     over: impl Fn(JobId) -> Option<Time>,
 ) -> Vec<Operation> {

@@ -13,13 +13,6 @@
 
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{Link, Model, Workload};
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// What is on its way beyond what is not acknowledged yet: so much time of sending, while the sender
 /// waits for a processor, and so many bytes.
@@ -28,14 +21,6 @@ const SPARE_BYTES: u64 = 16_384;
 
 /// Of more than this the system is left alone: systems seldom let a program ask for more.
 const BYTES_MAX: u64 = 262_144;
-
-/// Systems count what a socket holds with its administration, about a quarter more than the bytes,
-/// and Linux takes half of what it is asked for as meant for that.
-const ASKED: f64 = 1.25 / 2.0;
-
-/// How many bytes may be on their way; shared by the connections of a client.
-#[derive(Debug, Default)]
-pub(super) struct InFlight(AtomicUsize);
 
 /// What an acknowledgement of something that was sent has to wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,15 +44,8 @@ impl Acknowledgement {
     }
 }
 
-impl InFlight {
-    /// From now on the link and its acknowledgements are like this.
-    pub(super) fn expect(&self, uplink: Bandwidth, acknowledgement: Acknowledgement) {
-        self.0.store(bytes_for(uplink, acknowledgement).unwrap_or(0), Ordering::Relaxed);
-    }
-}
-
 /// How many bytes fill a link; `None` if so many that nothing needs to be done.
-fn bytes_for(uplink: Bandwidth, acknowledgement: Acknowledgement) -> Option<usize> {
+pub(crate) fn bytes_for(uplink: Bandwidth, acknowledgement: Acknowledgement) -> Option<usize> {
     let Acknowledgement { round_trip, answer } = acknowledgement;
     let bytes_per_ms = uplink.mbit_per_s() * 1e3 / 8.0;
     let bytes = bytes_per_ms * (round_trip * 2 + SPARE).milliseconds() + SPARE_BYTES as f64;
@@ -85,67 +63,10 @@ pub(crate) fn time_in_flight(uplink: Bandwidth, acknowledgement: Acknowledgement
     }
 }
 
-/// A TCP connection that holds no more than it should.
-pub(super) struct Bounded {
-    tcp: TcpStream,
-    in_flight: Option<Arc<InFlight>>,
-    applied: usize,
-}
-
-impl Bounded {
-    pub(super) fn new(tcp: TcpStream, in_flight: Option<Arc<InFlight>>) -> Bounded {
-        Bounded { tcp, in_flight, applied: 0 }
-    }
-
-    fn apply(&mut self) -> io::Result<()> {
-        let Some(in_flight) = &self.in_flight else { return Ok(()) };
-        let bytes = in_flight.0.load(Ordering::Relaxed);
-        if bytes != self.applied && bytes > 0 {
-            let asked = (bytes as f64 * ASKED) as usize;
-            socket2::SockRef::from(&self.tcp).set_send_buffer_size(asked)?;
-            self.applied = bytes;
-        }
-        Ok(())
-    }
-}
-
-impl AsyncWrite for Bounded {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.apply()?;
-        Pin::new(&mut this.tcp).poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
-    }
-}
-
-impl AsyncRead for Bounded {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_read(cx, buf)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use cutpoint_plan::format::read_workload;
-    use std::time::Duration;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
 
     /// A round trip and an answer of so many milliseconds.
     fn behind(round_trip: u64, answer: u64) -> Acknowledgement {
@@ -192,33 +113,5 @@ mod tests {
         assert_eq!(with.unwrap() - without.unwrap(), (18.88e6 / 8.0 * 0.027) as usize);
         let long = bytes_for(mbps(18.88), behind(5, 3_000)).unwrap() as u64;
         assert_eq!(long, BYTES_MAX, "large results do not remove the limit");
-    }
-
-    #[tokio::test]
-    async fn a_peer_that_reads_nothing_is_sent_little_until_the_link_is_faster() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut peer, _) = listener.accept().await.unwrap();
-        socket2::SockRef::from(&peer).set_recv_buffer_size(4096).unwrap();
-        let in_flight = Arc::new(InFlight::default());
-        in_flight.expect(mbps(1.0), behind(10, 0));
-        let mut bounded = Bounded::new(tcp, Some(in_flight.clone()));
-        let block = [7u8; 4096];
-        let mut written = 0;
-        let fill = async |bounded: &mut Bounded, written: &mut usize| {
-            let wait = Duration::from_millis(200);
-            while let Ok(done) = tokio::time::timeout(wait, bounded.write(&block)).await {
-                *written += done.unwrap();
-            }
-        };
-        fill(&mut bounded, &mut written).await;
-        let at_first = written;
-        in_flight.expect(mbps(20.0), behind(20, 0));
-        fill(&mut bounded, &mut written).await;
-        assert!(written > at_first + 32_768, "{at_first} bytes, then {written}");
-        drop(bounded);
-        let mut read = Vec::new();
-        peer.read_to_end(&mut read).await.unwrap();
-        assert_eq!(read.len(), written);
     }
 }

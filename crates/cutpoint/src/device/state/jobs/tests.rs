@@ -7,156 +7,156 @@ fn at(nanoseconds: u64) -> Time {
     Time::from_nanoseconds(nanoseconds)
 }
 
-/// A session whose jobs are offloaded or not, have steps on the device, and have begun.
-fn begun(offloaded: &[bool]) -> Session {
-    let mut session = Session::new(PATIENCE);
+/// A jobs whose jobs are offloaded or not, have steps on the device, and have begun.
+fn begun(offloaded: &[bool]) -> JobStates {
+    let mut jobs = JobStates::new(PATIENCE);
     for (j, &is_offloaded) in offloaded.iter().enumerate() {
-        assert!(!session.handle_planned(JobId::at(j), true, is_offloaded));
-        session.handle_begun(JobId::at(j));
+        assert!(!jobs.handle_planned(JobId::at(j), true, is_offloaded));
+        jobs.handle_begun(JobId::at(j));
     }
-    session.handle_last();
-    session
+    jobs.handle_last();
+    jobs
 }
 
 #[test]
 fn a_job_is_complete_once_whoever_is_first() {
-    let mut session = begun(&[true]);
-    assert!(!session.handle_device_done(JobId(0)));
-    session.handle_sent(JobId(0), at(10));
-    assert!(session.handle_lost(0, "reset", at(11)));
-    assert_eq!(session.poll_fallback(), Some(JobId(0)));
+    let mut jobs = begun(&[true]);
+    assert!(!jobs.handle_device_done(JobId(0)));
+    jobs.handle_sent(JobId(0), at(10));
+    assert!(jobs.handle_lost(0, "reset", at(11)));
+    assert_eq!(jobs.poll_fallback(), Some(JobId(0)));
     // The reply of the server that was thought lost comes after all.
-    assert!(!session.wants_reply(JobId(0)));
-    assert!(!session.handle_reply(JobId(0), at(20)));
-    assert!(session.handle_finished_on_device(JobId(0)));
-    assert!(!session.handle_reply(JobId(0), at(30)));
-    assert!(session.is_finished());
-    assert_eq!(session.fallbacks().len(), 1);
+    assert!(!jobs.wants_reply(JobId(0)));
+    assert!(!jobs.handle_reply(JobId(0), at(20)));
+    assert!(jobs.handle_finished_on_device(JobId(0)));
+    assert!(!jobs.handle_reply(JobId(0), at(30)));
+    assert!(jobs.is_finished());
+    assert_eq!(jobs.fallbacks().len(), 1);
 }
 
 #[test]
 fn silence_counts_from_when_the_server_owes_something() {
-    let mut session = begun(&[true, true]);
-    assert_eq!(session.deadline(), None);
-    session.handle_device_done(JobId(0));
-    session.handle_sent(JobId(0), at(1_000));
-    assert_eq!(session.deadline(), Some(at(1_100)));
-    assert!(session.handle_reply(JobId(0), at(1_050)));
-    assert_eq!(session.deadline(), None);
-    session.handle_device_done(JobId(1));
-    session.handle_sent(JobId(1), at(2_000));
-    assert!(!session.poll_silence(at(2_099)));
-    assert_eq!(session.lost(), None);
-    assert!(session.poll_silence(at(2_100)));
-    assert!(session.lost().is_some());
-    assert_eq!(session.poll_fallback(), Some(JobId(1)));
+    let mut jobs = begun(&[true, true]);
+    assert_eq!(jobs.deadline(), None);
+    jobs.handle_device_done(JobId(0));
+    jobs.handle_sent(JobId(0), at(1_000));
+    assert_eq!(jobs.deadline(), Some(at(1_100)));
+    assert!(jobs.handle_reply(JobId(0), at(1_050)));
+    assert_eq!(jobs.deadline(), None);
+    jobs.handle_device_done(JobId(1));
+    jobs.handle_sent(JobId(1), at(2_000));
+    assert!(!jobs.poll_silence(at(2_099)));
+    assert_eq!(jobs.lost(), None);
+    assert!(jobs.poll_silence(at(2_100)));
+    assert!(jobs.lost().is_some());
+    assert_eq!(jobs.poll_fallback(), Some(JobId(1)));
 }
 
 #[test]
 fn a_refused_job_is_finished_on_the_device_and_the_others_go_on() {
-    let mut session = begun(&[true, true]);
-    session.handle_device_done(JobId(0));
-    session.handle_sent(JobId(0), at(1));
-    session.handle_refused(JobId(0), "bad tensor", at(2));
-    assert_eq!(session.poll_fallback(), Some(JobId(0)));
-    assert_eq!(session.lost(), None);
-    session.handle_device_done(JobId(1));
-    session.handle_sent(JobId(1), at(3));
-    assert!(session.handle_reply(JobId(1), at(4)));
+    let mut jobs = begun(&[true, true]);
+    jobs.handle_device_done(JobId(0));
+    jobs.handle_sent(JobId(0), at(1));
+    jobs.handle_refused(JobId(0), "bad tensor", at(2));
+    assert_eq!(jobs.poll_fallback(), Some(JobId(0)));
+    assert_eq!(jobs.lost(), None);
+    jobs.handle_device_done(JobId(1));
+    jobs.handle_sent(JobId(1), at(3));
+    assert!(jobs.handle_reply(JobId(1), at(4)));
 }
 
 #[test]
 fn jobs_that_reach_the_link_after_it_is_lost_are_finished_on_the_device() {
-    let mut session = begun(&[true, false]);
-    session.handle_lost(0, "refused", at(1));
-    assert_eq!(session.poll_fallback(), None);
-    session.handle_device_done(JobId(0));
-    assert_eq!(session.poll_fallback(), Some(JobId(0)));
-    assert!(session.handle_device_done(JobId(1)));
-    session.handle_finished_on_device(JobId(0));
-    assert!(session.is_finished());
+    let mut jobs = begun(&[true, false]);
+    jobs.handle_lost(0, "refused", at(1));
+    assert_eq!(jobs.poll_fallback(), None);
+    jobs.handle_device_done(JobId(0));
+    assert_eq!(jobs.poll_fallback(), Some(JobId(0)));
+    assert!(jobs.handle_device_done(JobId(1)));
+    jobs.handle_finished_on_device(JobId(0));
+    assert!(jobs.is_finished());
 }
 
 #[test]
 fn a_run_that_is_given_up_owes_nothing_and_keeps_what_is_done() {
-    let mut session = begun(&[true, true, false]);
-    session.handle_device_done(JobId(0));
-    session.handle_sent(JobId(0), at(1));
-    assert!(session.handle_reply(JobId(0), at(2)));
-    session.handle_device_done(JobId(1));
-    session.handle_sent(JobId(1), at(3));
-    session.handle_refused(JobId(1), "bad tensor", at(4));
-    session.handle_cancelled();
-    assert!(session.is_finished() && !session.needs_server());
-    assert_eq!((session.deadline(), session.poll_fallback()), (None, None));
-    assert!(!session.handle_reply(JobId(1), at(5)));
-    let is_known = [0, 1, 2].map(|j| session.is_known(JobId(j)));
+    let mut jobs = begun(&[true, true, false]);
+    jobs.handle_device_done(JobId(0));
+    jobs.handle_sent(JobId(0), at(1));
+    assert!(jobs.handle_reply(JobId(0), at(2)));
+    jobs.handle_device_done(JobId(1));
+    jobs.handle_sent(JobId(1), at(3));
+    jobs.handle_refused(JobId(1), "bad tensor", at(4));
+    jobs.handle_cancelled();
+    assert!(jobs.is_finished() && !jobs.needs_server());
+    assert_eq!((jobs.deadline(), jobs.poll_fallback()), (None, None));
+    assert!(!jobs.handle_reply(JobId(1), at(5)));
+    let is_known = [0, 1, 2].map(|j| jobs.is_known(JobId(j)));
     assert_eq!(is_known, [false, true, true]);
 }
 
 #[test]
 fn a_reply_before_the_device_is_done_does_not_complete_the_job() {
-    let mut session = begun(&[true]);
-    session.handle_sent(JobId(0), at(1));
-    assert!(!session.handle_reply(JobId(0), at(2)));
-    assert!(!session.is_finished());
-    assert!(session.handle_device_done(JobId(0)));
-    assert!(session.is_finished());
+    let mut jobs = begun(&[true]);
+    jobs.handle_sent(JobId(0), at(1));
+    assert!(!jobs.handle_reply(JobId(0), at(2)));
+    assert!(!jobs.is_finished());
+    assert!(jobs.handle_device_done(JobId(0)));
+    assert!(jobs.is_finished());
 }
 
 #[test]
 fn only_jobs_that_have_not_begun_are_planned_anew() {
-    let mut session = Session::new(PATIENCE);
-    session.handle_planned(JobId(0), true, true);
-    session.handle_planned(JobId(1), false, true);
-    session.handle_begun(JobId(0));
-    assert_eq!(session.fresh().collect::<Vec<_>>(), [JobId(1)]);
-    session.handle_planned(JobId(0), true, false);
-    session.handle_planned(JobId(1), true, false);
+    let mut jobs = JobStates::new(PATIENCE);
+    jobs.handle_planned(JobId(0), true, true);
+    jobs.handle_planned(JobId(1), false, true);
+    jobs.handle_begun(JobId(0));
+    assert_eq!(jobs.fresh().collect::<Vec<_>>(), [JobId(1)]);
+    jobs.handle_planned(JobId(0), true, false);
+    jobs.handle_planned(JobId(1), true, false);
     // Job 0 still waits for the server, job 1 no longer does.
-    assert!(!session.handle_device_done(JobId(0)));
-    session.handle_begun(JobId(1));
-    assert!(session.handle_device_done(JobId(1)));
+    assert!(!jobs.handle_device_done(JobId(0)));
+    jobs.handle_begun(JobId(1));
+    assert!(jobs.handle_device_done(JobId(1)));
 }
 
 #[test]
 fn a_lost_server_is_called_less_and_less_often_until_it_answers_a_job() {
-    let mut session = Session::new(PATIENCE);
-    session.handle_planned(JobId(0), true, true);
-    session.handle_lost(0, "reset", at(0));
+    let mut jobs = JobStates::new(PATIENCE);
+    jobs.handle_planned(JobId(0), true, true);
+    jobs.handle_lost(0, "reset", at(0));
     // Jobs that have not begun are not finished on the device; they are to be planned anew.
-    assert!(session.fallbacks().is_empty());
+    assert!(jobs.fallbacks().is_empty());
     let mut now = Time::ZERO;
     let mut waits = Vec::new();
     for _ in 0..8 {
-        let due = session.deadline().expect("it is to be called");
-        assert!(!session.poll_call(due.saturating_sub(at(1))));
-        assert!(session.poll_call(due));
-        assert!(!session.poll_call(due), "one call at a time");
+        let due = jobs.deadline().expect("it is to be called");
+        assert!(!jobs.poll_call(due.saturating_sub(at(1))));
+        assert!(jobs.poll_call(due));
+        assert!(!jobs.poll_call(due), "one call at a time");
         waits.push(due.saturating_sub(now).milliseconds());
         now = due;
-        session.handle_no_answer(now);
+        jobs.handle_no_answer(now);
     }
     assert_eq!(waits, [250.0, 500.0, 1e3, 2e3, 4e3, 8e3, 8e3, 8e3]);
-    let due = session.deadline().expect("it is to be called");
-    assert!(session.poll_call(due));
-    assert_eq!(session.handle_connected(due), 1);
+    let due = jobs.deadline().expect("it is to be called");
+    assert!(jobs.poll_call(due));
+    assert_eq!(jobs.handle_connected(due), 1);
     // The loss of the connection before is no news.
-    assert!(!session.handle_lost(0, "late", due));
-    session.handle_begun(JobId(0));
-    session.handle_device_done(JobId(0));
-    session.handle_sent(JobId(0), due);
-    assert!(session.handle_reply(JobId(0), due));
-    session.handle_lost(1, "reset", due);
-    assert_eq!(session.deadline(), Some(due + CALL_AGAIN_FIRST));
+    assert!(!jobs.handle_lost(0, "late", due));
+    jobs.handle_begun(JobId(0));
+    jobs.handle_device_done(JobId(0));
+    jobs.handle_sent(JobId(0), due);
+    assert!(jobs.handle_reply(JobId(0), due));
+    jobs.handle_lost(1, "reset", due);
+    assert_eq!(jobs.deadline(), Some(due + CALL_AGAIN_FIRST));
 }
 
 #[test]
 fn a_server_that_nobody_needs_any_more_is_not_called() {
-    let mut session = begun(&[true]);
-    session.handle_lost(0, "reset", at(0));
-    assert_eq!(session.deadline(), None);
-    assert!(!session.poll_call(CALL_AGAIN_MAX));
+    let mut jobs = begun(&[true]);
+    jobs.handle_lost(0, "reset", at(0));
+    assert_eq!(jobs.deadline(), None);
+    assert!(!jobs.poll_call(CALL_AGAIN_MAX));
 }
 
 /// Something that happens to a run, of job `.0` where it concerns one.
@@ -196,9 +196,9 @@ fn arb_fault(jobs: u32) -> impl Strategy<Value = Fault> {
     ]
 }
 
-/// A run under faults: the session, and what the machines around it have done.
+/// A run under faults: the jobs, and what the machines around it have done.
 struct Run {
-    session: Session,
+    jobs: JobStates,
     now: Time,
     is_calling: bool,
     begun: Vec<bool>,
@@ -210,14 +210,14 @@ struct Run {
 
 impl Run {
     fn new(offloaded: &[bool]) -> Run {
-        let mut session = Session::new(PATIENCE);
+        let mut jobs = JobStates::new(PATIENCE);
         for (j, &is_offloaded) in offloaded.iter().enumerate() {
-            session.handle_planned(JobId::at(j), true, is_offloaded);
+            jobs.handle_planned(JobId::at(j), true, is_offloaded);
         }
-        session.handle_last();
+        jobs.handle_last();
         let none = vec![false; offloaded.len()];
         Run {
-            session,
+            jobs,
             now: Time::ZERO,
             is_calling: false,
             begun: none.clone(),
@@ -234,55 +234,55 @@ impl Run {
 
     fn step(&mut self, fault: Fault) {
         let now = self.now;
-        let session = &mut self.session;
+        let jobs = &mut self.jobs;
         match fault {
             Fault::Begin(j) => {
-                session.handle_begun(JobId(j));
+                jobs.handle_begun(JobId(j));
                 self.begun[j as usize] = true;
             }
             Fault::DeviceDone(j) if self.begun[j as usize] && !self.device_done[j as usize] => {
                 self.device_done[j as usize] = true;
-                let is_ended = session.handle_device_done(JobId(j));
+                let is_ended = jobs.handle_device_done(JobId(j));
                 self.count(JobId(j), is_ended);
             }
-            Fault::Sent(j) if self.begun[j as usize] => session.handle_sent(JobId(j), now),
+            Fault::Sent(j) if self.begun[j as usize] => jobs.handle_sent(JobId(j), now),
             // A server may answer anything at any time, and more than once.
             Fault::Reply(j) if self.begun[j as usize] && self.offloaded[j as usize] => {
-                let is_ended = session.handle_reply(JobId(j), now);
+                let is_ended = jobs.handle_reply(JobId(j), now);
                 self.count(JobId(j), is_ended);
             }
             Fault::Refuse(j) if self.begun[j as usize] => {
-                session.handle_refused(JobId(j), "no", now);
+                jobs.handle_refused(JobId(j), "no", now);
             }
             Fault::Fail(j) if self.begun[j as usize] => {
-                let is_ended = session.handle_failed(JobId(j));
+                let is_ended = jobs.handle_failed(JobId(j));
                 self.count(JobId(j), is_ended);
             }
-            Fault::Replan(j, is_offloaded) if session.is_known(JobId(j)) => {
+            Fault::Replan(j, is_offloaded) if jobs.is_known(JobId(j)) => {
                 if !self.begun[j as usize] {
                     self.offloaded[j as usize] = is_offloaded;
                 }
-                assert!(!session.handle_planned(JobId(j), true, is_offloaded));
+                assert!(!jobs.handle_planned(JobId(j), true, is_offloaded));
             }
             Fault::Lose(connection) => {
-                session.handle_lost(connection, "reset", now);
+                jobs.handle_lost(connection, "reset", now);
             }
             Fault::Silence => {
-                session.poll_silence(now + PATIENCE);
+                jobs.poll_silence(now + PATIENCE);
             }
-            Fault::Call => self.is_calling |= session.poll_call(now),
+            Fault::Call => self.is_calling |= jobs.poll_call(now),
             Fault::Answer if std::mem::take(&mut self.is_calling) => {
-                session.handle_connected(now);
+                jobs.handle_connected(now);
             }
             Fault::NoAnswer if std::mem::take(&mut self.is_calling) => {
-                session.handle_no_answer(now);
+                jobs.handle_no_answer(now);
             }
             Fault::Finish => match self.finishing.pop() {
                 Some(job) => {
-                    let is_ended = self.session.handle_finished_on_device(job);
+                    let is_ended = self.jobs.handle_finished_on_device(job);
                     self.count(job, is_ended);
                 }
-                None => self.finishing.extend(session.poll_fallback()),
+                None => self.finishing.extend(jobs.poll_fallback()),
             },
             _ => {}
         }
@@ -321,14 +321,14 @@ proptest! {
             if is_of {
                 run.step(fault);
             }
-            prop_assert_eq!(run.session.fresh().count(), run.session.fresh_count());
+            prop_assert_eq!(run.jobs.fresh().count(), run.jobs.fresh_count());
             let in_system = run.ended.iter().filter(|&&count| count == 0).count();
-            prop_assert_eq!(run.session.in_system(), in_system);
+            prop_assert_eq!(run.jobs.in_system(), in_system);
         }
         run.end();
         prop_assert!(run.ended.iter().all(|&count| count == 1), "{:?}", run.ended);
-        prop_assert!(run.session.is_finished());
-        let fallbacks = run.session.fallbacks();
+        prop_assert!(run.jobs.is_finished());
+        let fallbacks = run.jobs.fallbacks();
         let is_twice = |f: &Fallback| fallbacks.iter().filter(|g| g.job == f.job).count() > 1;
         prop_assert!(!fallbacks.iter().any(is_twice));
     }

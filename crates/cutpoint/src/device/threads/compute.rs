@@ -1,11 +1,13 @@
 //! The compute thread: runs and encodes in the order of the agenda's steps, and does whatever the
 //! server left undone.
 
-use super::execute::Event;
-use super::prepare::Device;
-use super::program::{Segments, Step, StepWork};
-use super::shared::{Job, Shared, Task};
-use super::throttle::Stint;
+use crate::device::event::Event;
+use crate::device::job::Job;
+use crate::device::monitor::Monitor;
+use crate::device::prepared::Device;
+use crate::device::program::{Segments, Step, StepWork};
+use crate::device::state::state::Task;
+use crate::device::throttle::Stint;
 use crate::encoding::{Encoder, Encoding, Form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Inputs};
@@ -16,8 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
 /// The state of the compute thread.
-pub(super) struct Compute<'a> {
-    shared: &'a Shared<'a>,
+pub(crate) struct Compute<'a> {
+    monitor: &'a Monitor<'a>,
     segments: Segments,
     device: &'a mut Device,
     /// For each job, the tensors that its layers have written and that are still needed.
@@ -29,20 +31,20 @@ pub(super) struct Compute<'a> {
 }
 
 impl<'a> Compute<'a> {
-    pub(super) fn new(
-        shared: &'a Shared<'a>,
+    pub(crate) fn new(
+        monitor: &'a Monitor<'a>,
         segments: Segments,
         device: &'a mut Device,
         encoder: Encoder,
         events: Sender<Event>,
     ) -> Compute<'a> {
         let (stores, encoded) = (BTreeMap::new(), BTreeMap::new());
-        Compute { shared, segments, device, stores, encoder, encoded, events }
+        Compute { monitor, segments, device, stores, encoder, encoded, events }
     }
 
-    pub(super) fn run(mut self) {
+    pub(crate) fn run(mut self) {
         let mut ended = Vec::new();
-        while let Some(task) = self.shared.next_task(&mut ended) {
+        while let Some(task) = self.monitor.next_task(&mut ended) {
             for job in ended.drain(..) {
                 self.forget(job);
             }
@@ -53,7 +55,7 @@ impl<'a> Compute<'a> {
             if let Err(error) = result {
                 log::error!("job {}: {error:?}", id.0);
                 self.forget(id);
-                self.shared.tell(|state| state.failed(id, error, &self.events));
+                self.monitor.tell(|state| state.failed(id, error, &self.events));
             }
         }
         let _ = self.events.send(Event::ThreadEnded);
@@ -67,7 +69,7 @@ impl<'a> Compute<'a> {
     fn step(&mut self, step: &Step, job: &Job) -> Result<()> {
         let id = step.job;
         // As a rule they are there; loading them is no work that the plan knows of.
-        let inputs = &*self.shared.inputs(id, job)?;
+        let inputs = &*self.monitor.inputs(id, job)?;
         match &step.work {
             StepWork::Layers { segments, layers } => {
                 let last = *layers.last().expect("a step has a layer");
@@ -82,9 +84,9 @@ impl<'a> Compute<'a> {
                 Some(form) => form,
                 None => self.tensor(id, (job, inputs), tensor)?.clone().into(),
             };
-            self.shared.put(id, tensor, form);
+            self.monitor.put(id, tensor, form);
         }
-        let model = self.shared.model(job);
+        let model = self.monitor.model(job);
         if let Some(store) = self.stores.get_mut(&id) {
             for tensor in &step.drops {
                 store.remove(&model.tensors[tensor.index()].name);
@@ -103,7 +105,7 @@ impl<'a> Compute<'a> {
         (job, inputs): (&Job, &'s Inputs),
         tensor: TensorId,
     ) -> Result<&'s Tensor> {
-        let name = &self.shared.model(job).tensors[tensor.index()].name;
+        let name = &self.monitor.model(job).tensors[tensor.index()].name;
         let stored = self.stores.get(&id).and_then(|store| store.get(name));
         match (stored, inputs.get(name)) {
             (Some(made), _) => Ok(made),
@@ -123,11 +125,11 @@ impl<'a> Compute<'a> {
         tensor: TensorId,
         how: Encoding,
     ) -> Result<()> {
-        if !self.shared.ask(|state| state.session.wants_reply(id)) {
+        if !self.monitor.ask(|state| state.jobs.wants_reply(id)) {
             return Ok(());
         }
         let stint = Stint::begin(self.device.clock());
-        let name = &self.shared.model(job).tensors[tensor.index()].name;
+        let name = &self.monitor.model(job).tensors[tensor.index()].name;
         let encoded = match inputs.get(name) {
             Some(input) => self.encoder.encode_input(how, input),
             None => {
@@ -151,21 +153,21 @@ impl<'a> Compute<'a> {
 
     /// Reports what was done since a stint began.
     fn report(&self, job: JobId, work: plan::Work, stint: Stint) {
-        let (start, end) = (self.shared.at(stint.start()), self.shared.now());
+        let (start, end) = (self.monitor.at(stint.start()), self.monitor.now());
         let _ = self.events.send(Event::Operation(Operation { job, work, start, end }));
     }
 
     /// The server's part of a job, on the device.
     fn finish(&mut self, id: JobId, job: &Job) -> Result<()> {
-        let inputs = &*self.shared.inputs(id, job)?;
+        let inputs = &*self.monitor.inputs(id, job)?;
         let all = &self.segments[job.model.index()];
         let last = job.server_segments.last().and_then(|&s| all[s].layers.last()).copied();
         let before = self.outputs(id, job);
         self.run_segments(id, job, inputs, &job.server_segments, last.unwrap_or(LayerId(0)))?;
         let mut outputs = self.outputs(id, job);
         outputs.retain(|(name, _)| before.iter().all(|(n, _)| n != name));
-        let now = self.shared.now();
-        self.shared.tell(|state| state.finished(id, outputs, now, &self.events));
+        let now = self.monitor.now();
+        self.monitor.tell(|state| state.finished(id, outputs, now, &self.events));
         Ok(())
     }
 
@@ -197,16 +199,16 @@ impl<'a> Compute<'a> {
             self.stores.remove(&id);
         }
         // The server, or the device in its stead, needs the frontier alone.
-        let tensors = &self.shared.model(job).tensors;
+        let tensors = &self.monitor.model(job).tensors;
         let uploads = &job.partition.uploads;
         job.inputs.keep(|name| uploads.iter().any(|u| tensors[u.tensor.index()].name == name));
-        let now = self.shared.now();
-        self.shared.tell(|state| state.device_done(id, outputs, now, &self.events));
+        let now = self.monitor.now();
+        self.monitor.tell(|state| state.device_done(id, outputs, now, &self.events));
     }
 
     /// The outputs of a job's model that the device has made so far.
     fn outputs(&self, id: JobId, job: &Job) -> Vec<(String, Tensor)> {
-        let model = self.shared.model(job);
+        let model = self.monitor.model(job);
         let Some(store) = self.stores.get(&id) else { return Vec::new() };
         let names = model.outputs.iter().map(|t| &model.tensors[t.index()].name);
         names.filter_map(|n| store.get(n).map(|value| (n.clone(), value.clone()))).collect()

@@ -2,15 +2,15 @@
 //!
 //! What a machine has in hand counts as whole: when it began is not known for the server.
 
-use super::program::{Send, Step, StepWork};
-use super::shared::Job;
+use crate::device::job::Job;
+use crate::device::program::{Send, Step, StepWork};
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{LayerId, Model, Workload};
 
 /// The workload's times, at a bandwidth of the uplink.
-pub(super) struct Costs<'w> {
-    pub(super) workload: &'w Workload,
-    pub(super) uplink: Bandwidth,
+pub(crate) struct Costs<'w> {
+    pub(crate) workload: &'w Workload,
+    pub(crate) uplink: Bandwidth,
 }
 
 impl Costs<'_> {
@@ -19,7 +19,7 @@ impl Costs<'_> {
     }
 
     /// A step of a job on the device.
-    pub(super) fn of_step(&self, job: &Job, step: &Step) -> Time {
+    pub(crate) fn of_step(&self, job: &Job, step: &Step) -> Time {
         let model = self.model(job);
         match &step.work {
             StepWork::Layers { layers, .. } => {
@@ -35,7 +35,7 @@ impl Costs<'_> {
     }
 
     /// A tensor of a job on the uplink; nothing if it will never get through.
-    pub(super) fn of_send(&self, job: &Job, send: &Send) -> Time {
+    pub(crate) fn of_send(&self, job: &Job, send: &Send) -> Time {
         let tensor = &self.model(job).tensors[send.tensor.index()];
         let upload = job.partition.uploads.iter().find(|u| u.tensor == send.tensor);
         let encoding = upload.and_then(|upload| upload.encoding);
@@ -45,7 +45,7 @@ impl Costs<'_> {
     }
 
     /// The server's part of a job.
-    pub(super) fn of_suffix(&self, job: &Job) -> Time {
+    pub(crate) fn of_suffix(&self, job: &Job) -> Time {
         let model = self.model(job);
         let here = &job.partition.device_layers;
         let there = (0..model.layers.len()).filter(|&l| !here.contains(LayerId::at(l)));
@@ -53,7 +53,7 @@ impl Costs<'_> {
     }
 
     /// What each executor of the server has of so much work.
-    pub(super) fn shared_out(&self, work: Time) -> Time {
+    pub(crate) fn shared_out(&self, work: Time) -> Time {
         let executors = self.workload.server.executors.map_or(u64::MAX, |k| u64::from(k.get()));
         Time::from_nanoseconds(work.nanoseconds() / executors)
     }

@@ -14,11 +14,11 @@ const CATCH_UP: Duration = Duration::from_millis(100);
 const BRIDGED: Duration = Duration::from_micros(500);
 
 /// The slowest link that can be imitated.
-pub(super) const MBIT_PER_S_MIN: f64 = 0.001;
+pub(crate) const MBIT_PER_S_MIN: f64 = 0.001;
 
 /// A virtual link that carries bytes one after the other.
 #[derive(Debug)]
-pub(super) struct Pacer {
+pub(crate) struct Pacer {
     nanoseconds_per_byte: f64,
     /// When the last reserved byte has passed, on the virtual link.
     free_at: Option<Instant>,
@@ -32,7 +32,7 @@ pub(super) struct Pacer {
 
 impl Pacer {
     /// A link of this bandwidth; `None` below [`MBIT_PER_S_MIN`].
-    pub(super) fn new(bandwidth: Bandwidth) -> Option<Pacer> {
+    pub(crate) fn new(bandwidth: Bandwidth) -> Option<Pacer> {
         let mbit_per_s = bandwidth.mbit_per_s();
         (mbit_per_s >= MBIT_PER_S_MIN).then(|| Pacer {
             nanoseconds_per_byte: 8e3 / mbit_per_s,
@@ -44,7 +44,7 @@ impl Pacer {
     }
 
     /// Bytes reserved from now on pass at another bandwidth; says whether that can be imitated.
-    pub(super) fn set_bandwidth(&mut self, bandwidth: Bandwidth) -> bool {
+    pub(crate) fn set_bandwidth(&mut self, bandwidth: Bandwidth) -> bool {
         let mbit_per_s = bandwidth.mbit_per_s();
         let is_possible = mbit_per_s >= MBIT_PER_S_MIN;
         if is_possible {
@@ -54,7 +54,7 @@ impl Pacer {
     }
 
     /// Puts `bytes` on the virtual link; returns when the last of them has passed it.
-    pub(super) fn reserve(&mut self, now: Instant, bytes: usize) -> Instant {
+    pub(crate) fn reserve(&mut self, now: Instant, bytes: usize) -> Instant {
         let pause = self.pause.take();
         let start = match self.free_at {
             None => now,
@@ -80,12 +80,12 @@ impl Pacer {
     /// Tells how long there was nothing to send, before the next bytes. The rest of the time in
     /// between went by while threads woke each other, which on a real link happens while the
     /// socket's buffer is sent.
-    pub(super) fn pause(&mut self, pause: Duration) {
+    pub(crate) fn pause(&mut self, pause: Duration) {
         self.pause = Some(pause);
     }
 
     /// Notes that the writer went on at `now`, after waiting for its bytes to pass.
-    pub(super) fn release(&mut self, now: Instant) {
+    pub(crate) fn release(&mut self, now: Instant) {
         self.released_at = Some(now);
     }
 }

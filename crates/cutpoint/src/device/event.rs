@@ -1,0 +1,44 @@
+//! Messages from the threads of a run to the executor.
+
+use super::options::Connection;
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use cutpoint_plan::plan::Operation;
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::JobId;
+use std::time::Duration;
+
+/// What happened, as the threads report it.
+pub(crate) enum Event {
+    /// A machine has done something.
+    Operation(Operation),
+    /// A tensor has left.
+    Transferred(Transferred),
+    /// By its answer, the server had all of a job at this time, give or take what is the same for all
+    /// jobs of a connection, which has this number.
+    Arrived(JobId, u32, Time),
+    /// The device's planned part, or the server's part, of a job is done, with these outputs.
+    Part(JobId, Vec<(String, Tensor)>, Time),
+    /// All parts of a job are done.
+    Ended(JobId),
+    /// A job cannot be computed.
+    Failed(JobId, Error),
+    /// The server was called after it was lost.
+    Called(Result<Connection>),
+    /// A probe came through on a connection with this number, and took so long, or did not.
+    Probed(u32, Result<Duration>),
+    /// The session has changed.
+    Changed,
+    /// A thread has nothing more to do.
+    ThreadEnded,
+}
+
+/// A tensor that has left.
+pub(crate) struct Transferred {
+    pub(crate) operation: Operation,
+    pub(crate) connection: u32,
+    /// Its bytes as it is.
+    pub(crate) raw: u64,
+    /// Its bytes in the form in which it was sent.
+    pub(crate) sent: u64,
+}

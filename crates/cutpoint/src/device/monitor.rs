@@ -1,0 +1,223 @@
+//! What the threads of a run share: the state, behind one lock.
+
+use super::inputs::LoadedAhead;
+use super::job::Job;
+use super::program::Send;
+use super::state::jobs::JobStates;
+use super::state::state::{Ahead, State, Task, bytes_of};
+use super::tensor_checks::TensorChecks;
+use crate::encoding::{Encoding, Form};
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::{Input, Inputs, Supply};
+use cutpoint_plan::plan::{Partition, Upload};
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::{JobId, Model, ModelId, TensorId, Workload};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Instant;
+
+/// What the threads share.
+pub(crate) struct Monitor<'a> {
+    pub(crate) workload: &'a Workload,
+    checks: &'a TensorChecks<'a>,
+    /// Where inputs come from that did not come with their job.
+    supply: Option<&'a dyn Supply>,
+    state: Mutex<State>,
+    changed: Condvar,
+    epoch: Instant,
+}
+
+impl<'a> Monitor<'a> {
+    pub(crate) fn new(
+        checks: &'a TensorChecks<'a>,
+        supply: Option<&'a dyn Supply>,
+        jobs: JobStates,
+        bytes_max: usize,
+    ) -> Monitor<'a> {
+        let state = State::new(jobs, bytes_max);
+        Monitor {
+            workload: checks.workload,
+            checks,
+            supply,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// The run's time begins here.
+    pub(crate) fn start(&mut self) {
+        self.epoch = Instant::now();
+    }
+
+    pub(crate) fn at(&self, instant: Instant) -> Time {
+        let since = instant.saturating_duration_since(self.epoch);
+        Time::from_nanoseconds(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.at(Instant::now())
+    }
+
+    pub(crate) fn model(&self, job: &Job) -> &'a Model {
+        &self.workload.models[job.model.index()]
+    }
+
+    /// Applies what happened, and wakes whoever waits for a change.
+    pub(crate) fn tell<T>(&self, handle: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = handle(&mut state);
+        drop(state);
+        self.changed.notify_all();
+        result
+    }
+
+    /// Reads the state.
+    pub(crate) fn ask<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.lock())
+    }
+
+    /// Waits for the compute thread's next task; `None` once all jobs have ended. Fills `ended`
+    /// with the jobs that have ended since the last call.
+    ///
+    /// While the server is there, steps come before what it left undone: they keep the uplink busy.
+    pub(crate) fn next_task(&self, ended: &mut Vec<JobId>) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            ended.append(&mut state.ended);
+            state.step = None;
+            if state.jobs.is_finished() {
+                return None;
+            }
+            let is_free = state.jobs.lost().is_some() || !state.agenda.has_steps();
+            if is_free && let Some(job) = state.jobs.poll_fallback() {
+                if let Some(planned) = state.planned.get(&job) {
+                    return Some(Task::Finish(job, planned.clone()));
+                }
+            } else if let Some(step) = state.agenda.take_step() {
+                if state.begin(step.job) {
+                    // Another job comes next.
+                    self.changed.notify_all();
+                }
+                if let Some(planned) = state.planned.get(&step.job).cloned() {
+                    state.step = Some(step.clone());
+                    return Some(Task::Step(step, planned));
+                }
+            } else {
+                state = self.wait(state);
+            }
+        }
+    }
+
+    /// Waits for the next tensor that is to leave through a connection; `None` once nothing more
+    /// will.
+    pub(crate) fn next_send(&self, connection: u32) -> Option<(Send, Arc<Job>, Option<Form>)> {
+        let mut state = self.lock();
+        state.send = None;
+        loop {
+            if !state.is_in_use(connection) || state.has_sent_all() {
+                return None;
+            }
+            if state.must_not_send_yet(self.workload) {
+                state.agenda.hold_sender_back();
+                state = self.wait(state);
+            } else if let Some((send, form)) = state.agenda.take_send() {
+                state.begin(send.job);
+                // The compute thread may wait for the room of what was taken.
+                self.changed.notify_all();
+                if let Some(planned) = state.planned.get(&send.job).cloned() {
+                    let bytes = bytes_of(self.workload, &planned, send.tensor);
+                    state.retained.add(send.job, bytes);
+                    state.send = Some(send);
+                    return Some((send, planned, form));
+                }
+            } else {
+                // An idle sender makes room, too.
+                self.changed.notify_all();
+                state = self.wait(state);
+            }
+        }
+    }
+
+    /// Waits for what is to be loaded next, ahead of the jobs; `None` once all jobs have ended.
+    pub(crate) fn next_ahead(&self, loaded: &mut LoadedAhead) -> Option<Ahead> {
+        let mut state = self.lock();
+        loop {
+            if state.jobs.is_finished() {
+                return None;
+            }
+            if let Some(ahead) = state.poll_ahead(loaded) {
+                return Some(ahead);
+            }
+            state = self.wait(state);
+        }
+    }
+
+    /// Loads the inputs of a job from where they come from.
+    pub(crate) fn load(&self, id: JobId, model: ModelId) -> Result<Inputs> {
+        let supply = self.supply.filter(|supply| id.index() < supply.count());
+        let supply = supply.ok_or_else(|| Error::new(ErrorKind::Input, "it has no inputs"))?;
+        // A run without this thread would not end.
+        let inputs = catch_unwind(AssertUnwindSafe(|| supply.inputs(id.index())))
+            .map_err(|_| Error::new(ErrorKind::Input, "loading its inputs failed badly"))?;
+        self.checks.check_inputs(model, &inputs)?;
+        Ok(inputs)
+    }
+
+    /// A tensor waits for the uplink, if the server still has a part in its job; holds the caller
+    /// while too many bytes wait.
+    pub(crate) fn put(&self, job: JobId, tensor: TensorId, form: Form) {
+        let mut state = self.lock();
+        while state.jobs.wants_reply(job) {
+            if state.agenda.has_room(form.bytes().len()) {
+                state.agenda.put(job, tensor, form);
+                drop(state);
+                self.changed.notify_all();
+                return;
+            }
+            state = self.wait(state);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panics while it holds this lock")
+    }
+
+    fn wait<'g>(&self, state: MutexGuard<'g, State>) -> MutexGuard<'g, State> {
+        self.changed.wait(state).expect("no thread panics while it holds this lock")
+    }
+}
+
+impl Monitor<'_> {
+    /// A job's inputs, loaded, and decoded as its plan needs them.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Input`] if they do not fit its model; why one could not be read.
+    pub(crate) fn inputs(&self, id: JobId, job: &Job) -> Result<Arc<Inputs>> {
+        let inputs = job.inputs.get(|| self.load(id, job.model))?;
+        decode(self.model(job), &job.partition, &inputs);
+        Ok(inputs)
+    }
+}
+
+/// Decodes the pictures that a layer on the device reads, or that are not sent as they came. One
+/// that is damaged fails its job when it is needed.
+fn decode(model: &Model, partition: &Partition, inputs: &Inputs) {
+    for &id in &model.inputs {
+        let tensor = &model.tensors[id.index()];
+        let Some(Input::Picture(picture)) = inputs.get(&tensor.name) else { continue };
+        let is_read = |&layer| partition.device_layers.contains(layer);
+        let mut is_decoded = tensor.readers.iter().any(is_read);
+        for &Upload { encoding, .. } in partition.uploads.iter().filter(|u| u.tensor == id) {
+            let name = encoding.and_then(|e| tensor.encodings.get(e)).map(|e| e.name.as_str());
+            match name.and_then(Encoding::from_name) {
+                Some(Encoding::FILE) => {}
+                Some(Encoding::PIXELS | Encoding::PIXELS_ZSTD) => drop(picture.pixels()),
+                _ => is_decoded = true,
+            }
+        }
+        if is_decoded {
+            drop(picture.tensor());
+        }
+    }
+}

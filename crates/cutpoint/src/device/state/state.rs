@@ -1,0 +1,301 @@
+//! The state of a run: the jobs, the agenda and what is retained, behind the monitor's lock.
+
+use super::agenda::Agenda;
+use super::backlog::Costs;
+use super::jobs::JobStates;
+use super::retained::Retained;
+use crate::bandwidth::probe_schedule::UplinkState;
+use crate::device::event::Event;
+use crate::device::inputs::{JobInputs, LoadedAhead};
+use crate::device::job::Job;
+use crate::device::planner::Planned;
+use crate::device::program::{Send, Step};
+use crate::error::Error;
+use crate::tensor::Tensor;
+use cutpoint_plan::plan::Operation;
+use cutpoint_plan::replan::Backlog;
+use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{JobId, TensorId, Workload};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+/// So many jobs that have not begun have their inputs there, ahead of the device; and as many, ahead
+/// of the uplink.
+pub(crate) const JOBS_AHEAD: usize = 3;
+
+/// The state of a run.
+pub(crate) struct State {
+    pub(crate) jobs: JobStates,
+    pub(crate) agenda: Agenda,
+    pub(crate) retained: Retained,
+    pub(crate) planned: BTreeMap<JobId, Arc<Job>>,
+    /// Jobs that have ended, and whose tensors the compute thread may still hold.
+    pub(crate) ended: Vec<JobId>,
+    /// What the compute thread has in hand.
+    pub(crate) step: Option<Step>,
+    /// What the sender has in hand.
+    pub(crate) send: Option<Send>,
+}
+
+/// The server's outputs for a job, and how they came about.
+pub(crate) struct Returned {
+    pub(crate) suffix: Operation,
+    /// Their way back, if the downlink is known.
+    pub(crate) download: Option<Operation>,
+    pub(crate) outputs: Vec<(String, Tensor)>,
+}
+
+/// What the compute thread is to do next.
+pub(crate) enum Task {
+    /// A step of the plan.
+    Step(Step, Arc<Job>),
+    /// The server's part of a job.
+    Finish(JobId, Arc<Job>),
+}
+
+/// What is to be done ahead of the jobs.
+pub(crate) enum Ahead {
+    Load(JobId, Arc<Job>),
+    /// By a new plan the job does not come next.
+    PutBack(Arc<JobInputs>),
+}
+
+impl State {
+    /// Nothing planned yet; holds back device and uplink above `bytes_max` of tensors.
+    pub(crate) fn new(jobs: JobStates, bytes_max: usize) -> State {
+        State {
+            jobs,
+            agenda: Agenda::new(bytes_max),
+            retained: Retained::new(bytes_max),
+            planned: BTreeMap::new(),
+            ended: Vec::new(),
+            step: None,
+            send: None,
+        }
+    }
+
+    /// Whether a connection is the one in use, and the server may still have something to do.
+    pub(crate) fn is_in_use(&self, connection: u32) -> bool {
+        self.jobs.connection() == Some(connection) && self.jobs.needs_server()
+    }
+
+    /// Whether nothing more will be sent, whatever is planned: the server may end the stream once
+    /// it has answered.
+    pub(crate) fn has_sent_all(&self) -> bool {
+        !self.agenda.has_sends() && !self.jobs.may_offload_again()
+    }
+
+    /// Whether the tensor whose turn it is has to stay, for the memory that what was sent takes.
+    pub(crate) fn must_not_send_yet(&self, workload: &Workload) -> bool {
+        let Some(next) = self.agenda.next_send() else { return false };
+        let Some(job) = self.planned.get(&next.job) else { return false };
+        let bytes = bytes_of(workload, job, next.tensor);
+        !self.retained.has_room(next.job, bytes, self.jobs.owes_answers())
+    }
+
+    /// What the uplink does, as far as the plan knows.
+    pub(crate) fn uplink(&self) -> UplinkState {
+        if self.send.is_some() || self.agenda.can_send() {
+            return UplinkState::Busy;
+        }
+        if self.agenda.has_sends() { UplinkState::Waits } else { UplinkState::Quiet }
+    }
+
+    /// What the machines still have to do for the jobs that have begun, on an uplink of this
+    /// bandwidth.
+    pub(crate) fn backlog(&self, workload: &Workload, uplink: Bandwidth) -> Backlog {
+        let steps = self.agenda.steps().chain(&self.step);
+        let sends = self.agenda.sends().chain(&self.send);
+        let begun = |job: JobId| self.planned.get(&job).filter(|_| self.jobs.has_begun(job));
+        let costs = Costs { workload, uplink };
+        let device = steps.filter_map(|s| Some(costs.of_step(begun(s.job)?, s))).sum();
+        let uplink = sends.filter_map(|s| Some(costs.of_send(begun(s.job)?, s))).sum();
+        let owed = self
+            .planned
+            .iter()
+            .filter(|(id, _)| self.jobs.has_begun(**id) && self.jobs.wants_reply(**id));
+        let server = owed.map(|(_, job)| costs.of_suffix(job)).sum::<Time>();
+        Backlog { device, uplink, server: costs.shared_out(server) }
+    }
+
+    /// The jobs that have not begun.
+    pub(crate) fn fresh(&self) -> Vec<(JobId, Arc<Job>)> {
+        let known = |job| Some((job, self.planned.get(&job)?.clone()));
+        self.jobs.fresh().filter_map(known).collect()
+    }
+
+    /// What is to be loaded next, ahead of the jobs that come next, or put back; `loaded` is what has
+    /// been.
+    pub(crate) fn poll_ahead(&self, loaded: &mut LoadedAhead) -> Option<Ahead> {
+        loaded.retain(|&job, _| !self.jobs.has_begun(job));
+        let coming = self.agenda.coming(JOBS_AHEAD, |job| !self.jobs.has_begun(job));
+        let early = loaded.keys().find(|job| !coming.contains(job)).copied();
+        if let Some(held) = early.and_then(|job| loaded.remove(&job)) {
+            return Some(Ahead::PutBack(held));
+        }
+        let next = coming.into_iter().find(|job| !loaded.contains_key(job))?;
+        let job = self.planned.get(&next)?;
+        loaded.insert(next, job.inputs.clone());
+        Some(Ahead::Load(next, job.clone()))
+    }
+
+    /// A plan is in force from now on for those of its jobs that have not begun; `inputs` has those
+    /// of jobs that are new. Returns how many jobs that are.
+    pub(crate) fn plan(
+        &mut self,
+        planned: Planned,
+        mut inputs: BTreeMap<JobId, Arc<JobInputs>>,
+        events: &Sender<Event>,
+    ) -> usize {
+        let Planned { program, suffixes, .. } = planned;
+        let mut fresh = BTreeSet::new();
+        let mut complete = Vec::new();
+        for (part, suffix) in program.jobs.iter().zip(suffixes) {
+            let job = part.job;
+            let known = self.planned.get(&job).map(|known| known.inputs.clone());
+            let Some(inputs) = inputs.remove(&job).or(known) else { continue };
+            if self.jobs.is_known(job) && self.jobs.has_begun(job) {
+                continue;
+            }
+            let described = Job {
+                model: part.model,
+                partition: part.partition.clone(),
+                inputs,
+                is_offloaded: part.is_offloaded,
+                server_segments: part.server_segments.clone(),
+                suffix,
+            };
+            self.planned.insert(job, Arc::new(described));
+            fresh.insert(job);
+            if self.jobs.handle_planned(job, part.has_steps, part.is_offloaded) {
+                complete.push(job);
+            }
+        }
+        self.agenda.plan(program, &fresh);
+        complete.into_iter().for_each(|job| self.end(job, events));
+        fresh.len()
+    }
+
+    /// Says whether that is news.
+    pub(crate) fn begin(&mut self, job: JobId) -> bool {
+        let is_news = !self.jobs.has_begun(job);
+        if self.jobs.handle_begun(job) {
+            self.agenda.drop_sends(|other| other == job);
+        }
+        is_news
+    }
+
+    /// All jobs begin, as they were planned: nobody will plan them anew.
+    pub(crate) fn begin_all(&mut self) {
+        let fresh: Vec<JobId> = self.jobs.fresh().collect();
+        for job in fresh {
+            self.jobs.handle_begun(job);
+        }
+        self.drop_unwanted_sends();
+    }
+
+    /// The device has done its part of a job, with these outputs.
+    pub(crate) fn device_done(
+        &mut self,
+        job: JobId,
+        outputs: Vec<(String, Tensor)>,
+        now: Time,
+        events: &Sender<Event>,
+    ) {
+        let _ = events.send(Event::Part(job, outputs, now));
+        if self.jobs.handle_device_done(job) {
+            self.end(job, events);
+        }
+    }
+
+    /// The device has done the server's part of a job, with these outputs.
+    pub(crate) fn finished(
+        &mut self,
+        job: JobId,
+        outputs: Vec<(String, Tensor)>,
+        now: Time,
+        events: &Sender<Event>,
+    ) {
+        let _ = events.send(Event::Part(job, outputs, now));
+        if self.jobs.handle_finished_on_device(job) {
+            self.end(job, events);
+        }
+    }
+
+    /// The server's outputs for a job have come.
+    pub(crate) fn replied(&mut self, returned: Returned, now: Time, events: &Sender<Event>) {
+        let Returned { suffix, download, outputs } = returned;
+        let job = suffix.job;
+        if self.jobs.is_unsent(job) {
+            self.agenda.drop_sends(|other| other == job);
+        }
+        if self.jobs.wants_reply(job) {
+            for operation in [Some(suffix), download].into_iter().flatten() {
+                let _ = events.send(Event::Operation(operation));
+            }
+            let _ = events.send(Event::Part(job, outputs, now));
+        }
+        if self.jobs.handle_reply(job, now) {
+            self.end(job, events);
+        }
+    }
+
+    /// A job whose reply is still wanted.
+    pub(crate) fn wanted(&self, job: JobId) -> Option<Arc<Job>> {
+        self.planned.get(&job).filter(|_| self.jobs.wants_reply(job)).cloned()
+    }
+
+    /// The server refused a job.
+    pub(crate) fn refused(&mut self, job: JobId, cause: &str, now: Time) {
+        self.jobs.handle_refused(job, cause, now);
+        self.agenda.drop_sends(|other| other == job);
+    }
+
+    /// A connection broke; says whether that is news.
+    pub(crate) fn lost(&mut self, connection: u32, cause: &str, now: Time) -> bool {
+        let is_news = self.jobs.handle_lost(connection, cause, now);
+        if is_news {
+            self.drop_unwanted_sends();
+        }
+        is_news
+    }
+
+    /// Finds out whether the server has been silent for too long; says whether that is news.
+    pub(crate) fn poll_silence(&mut self, now: Time) -> bool {
+        let is_news = self.jobs.poll_silence(now);
+        if is_news {
+            self.drop_unwanted_sends();
+        }
+        is_news
+    }
+
+    /// A job cannot be computed.
+    pub(crate) fn failed(&mut self, job: JobId, error: Error, events: &Sender<Event>) {
+        self.agenda.drop_job(job);
+        if self.jobs.handle_failed(job) {
+            self.retained.end(job);
+            self.planned.remove(&job);
+            self.ended.push(job);
+            let _ = events.send(Event::Failed(job, error));
+        }
+    }
+
+    fn end(&mut self, job: JobId, events: &Sender<Event>) {
+        self.retained.end(job);
+        self.planned.remove(&job);
+        self.ended.push(job);
+        let _ = events.send(Event::Ended(job));
+    }
+
+    fn drop_unwanted_sends(&mut self) {
+        let jobs = &self.jobs;
+        self.agenda.drop_sends(|job| !jobs.wants_reply(job));
+    }
+}
+
+/// How many bytes a tensor of a job takes on the device.
+pub(crate) fn bytes_of(workload: &Workload, job: &Job, tensor: TensorId) -> usize {
+    let bytes = workload.models[job.model.index()].tensors[tensor.index()].bytes;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,344 @@
+//! The client: one server, its calls, and the connections that they share.
+
+use super::connect::Peer;
+use super::messages::{
+    DecodeMeasurement, HeldModel, Hello, InferReply, InferRequest, Suffix, infer_message,
+    infer_reply,
+};
+use super::options::ConnectOptions;
+use super::socket::Meter;
+use crate::bandwidth::window::Acknowledgement;
+use crate::encoding::{Encoded, Form};
+use crate::error::{Error, ErrorKind, Result};
+use crate::profile::{ModelProfile, ProfileOptions};
+use crate::wire::inference::{self, grpc_inference_service_client::GrpcInferenceServiceClient};
+use crate::wire::limits::MESSAGE_BYTES_MAX;
+use crate::wire::own::{self, cutpoint_client::CutpointClient};
+use crate::wire::parameters::{names, repository_bytes, repository_text};
+use crate::wire::{self, RepositoryParameters};
+use bytes::Bytes;
+use cutpoint_plan::units::Bandwidth;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tonic::transport::Channel;
+use tonic::{Code, Response, Status};
+
+/// A connection to a server. Clones share it. For plain threads: its calls block, and panic
+/// within an asynchronous runtime.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) core: Arc<Core>,
+}
+
+pub(super) struct Core {
+    pub(super) peer: Arc<Peer>,
+    channel: Channel,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Core {
+    pub(super) fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("the runtime lives as long as its owner")
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Client {
+    /// Connects to the server at `address`, HOST:PORT, and makes sure that it speaks the protocol.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Network`] if it cannot be reached, [`ErrorKind::Protocol`] if what answers
+    /// there is no such server or refuses the token, [`ErrorKind::Usage`] if the address or an
+    /// option makes no sense.
+    pub fn connect(address: &str, options: ConnectOptions) -> Result<Client> {
+        let peer = Arc::new(Peer::new(address, options)?);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("cutpoint-link")
+            .enable_all()
+            .build()
+            .map_err(|e| peer.network("the network threads cannot be started").because(e))?;
+        let (channel, meter) = runtime.block_on(peer.open())?;
+        let client = Client { core: Arc::new(Core { peer, channel, runtime: Some(runtime) }) };
+        client.greet(&meter)?;
+        Ok(client)
+    }
+
+    /// The address that it is connected to.
+    pub fn address(&self) -> &str {
+        &self.core.peer.address
+    }
+
+    /// Holds the uplink to another bandwidth from now on, of all connections of this client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if the client was made without a limit, or the link would be too slow
+    /// to be imitated.
+    pub fn set_uplink_limit(&self, limit: Bandwidth) -> Result<()> {
+        self.core.peer.set_uplink_limit(limit)
+    }
+
+    /// Streams have no more on their way from now on than fills a link like this until it is
+    /// acknowledged, so that answers do not wait behind it.
+    pub fn expect_link(&self, uplink: Bandwidth, acknowledgement: Acknowledgement) {
+        self.core.peer.in_flight.expect(uplink, acknowledgement);
+    }
+
+    /// The bandwidth that the uplink was held to at first.
+    pub fn uplink_limit(&self) -> Option<Bandwidth> {
+        self.core.peer.options.uplink_limit
+    }
+
+    fn greet(&self, meter: &Meter) -> Result<()> {
+        let peer = &self.core.peer;
+        let request = peer.request(inference::ServerLiveRequest {});
+        let patience = peer.options.connect_timeout;
+        let mut inference = self.inference();
+        // The timer is made inside, where it finds the runtime.
+        let live = async { tokio::time::timeout(patience, inference.server_live(request)).await };
+        match self.core.runtime().block_on(live) {
+            Err(_) => Err(peer
+                .network(format!("accepts connections, but does not answer within {patience:?}"))
+                .hint("is this the port of another program?")),
+            Ok(Err(status)) => Err(peer.failed(&status, Some(&meter.greeting()))),
+            Ok(Ok(reply)) if !reply.get_ref().live => Err(peer.network("says that it is not live")),
+            Ok(Ok(_)) => Ok(()),
+        }
+    }
+
+    /// What the server says about itself; `None` if it is not Cutpoint's own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] if it speaks another version; otherwise as for every call.
+    pub fn hello(&self) -> Result<Option<Hello>> {
+        let request = own::HelloRequest {
+            protocol: wire::PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let request = self.core.peer.request(request);
+        let mut client = self.own();
+        let reply = match self.wait(self.request_timeout(), client.hello(request))? {
+            Ok(reply) => reply.into_inner(),
+            Err(status) if status.code() == Code::Unimplemented => return Ok(None),
+            Err(status) => return Err(self.core.peer.failed(&status, None)),
+        };
+        if reply.protocol != wire::PROTOCOL {
+            let (theirs, ours) = (reply.protocol, wire::PROTOCOL);
+            return Err(self
+                .core
+                .peer
+                .protocol(format!("speaks version {theirs} of the protocol, this side {ours}"))
+                .hint("run the same version of Cutpoint on both sides"));
+        }
+        let models = reply.models.into_iter();
+        let models = models.map(|m| HeldModel { name: m.name, sha256: m.sha256 }).collect();
+        Ok(Some(Hello {
+            version: reply.version,
+            engine: reply.engine,
+            threads: reply.threads,
+            executors: reply.executors,
+            models,
+        }))
+    }
+
+    /// Whether a model is loaded and ready.
+    ///
+    /// # Errors
+    /// As for every call: [`ErrorKind::Network`] if the connection fails, [`ErrorKind::Protocol`]
+    /// if the server answers with an error.
+    pub fn model_ready(&self, model: &str) -> Result<bool> {
+        let request =
+            inference::ModelReadyRequest { name: model.to_owned(), version: String::new() };
+        let request = self.core.peer.request(request);
+        let mut client = self.inference();
+        match self.wait(self.request_timeout(), client.model_ready(request))? {
+            Ok(reply) => Ok(reply.into_inner().ready),
+            Err(status) if status.code() == Code::NotFound => Ok(false),
+            Err(status) => Err(self.core.peer.failed(&status, None)),
+        }
+    }
+
+    /// Has the server cut a suffix from a model that it holds, and load it as `name`. Nothing
+    /// happens if it has that suffix under that name already.
+    ///
+    /// # Errors
+    /// As for every call; [`ErrorKind::Protocol`] if the server lacks the model, or the layers are
+    /// no cut.
+    pub fn load_suffix(&self, name: &str, suffix: &Suffix) -> Result<()> {
+        let json = |value: serde_json::Result<String>| {
+            value.map_err(|e| Error::new(ErrorKind::Usage, "cannot be written as JSON").because(e))
+        };
+        let mut parameters = RepositoryParameters::new();
+        let mut put = |name: &str, text: String| {
+            parameters.insert(name.to_owned(), repository_text(text));
+        };
+        put(names::SOURCE, suffix.source_sha256.clone());
+        put(names::CUT, json(serde_json::to_string(&suffix.device_layers))?);
+        put(names::SHAPES, json(serde_json::to_string(&suffix.shapes))?);
+        self.load(name, parameters)
+    }
+
+    /// Sends a model and has the server load it as `name`.
+    ///
+    /// # Errors
+    /// As for every call; [`ErrorKind::Usage`] if the file is longer than a message may be.
+    pub fn push_model(&self, name: &str, onnx: Bytes) -> Result<()> {
+        self.push_model_with_config(name, r#"{"backend":"onnxruntime"}"#, onnx)
+    }
+
+    /// Sends a model together with its configuration, as other servers want it, in JSON.
+    ///
+    /// # Errors
+    /// As [`Client::push_model`].
+    pub fn push_model_with_config(&self, name: &str, config: &str, onnx: Bytes) -> Result<()> {
+        if onnx.len() >= MESSAGE_BYTES_MAX {
+            let size = onnx.len();
+            let message =
+                format!("a model of {size} bytes, at most {MESSAGE_BYTES_MAX} can be sent");
+            return Err(Error::new(ErrorKind::Usage, message)
+                .hint("start the server with the model: cutpoint serve MODEL"));
+        }
+        let mut parameters = RepositoryParameters::new();
+        parameters.insert(names::CONFIG.to_owned(), repository_text(config));
+        parameters.insert(names::FILE.to_owned(), repository_bytes(onnx));
+        self.load(name, parameters)
+    }
+
+    fn load(&self, name: &str, parameters: RepositoryParameters) -> Result<()> {
+        let request = inference::RepositoryModelLoadRequest {
+            repository_name: String::new(),
+            model_name: name.to_owned(),
+            parameters,
+        };
+        let request = self.core.peer.request(request);
+        let mut client = self.inference();
+        self.call(self.core.peer.options.load_timeout, client.repository_model_load(request))?;
+        Ok(())
+    }
+
+    /// Has the server drop a model that was loaded by a call.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub fn unload_model(&self, name: &str) -> Result<()> {
+        let request = inference::RepositoryModelUnloadRequest {
+            repository_name: String::new(),
+            model_name: name.to_owned(),
+            parameters: RepositoryParameters::new(),
+        };
+        let request = self.core.peer.request(request);
+        let mut client = self.inference();
+        self.call(self.request_timeout(), client.repository_model_unload(request))?;
+        Ok(())
+    }
+
+    /// Has the server measure a model's layers. The caller checks that the profile is of the
+    /// model that it has, with [`ModelProfile::check`].
+    ///
+    /// # Errors
+    /// As for every call; [`ErrorKind::Protocol`] if the server is not Cutpoint's own, or answers
+    /// with something else than a profile.
+    pub fn profile(&self, model: &str, how: &ProfileOptions) -> Result<ModelProfile> {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let request = own::ProfileRequest {
+            model: model.to_owned(),
+            warm_up: count(how.warm_up),
+            repeats: count(how.repeats),
+            budget_ms: u64::try_from(how.budget.as_millis()).unwrap_or(u64::MAX),
+        };
+        let request = self.core.peer.request(request);
+        let mut client = self.own();
+        let reply = self.call(self.core.peer.options.load_timeout, client.profile(request))?;
+        serde_json::from_str(&reply.profile).map_err(|error| {
+            self.core.peer.protocol(format!("its profile cannot be read: {error}")).because(error)
+        })
+    }
+
+    /// Has the server measure how long it takes to bring a tensor back from its encoding; `None` if
+    /// the server cannot, because it is not Cutpoint's own.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub fn measure_decode(&self, encoded: &Encoded) -> Result<Option<DecodeMeasurement>> {
+        let request = own::DecodeRequest {
+            encoding: encoded.encoding().name().to_owned(),
+            tensor: encoded.bytes().clone(),
+            repeats: 0,
+        };
+        let request = self.core.peer.request(request);
+        let mut client = self.own();
+        match self.wait(self.request_timeout(), client.decode(request))? {
+            Ok(reply) => {
+                let own::DecodeReply { nanoseconds, sha256 } = reply.into_inner();
+                let median = Duration::from_nanos(nanoseconds);
+                Ok(Some(DecodeMeasurement { median, sha256 }))
+            }
+            Err(status) if status.code() == Code::Unimplemented => Ok(None),
+            Err(status) => Err(self.core.peer.failed(&status, None)),
+        }
+    }
+
+    /// Has the server compute one job, and waits for it.
+    ///
+    /// # Errors
+    /// As for every call; [`ErrorKind::Protocol`] if the job's tensors do not fit the model.
+    pub fn infer(&self, model: &str, tensors: &[(String, Form)]) -> Result<InferReply> {
+        let request = InferRequest {
+            model: model.to_owned(),
+            id: String::new(),
+            part: None,
+            tensors: tensors.to_vec(),
+        };
+        let message = self.core.peer.request(infer_message(&request));
+        let mut client = self.inference();
+        let reply = self.call(self.request_timeout(), client.model_infer(message))?;
+        infer_reply(reply, Instant::now()).map_err(|e| e.at(format!("server {}", self.address())))
+    }
+
+    fn request_timeout(&self) -> Duration {
+        self.core.peer.options.request_timeout
+    }
+
+    fn inference(&self) -> GrpcInferenceServiceClient<Channel> {
+        GrpcInferenceServiceClient::new(self.core.channel.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    fn own(&self) -> CutpointClient<Channel> {
+        CutpointClient::new(self.core.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// Waits for an answer, however it turns out.
+    fn wait<T>(
+        &self,
+        patience: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<Result<Response<T>, Status>> {
+        let answer = async { tokio::time::timeout(patience, call).await };
+        self.core
+            .runtime()
+            .block_on(answer)
+            .map_err(|_| self.core.peer.network(format!("no answer within {patience:?}")))
+    }
+
+    fn call<T>(
+        &self,
+        patience: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T> {
+        match self.wait(patience, call)? {
+            Ok(reply) => Ok(reply.into_inner()),
+            Err(status) => Err(self.core.peer.failed(&status, None)),
+        }
+    }
+}
