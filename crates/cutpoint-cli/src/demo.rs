@@ -13,8 +13,10 @@ use cutpoint::engine::EngineOptions;
 use cutpoint::error::{Error, ErrorKind, Result};
 use cutpoint::input::Inputs;
 use cutpoint::link::{Client, ConnectOptions};
-use cutpoint::profile::{ProfileOptions, median, unsplit_outputs};
-use cutpoint::session::{Rehearsal, RehearsalOptions, RunModel, RunOptions, Runner};
+use cutpoint::profile::{median, unsplit_outputs};
+use cutpoint::session::{
+    DeviceSide, ProfileRequest, Rehearsal, RehearsalOptions, RunOptions, SessionModel,
+};
 use cutpoint::tensor::{Tensor, relative_difference};
 use cutpoint::trace::{Execution, busy_share_of_span};
 use cutpoint::zoo::Network;
@@ -124,16 +126,18 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let server = ServerProcess::start(&path, &args.engine)?;
     let connect = ConnectOptions { uplink_limit: Some(limit), ..ConnectOptions::default() };
     let client = Client::connect(&server.address, connect)?;
-    let runner = Runner {
+    let runner = DeviceSide {
         engine,
         options,
         speed: args.device_fraction,
         models: vec![model],
         client: Some(client),
+        replans: false,
     };
     print_setting(&args, &runner, &server);
 
-    let measurement = runner.measure(&[args.jobs], &ProfileOptions::default(), None)?;
+    let measurement =
+        runner.measure(&ProfileRequest { jobs: vec![args.jobs], ..ProfileRequest::default() })?;
     measurement::report(&runner, &measurement);
     let whole = runner.models[0].model.model();
     let inputs: Vec<Inputs> = (0..args.jobs as u64)
@@ -148,8 +152,7 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
             let how = RehearsalOptions {
                 jobs: REHEARSED_JOBS,
                 policy,
-                plan: &plan_options,
-                follows_link: false,
+                plan: plan_options,
                 on_outputs: &|_, _| (),
             };
             let mut rehearsal = runner.rehearse(&measurement.workload, &how, &inputs)?;
@@ -171,8 +174,8 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
 
 /// What the unsplit model makes of every input.
 fn expected(
-    runner: &Runner,
-    model: &RunModel,
+    runner: &DeviceSide,
+    model: &SessionModel,
     options: EngineOptions,
     inputs: &[Inputs],
 ) -> Result<Vec<Vec<(String, Tensor)>>> {
@@ -181,7 +184,7 @@ fn expected(
 
 /// Runs one policy for real; returns what happened and the worst difference of an output.
 fn execute(
-    runner: &Runner,
+    runner: &DeviceSide,
     Rehearsal { workload, prepared, .. }: &mut Rehearsal,
     inputs: &[Inputs],
     expected: &[Vec<(String, Tensor)>],
@@ -251,7 +254,7 @@ impl Row {
     }
 }
 
-fn print_setting(args: &Args, runner: &Runner, server: &ServerProcess) {
+fn print_setting(args: &Args, runner: &DeviceSide, server: &ServerProcess) {
     eprintln!(
         "{} jobs of {} ({} layers, untrained) on {}\n\
          device: {:.3} of this machine's speed, server: full speed at {}\n\

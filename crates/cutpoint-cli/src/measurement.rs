@@ -2,10 +2,10 @@
 
 use crate::args::encoding;
 use cutpoint::profile::ModelProfile;
-use cutpoint::session::{Measurement, Runner};
+use cutpoint::session::{DeviceSide, Measurement};
 
 /// Says on standard error what was measured, and what not to trust.
-pub(crate) fn report(runner: &Runner, measurement: &Measurement) {
+pub(crate) fn report(runner: &DeviceSide, measurement: &Measurement) {
     for (m, model) in runner.models.iter().enumerate() {
         one(&model.name, "device", &measurement.device[m]);
         if let Some(server) = measurement.server.get(m) {

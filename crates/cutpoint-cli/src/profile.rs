@@ -11,9 +11,8 @@ use crate::measurement;
 use cutpoint::device::SpeedFraction;
 use cutpoint::error::Error;
 use cutpoint::frames::{Frame, parse_frames};
-use cutpoint::input::Inputs;
-use cutpoint::profile::ProfileOptions;
-use cutpoint::session::{RehearsalOptions, Runner};
+use cutpoint::input::{Inputs, Supply};
+use cutpoint::session::{DeviceSide, EncodingRequest, ProfileRequest, RehearsalOptions};
 use cutpoint_plan::format::write_workload;
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::workload::{ModelId, Workload};
@@ -99,11 +98,20 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         false => None,
     };
-    let runner = Runner { engine, options, speed, models, client };
-    let measurement = runner.measure(&jobs, &ProfileOptions::default(), encodings.as_ref())?;
+    let runner = DeviceSide { engine, options, speed, models, client, replans: false };
+    let request = ProfileRequest {
+        jobs,
+        encodings: encodings.as_ref().map(|measured_on| EncodingRequest {
+            budget: measured_on.budget,
+            inputs: measured_on.inputs.iter().map(|inputs| inputs as &dyn Supply).collect(),
+            without_server: true,
+        }),
+        ..ProfileRequest::default()
+    };
+    let measurement = runner.measure(&request)?;
     measurement::report(&runner, &measurement);
-    let mut text = serde_json::to_vec_pretty(&measurement.workload_json)?;
-    text.push(b'\n');
+    let mut text = Vec::new();
+    write_workload(&measurement.workload, &mut text)?;
     if args.rehearse > 0 && runner.client.is_some() {
         text.clear();
         write_workload(&rehearsed(&runner, &measurement.workload, args.rehearse)?, &mut text)?;
@@ -113,7 +121,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The workload with the times of a rehearsal of so many jobs of each model.
-fn rehearsed(runner: &Runner, workload: &Workload, count: usize) -> Result<Workload, Error> {
+fn rehearsed(runner: &DeviceSide, workload: &Workload, count: usize) -> Result<Workload, Error> {
     let of_each = |m: usize| std::iter::repeat_n(ModelId::at(m), count);
     let jobs: Vec<ModelId> = (0..workload.models.len()).flat_map(of_each).collect();
     let input = |(seed, of): (usize, &ModelId)| -> Inputs {
@@ -128,8 +136,7 @@ fn rehearsed(runner: &Runner, workload: &Workload, count: usize) -> Result<Workl
     let how = RehearsalOptions {
         jobs: few.jobs.len(),
         policy: Policy::Joint,
-        plan: &options,
-        follows_link: false,
+        plan: options,
         on_outputs: &|_, _| (),
     };
     let rehearsed = runner.rehearse(&few, &how, &inputs)?.workload;

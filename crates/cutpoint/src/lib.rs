@@ -4,7 +4,8 @@
 //! ```
 //! use cutpoint::engine::rten::Rten;
 //! use cutpoint::server::{Server, ServerOptions};
-//! use cutpoint::{Model, Policy, ProfileOptions, Session, SessionOptions, zoo::Network};
+//! use cutpoint::zoo::Network;
+//! use cutpoint::{Model, Policy, ProfileOptions, ProfileRequest, Session, SessionOptions};
 //!
 //! // `cutpoint serve` on another machine, as a rule; here the server is in the same program.
 //! let server = Server::start(ServerOptions::local(std::sync::Arc::new(Rten::new())), vec![])?;
@@ -14,7 +15,7 @@
 //! let address = Some(server.address().to_string());
 //! let session = Session::open(vec![model], SessionOptions { server: address, ..Default::default() })?;
 //! let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };
-//! let profile = session.profile_with(&quick, None)?;
+//! let profile = session.profile_with(&ProfileRequest::of_layers(quick))?;
 //! let planned = profile.plan(&[("squeezenet", frames.len())], Policy::Joint)?;
 //! println!("{} of {} jobs use the server", planned.offloaded(), planned.jobs());
 //! for outputs in session.run(&planned, &frames)?.into_outputs()? {
@@ -51,6 +52,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use input::{Input, Inputs};
 pub use profile::ProfileOptions;
 pub use session::{
-    JobOutcome, Model, Outcome, Outputs, Planned, Profile, Running, Session, SessionOptions,
+    JobOutcome, Model, Outcome, Outputs, PlannedRun, Profile, ProfileRequest, Running, Session,
+    SessionOptions,
 };
 pub use tensor::Tensor;

@@ -4,14 +4,14 @@ use crate::args::model::ModelArgs;
 use cutpoint::device::SpeedFraction;
 use cutpoint::engine::Engine;
 use cutpoint::error::{Error, ErrorKind, Result};
-use cutpoint::session::RunModel;
+use cutpoint::session::SessionModel;
 use std::sync::Arc;
 
 /// Loads a model and finds its layers; its name is the file's without the ending.
-pub(crate) fn load(model: &ModelArgs, engine: &dyn Engine) -> Result<RunModel> {
+pub(crate) fn load(model: &ModelArgs, engine: &dyn Engine) -> Result<SessionModel> {
     let layered = model.load()?.into_layers(engine)?;
     let name = model.model.file_stem().map(|s| s.to_string_lossy().into_owned());
-    Ok(RunModel { name: name.unwrap_or_default(), model: Arc::new(layered) })
+    Ok(SessionModel { name: name.unwrap_or_default(), model: Arc::new(layered) })
 }
 
 /// A fraction of this machine's speed.

@@ -5,7 +5,7 @@ use cutpoint::input::{Inputs, tensors};
 use cutpoint::profile::{
     AccuracyBudget, Effect, EncodingOptions, EncodingProfile, EncodingSummary, INPUTS_MAX,
 };
-use cutpoint::session::RunModel;
+use cutpoint::session::SessionModel;
 
 /// Flattened into the subcommands that measure.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,13 +29,13 @@ impl EncodingArgs {
     /// What to measure on the frames of each model; `None` for nothing.
     pub(crate) fn options(
         &self,
-        models: &[RunModel],
+        models: &[SessionModel],
         frames: &[(&[Frame], &FrameOptions)],
     ) -> Option<EncodingOptions> {
         if self.raw {
             return None;
         }
-        let of_model = |(model, (frames, how)): (&RunModel, &(&[Frame], &FrameOptions))| {
+        let of_model = |(model, (frames, how)): (&SessionModel, &(&[Frame], &FrameOptions))| {
             let wanted = frames.len().min(INPUTS_MAX);
             let chosen = (0..wanted).map(|i| &frames[i * frames.len() / wanted]);
             // What cannot be read fails its own job later, or does no harm.

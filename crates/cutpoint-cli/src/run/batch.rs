@@ -9,7 +9,7 @@ use crate::progress::progress_bar;
 use cutpoint::device::Prepared;
 use cutpoint::input::Supply;
 use cutpoint::session::{
-    Rehearsal, RehearsalOptions, RunOptions, Runner, Summary, worth_splitting,
+    DeviceSide, Rehearsal, RehearsalOptions, RunOptions, Summary, worth_splitting,
 };
 use cutpoint::tensor::Tensor;
 use cutpoint::trace::{Execution, chrome_trace};
@@ -24,7 +24,7 @@ use std::process::ExitCode;
 /// Plans the jobs of a workload, after a rehearsal if one is asked for, and executes them.
 pub(super) fn run_batch(
     args: &Args,
-    runner: &Runner,
+    runner: &DeviceSide,
     workload: &Workload,
     inputs: &dyn Supply,
     how: &RunOptions,
@@ -72,7 +72,7 @@ struct Batch {
 impl Batch {
     fn new(
         args: &Args,
-        runner: &Runner,
+        runner: &DeviceSide,
         workload: &Workload,
         options: &PlanOptions,
         inputs: &dyn Supply,
@@ -86,8 +86,7 @@ impl Batch {
         let how = RehearsalOptions {
             jobs: args.rehearse,
             policy: args.policy,
-            plan: options,
-            follows_link: !args.no_replan,
+            plan: *options,
             on_outputs: &|job, tensors| outputs.rehearse(job, &tensors),
         };
         let Rehearsal { workload, plan, prepared } = runner.rehearse(workload, &how, inputs)?;
@@ -116,7 +115,7 @@ impl Batch {
     fn execute(
         &mut self,
         args: &Args,
-        runner: &Runner,
+        runner: &DeviceSide,
         inputs: &dyn Supply,
         how: &RunOptions,
         outputs: &Outputs<'_>,
@@ -178,7 +177,7 @@ fn finish(
         let trace = chrome_trace(workload, plan, Some(execution));
         write_whole(path, serde_json::to_string(&trace)?.as_bytes())?;
     }
-    let summary = Summary { runs, ..Summary::new(plan, execution, local_only, server_only) };
+    let summary = Summary { runs, ..Summary::of_batch(plan, execution, [local_only, server_only]) };
     match args.format {
         Format::Text => eprint!("{}", summary.render()),
         Format::Json => eprintln!("{}", serde_json::to_string(&summary)?),

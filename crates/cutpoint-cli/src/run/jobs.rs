@@ -9,7 +9,7 @@ use cutpoint::engine::Engine;
 use cutpoint::error::Error;
 use cutpoint::frames::{Frame, parse_frames};
 use cutpoint::input::{OnDemand, Supply};
-use cutpoint::session::{RunModel, Runner};
+use cutpoint::session::{DeviceSide, SessionModel};
 
 /// What the arguments name: one model and its inputs, or a file of several.
 pub(super) fn jobs(args: &Args) -> anyhow::Result<Jobs> {
@@ -43,7 +43,7 @@ pub(super) fn jobs(args: &Args) -> anyhow::Result<Jobs> {
 pub(super) fn load_models(
     entries: Vec<JobsEntry>,
     engine: &dyn Engine,
-) -> Result<(Vec<RunModel>, Vec<JobsEntry>), Error> {
+) -> Result<(Vec<SessionModel>, Vec<JobsEntry>), Error> {
     let mut joined: Vec<JobsEntry> = Vec::new();
     for entry in entries {
         match joined.iter_mut().find(|known| known.is_like(&entry)) {
@@ -51,7 +51,7 @@ pub(super) fn load_models(
             None => joined.push(entry),
         }
     }
-    let mut models: Vec<RunModel> = Vec::new();
+    let mut models: Vec<SessionModel> = Vec::new();
     for entry in &joined {
         let mut model = device::load(&entry.model, engine)?;
         let base = model.name.clone();
@@ -66,7 +66,7 @@ pub(super) fn load_models(
 }
 
 /// The inputs of all jobs; a job's files are read shortly before it begins.
-pub(super) fn inputs_of<'a>(runner: &'a Runner, entries: &'a [JobsEntry]) -> impl Supply + 'a {
+pub(super) fn inputs_of<'a>(runner: &'a DeviceSide, entries: &'a [JobsEntry]) -> impl Supply + 'a {
     let of_entry = |(e, entry): (usize, &'a JobsEntry)| entry.frames.iter().map(move |f| (e, f));
     let frames: Vec<(usize, &Frame)> = entries.iter().enumerate().flat_map(of_entry).collect();
     OnDemand::new(frames.len(), move |job| {

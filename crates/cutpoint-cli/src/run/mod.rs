@@ -14,8 +14,11 @@ use crate::files::write_whole;
 use crate::measurement;
 use batch::run_batch;
 use cutpoint::error::{Error, ErrorKind};
-use cutpoint::profile::ProfileOptions;
-use cutpoint::session::{PATTERN_JOBS_MAX, RunOptions, Runner, parse_workload};
+use cutpoint::input::Supply;
+use cutpoint::session::{
+    DeviceSide, EncodingRequest, PATTERN_JOBS_MAX, ProfileRequest, RunOptions, parse_workload,
+};
+use cutpoint_plan::format::write_workload;
 use cutpoint_plan::workload::Workload;
 use jobs::{inputs_of, jobs, load_models};
 use jobs_file::JobsEntry;
@@ -38,7 +41,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     connect.server = jobs.server.unwrap_or(connect.server);
     let client = connect.connect()?;
     let speed = args.device_fraction;
-    let runner = Runner { engine, options, speed, models, client };
+    let runner = DeviceSide { engine, options, speed, models, client, replans: !args.no_replan };
     let counts: Vec<usize> = match args.stream.watch {
         Some(_) => vec![PATTERN_JOBS_MAX; entries.len()],
         None => entries.iter().map(|entry| entry.frames.len()).collect(),
@@ -57,7 +60,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// The workload as models, link and server are now.
 fn measured_workload(
     args: &Args,
-    runner: &Runner,
+    runner: &DeviceSide,
     entries: &[JobsEntry],
     counts: &[usize],
 ) -> anyhow::Result<Workload> {
@@ -66,17 +69,26 @@ fn measured_workload(
         Some(_) => args.encoding.options(&runner.models, &frames),
         None => None,
     };
-    let measurement = runner.measure(counts, &ProfileOptions::default(), encodings.as_ref())?;
+    let measurement = runner.measure(&ProfileRequest {
+        jobs: counts.to_vec(),
+        encodings: encodings.as_ref().map(|measured_on| EncodingRequest {
+            budget: measured_on.budget,
+            inputs: measured_on.inputs.iter().map(|inputs| inputs as &dyn Supply).collect(),
+            without_server: true,
+        }),
+        ..ProfileRequest::default()
+    })?;
     measurement::report(runner, &measurement);
     if let Some(path) = &args.workload_output {
-        let text = serde_json::to_string_pretty(&measurement.workload_json)?;
-        write_whole(path, format!("{text}\n").as_bytes())?;
+        let mut text = Vec::new();
+        write_workload(&measurement.workload, &mut text)?;
+        write_whole(path, &text)?;
     }
     Ok(measurement.workload)
 }
 
 /// The workload in a file, with as many jobs of each model as there are inputs.
-fn given_workload(path: &Path, runner: &Runner, counts: &[usize]) -> anyhow::Result<Workload> {
+fn given_workload(path: &Path, runner: &DeviceSide, counts: &[usize]) -> anyhow::Result<Workload> {
     let place = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::new(ErrorKind::File, format!("cannot be read: {e}")).at(&place))?;

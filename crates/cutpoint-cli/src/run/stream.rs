@@ -8,9 +8,7 @@ use crate::args::format::Format;
 use crate::files::write_whole;
 use crate::outputs::{OutputTarget, Written};
 use cutpoint::frames::Frame;
-use cutpoint::session::{
-    Names, Replay, RunOptions, Runner, StreamPlan, StreamSummary, Summary, Watch,
-};
+use cutpoint::session::{DeviceSide, Names, Replay, RunOptions, StreamPlan, Summary, Watch};
 use cutpoint::trace::{Execution, chrome_trace};
 use cutpoint_plan::format::{write_plan, write_workload};
 use cutpoint_plan::options::PlanOptions;
@@ -25,7 +23,7 @@ use std::task::Poll;
 /// Plans and executes jobs that arrive; `entries` are the models of the runner, with their inputs.
 pub(super) fn run_stream(
     args: &Args,
-    runner: &Runner,
+    runner: &DeviceSide,
     workload: &Workload,
     entries: &[JobsEntry],
     how: &RunOptions,
@@ -77,7 +75,7 @@ pub(super) fn run_stream(
 /// workload was given.
 fn planned(
     args: &Args,
-    runner: &Runner,
+    runner: &DeviceSide,
     workload: &Workload,
     options: &PlanOptions,
 ) -> anyhow::Result<StreamPlan> {
@@ -148,9 +146,7 @@ fn finish(args: &Args, stream: &StreamPlan, execution: &Execution) -> anyhow::Re
         let trace = chrome_trace(&workload, &stream.plan, Some(execution));
         write_whole(path, serde_json::to_string(&trace)?.as_bytes())?;
     }
-    let mut summary = Summary::new(&stream.plan, execution, None, None);
-    summary.jobs = usize::try_from(execution.ended + execution.failure_count).unwrap_or(usize::MAX);
-    summary.stream = Some(StreamSummary::new(stream, execution));
+    let summary = Summary::of_stream(stream, execution);
     match args.format {
         Format::Text => eprint!("{}", summary.render()),
         Format::Json => eprintln!("{}", serde_json::to_string(&summary)?),

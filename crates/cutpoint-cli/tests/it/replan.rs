@@ -10,7 +10,7 @@ use cutpoint::link::{Client, ConnectOptions};
 use cutpoint::onnx::{Model, ReadOptions};
 use cutpoint::profile::unsplit_outputs;
 use cutpoint::session::{
-    LinkModel, MeasuredModel, RunModel, RunOptions, Runner, parse_workload, workload_json,
+    DeviceSide, LinkModel, MeasuredModel, RunOptions, SessionModel, parse_workload, workload_json,
 };
 use cutpoint::tensor::{Tensor, relative_difference};
 use cutpoint::{Profile, Session, SessionOptions};
@@ -30,24 +30,25 @@ fn mbps(value: f64) -> Bandwidth {
 }
 
 /// A device with a model, connected to a server through an uplink that is held to a bandwidth.
-fn runner(model: &Path, address: &str, uplink_mbps: f64) -> Runner {
+fn runner(model: &Path, address: &str, uplink_mbps: f64) -> DeviceSide {
     let engine = Arc::new(Rten::new());
     let model = Model::load(model, &ReadOptions::default()).unwrap();
     let model = Arc::new(model.into_layers(&*engine).unwrap());
     let options =
         ConnectOptions { uplink_limit: Some(mbps(uplink_mbps)), ..ConnectOptions::default() };
-    Runner {
+    DeviceSide {
         engine,
         options: OPTIONS,
         speed: SpeedFraction::new(0.25).unwrap(),
-        models: vec![RunModel { name: "squeezenet".to_owned(), model }],
+        models: vec![SessionModel { name: "squeezenet".to_owned(), model }],
         client: Some(Client::connect(address, options).unwrap()),
+        replans: true,
     }
 }
 
 /// A workload in which the first half of the layers is quick on the device, and the others are not.
-fn workload(runner: &Runner, uplink_mbps: f64) -> Workload {
-    let RunModel { name, model } = &runner.models[0];
+fn workload(runner: &DeviceSide, uplink_mbps: f64) -> Workload {
+    let SessionModel { name, model } = &runner.models[0];
     let layers = model.layers().layers.len();
     let device_ms: Vec<f64> =
         (0..layers).map(|l| if l < layers / 2 { 2.0 } else { 50.0 }).collect();
@@ -67,7 +68,7 @@ fn workload(runner: &Runner, uplink_mbps: f64) -> Workload {
 }
 
 /// The inputs of all jobs, and what the unsplit model makes of them.
-fn inputs(runner: &Runner) -> (Vec<Inputs>, Vec<Vec<(String, Tensor)>>) {
+fn inputs(runner: &DeviceSide) -> (Vec<Inputs>, Vec<Vec<(String, Tensor)>>) {
     let model = runner.models[0].model.model();
     let made = |seed| {
         let made = model.synthetic_inputs(seed).into_iter();

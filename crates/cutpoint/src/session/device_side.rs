@@ -1,6 +1,6 @@
 //! A device, its models, and the server it is connected to.
 
-use super::options::RunModel;
+use super::options::SessionModel;
 use super::server_models::offer;
 use crate::device::SpeedFraction;
 use crate::engine::{Engine, EngineOptions};
@@ -10,7 +10,7 @@ use cutpoint_plan::workload::Workload;
 use std::sync::Arc;
 
 /// A device, its models, and the server it is connected to, if any.
-pub struct Runner {
+pub struct DeviceSide {
     /// What computes on the device.
     pub engine: Arc<dyn Engine>,
     /// How it loads.
@@ -18,12 +18,15 @@ pub struct Runner {
     /// How fast the device is, relative to this machine.
     pub speed: SpeedFraction,
     /// The models.
-    pub models: Vec<RunModel>,
+    pub models: Vec<SessionModel>,
     /// The server.
     pub client: Option<Client>,
+    /// Whether jobs that have not begun are planned anew when the link changes, and when the server is
+    /// lost and back; what that may need is loaded too.
+    pub replans: bool,
 }
 
-impl Runner {
+impl DeviceSide {
     /// Whether a workload speaks of the models at hand.
     ///
     /// # Errors
@@ -35,7 +38,7 @@ impl Runner {
             return refuse(format!("has {found} models, expected {expected}"));
         }
         for (described, model) in workload.models.iter().zip(self.models_of(workload)?) {
-            let RunModel { name, model } = model;
+            let SessionModel { name, model } = model;
             let layers = &model.layers().layers;
             let differs = |(d, l): (&cutpoint_plan::workload::Layer, &crate::onnx::Layer)| {
                 d.name != l.name || d.writes.len() != l.writes.len()
@@ -50,7 +53,7 @@ impl Runner {
     }
 
     /// The models at hand in the order of a workload's, which need not be ours.
-    pub(super) fn models_of(&self, workload: &Workload) -> Result<Vec<&RunModel>> {
+    pub(super) fn models_of(&self, workload: &Workload) -> Result<Vec<&SessionModel>> {
         let find = |described: &cutpoint_plan::workload::Model| {
             self.models.iter().find(|model| model.name == described.name).ok_or_else(|| {
                 let names: Vec<&str> = self.models.iter().map(|m| m.name.as_str()).collect();
@@ -76,7 +79,7 @@ impl Runner {
     }
 
     /// The SHA-256 by which the server knows a model, which is sent where the server lacks it.
-    pub(super) fn source_of(&self, model: &RunModel) -> Result<String> {
+    pub(super) fn source_of(&self, model: &SessionModel) -> Result<String> {
         let client = self.server()?;
         match client.hello()? {
             Some(hello) => Ok(offer(client, &hello.models, model)?.sha256),

@@ -2,7 +2,7 @@
 //! nothing and tell no layer times. The device cuts suffixes for them, with the steps that restore
 //! encoded tensors inside, and sends all tensors of a job in one message.
 
-use super::options::RunModel;
+use super::options::SessionModel;
 use crate::device::{LoadedSuffix, SuffixContent};
 use crate::encoding::{Encoding, Form};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +26,7 @@ const NAME_MAX: usize = 160;
 /// of cutting and of the connection.
 pub(super) fn load_suffix(
     client: &Client,
-    model: &RunModel,
+    model: &SessionModel,
     described: &Model,
     id: ModelId,
     cut: &Partition,
@@ -59,7 +59,7 @@ pub(super) fn load_suffix(
 /// in encodings; without tensors, the whole model. It is sent where the server lacks it.
 fn offer(
     client: &Client,
-    model: &RunModel,
+    model: &SessionModel,
     tensors: &BTreeMap<String, Option<Encoding>>,
 ) -> Result<String> {
     let given = model_name(&model.name, tensors);
@@ -79,7 +79,7 @@ fn offer(
 /// Has the server load again what it had under this name, should it have lost it.
 pub(super) fn offer_again(
     client: &Client,
-    model: &RunModel,
+    model: &SessionModel,
     name: &str,
     tensors: &BTreeMap<String, Option<Encoding>>,
 ) -> Result<()> {
@@ -91,7 +91,7 @@ pub(super) fn offer_again(
 
 fn send(
     client: &Client,
-    model: &RunModel,
+    model: &SessionModel,
     name: &str,
     tensors: &BTreeMap<String, Option<Encoding>>,
 ) -> Result<()> {
@@ -133,7 +133,7 @@ fn model_name(model: &str, tensors: &BTreeMap<String, Option<Encoding>>) -> Stri
 /// for all of them what it takes to answer, less the time on the link.
 pub(super) fn profile(
     client: &Client,
-    model: &RunModel,
+    model: &SessionModel,
     device: &ModelProfile,
     link: &LinkMeasurement,
 ) -> ModelProfile {
@@ -147,7 +147,7 @@ pub(super) fn profile(
     profile
 }
 
-fn whole_ms(client: &Client, model: &RunModel, link: &LinkMeasurement) -> Result<f64> {
+fn whole_ms(client: &Client, model: &SessionModel, link: &LinkMeasurement) -> Result<f64> {
     let name = offer(client, model, &BTreeMap::new())?;
     let inputs = model.model.model().synthetic_inputs(0);
     let tensors: Vec<(String, Form)> =

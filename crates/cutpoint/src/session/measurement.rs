@@ -1,25 +1,73 @@
 //! Measures models on both sides, and the link: all that a plan depends on.
 
-use super::device_side::Runner;
-use super::options::RunModel;
+use super::device_side::DeviceSide;
+use super::options::SessionModel;
 use super::server_models::offer;
 use super::workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
 use super::{generic_server, paced_times};
 use crate::error::{ErrorKind, Result};
+use crate::input::{Inputs, Supply, tensors};
 use crate::link::{LinkMeasurement, MeasureOptions};
 use crate::profile::{
-    EncodingOptions, EncodingProfile, ModelProfile, ProfileOptions, profile_encodings,
-    profile_model,
+    AccuracyBudget, EncodingOptions, EncodingProfile, INPUTS_MAX, ModelProfile, ProfileOptions,
+    profile_encodings, profile_model,
 };
 use cutpoint_plan::workload::{ModelId, Workload};
 use std::time::Duration;
 
+/// What to measure, and how.
+#[derive(Default)]
+pub struct ProfileRequest<'a> {
+    /// How often layers are timed.
+    pub layers: ProfileOptions,
+    /// How many jobs of each model are in sight, in the order of the session's models; empty for one
+    /// of each. Cuts that plans for them would use are timed as parts.
+    pub jobs: Vec<usize>,
+    /// Which encodings plans may use; none without.
+    pub encodings: Option<EncodingRequest<'a>>,
+}
+
+impl ProfileRequest<'_> {
+    /// One job of each model, without encodings, with other repeats.
+    pub fn of_layers(layers: ProfileOptions) -> Self {
+        ProfileRequest { layers, ..ProfileRequest::default() }
+    }
+}
+
+/// The encodings that plans may use, and what they are measured on.
+pub struct EncodingRequest<'a> {
+    /// How far outputs may move.
+    pub budget: AccuracyBudget,
+    /// For each model, inputs like those of its jobs; a few are taken from each.
+    pub inputs: Vec<&'a dyn Supply>,
+    /// Whether to measure without a server as well, for a link that is filled in later.
+    pub without_server: bool,
+}
+
+impl EncodingRequest<'_> {
+    /// A few of the inputs of each model, evenly chosen. Those that cannot be read fail their own
+    /// jobs later, or do no harm.
+    fn sampled(&self) -> EncodingOptions {
+        let of_model = |supply: &&dyn Supply| -> Vec<Inputs> {
+            let (count, wanted) = (supply.count(), supply.count().min(INPUTS_MAX));
+            let chosen = (0..wanted).map(|i| supply.inputs(i * count / wanted));
+            let usable = |inputs: Inputs| match tensors(&inputs) {
+                Ok(_) => Some(inputs),
+                Err(error) => {
+                    log::warn!("not measured on: {error:?}");
+                    None
+                }
+            };
+            chosen.filter_map(usable).collect()
+        };
+        EncodingOptions { inputs: self.inputs.iter().map(of_model).collect(), budget: self.budget }
+    }
+}
+
 /// What was measured before planning.
 #[derive(Clone, Debug)]
 pub struct Measurement {
-    /// The planner's input, as a file.
-    pub workload_json: serde_json::Value,
-    /// The same, read.
+    /// The planner's input.
     pub workload: Workload,
     /// The layers' times on the device, at this machine's own speed, by model.
     pub device: Vec<ModelProfile>,
@@ -45,20 +93,20 @@ struct Profiles {
     jobs: Vec<usize>,
 }
 
-impl Runner {
+impl DeviceSide {
     /// Measures the models on both sides, and the link, for these numbers of jobs by model; encodings
     /// if there are options for them, and the server, if there is one, can decode.
     ///
     /// # Errors
     /// Those of the engine and of the connection.
-    pub fn measure(
-        &self,
-        jobs: &[usize],
-        options: &ProfileOptions,
-        encodings: Option<&EncodingOptions>,
-    ) -> Result<Measurement> {
+    pub fn measure(&self, request: &ProfileRequest<'_>) -> Result<Measurement> {
+        let options = &request.layers;
+        let jobs = match request.jobs.is_empty() {
+            true => vec![1; self.models.len()],
+            false => request.jobs.clone(),
+        };
         let mut device = Vec::new();
-        for RunModel { model, .. } in &self.models {
+        for SessionModel { model, .. } in &self.models {
             let inputs = model.model().synthetic_inputs(0);
             let inputs: Vec<_> =
                 inputs.iter().map(|(name, value)| (name.as_str(), value)).collect();
@@ -84,18 +132,20 @@ impl Runner {
                 server.push(profile);
             }
         }
-        let encodings = match encodings {
-            Some(how) => self.measure_encodings(how)?,
-            None => Vec::new(),
+        let encodings = match &request.encodings {
+            Some(wanted) if self.client.is_some() || wanted.without_server => {
+                self.measure_encodings(&wanted.sampled())?
+            }
+            _ => Vec::new(),
         };
-        self.pace(Profiles { device, server, encodings, link, executors, jobs: jobs.to_vec() })
+        self.pace(Profiles { device, server, encodings, link, executors, jobs })
     }
 
     /// Measures the encodings here, and how much longer or shorter the server takes to decode.
     fn measure_encodings(&self, how: &EncodingOptions) -> Result<Vec<EncodingProfile>> {
         let is_plain = self.is_server_plain()?;
         let mut profiles = Vec::with_capacity(self.models.len());
-        for (RunModel { model, .. }, inputs) in self.models.iter().zip(&how.inputs) {
+        for (SessionModel { model, .. }, inputs) in self.models.iter().zip(&how.inputs) {
             let measured =
                 profile_encodings(&*self.engine, self.options, model, inputs, &how.budget);
             let mut profile = match measured {
@@ -128,7 +178,7 @@ impl Runner {
         let mut device_ms: Vec<Vec<f64>> = profiles.device.iter().map(stretch).collect();
         let first = self.describe(&profiles, &device_ms)?;
         let first = parse_workload(&first.to_string(), "the profiled workload")?;
-        for (m, RunModel { name, model }) in self.models.iter().enumerate() {
+        for (m, SessionModel { name, model }) in self.models.iter().enumerate() {
             let described = first.models.iter().position(|d| d.name == *name);
             let parts = match (&profiles.link, described) {
                 (Some(_), Some(id)) => paced_times::cuts_in_use(&first, ModelId::at(id)),
@@ -138,19 +188,10 @@ impl Runner {
                 paced_times::times_ms(&*self.engine, self.options, self.speed, model, &parts)?;
             paced_times::scale(&mut device_ms[m], &parts, &times);
         }
-        let workload_json = self.describe(&profiles, &device_ms)?;
-        let workload = parse_workload(&workload_json.to_string(), "the measured workload")?;
+        let described = self.describe(&profiles, &device_ms)?;
+        let workload = parse_workload(&described.to_string(), "the measured workload")?;
         let Profiles { device, server, encodings, link, executors, jobs } = profiles;
-        Ok(Measurement {
-            workload_json,
-            workload,
-            device,
-            server,
-            encodings,
-            link,
-            executors,
-            jobs,
-        })
+        Ok(Measurement { workload, device, server, encodings, link, executors, jobs })
     }
 
     /// The workload of what was measured, with these times of the device's layers.

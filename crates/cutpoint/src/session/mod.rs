@@ -36,15 +36,15 @@ mod summary;
 mod workload;
 mod worth;
 
-pub use device_side::Runner;
-pub use measurement::Measurement;
+pub use device_side::DeviceSide;
+pub use measurement::{EncodingRequest, Measurement, ProfileRequest};
 pub use model::Model;
-pub use options::{RunModel, RunOptions};
+pub use options::{RunOptions, SessionModel, SessionOptions};
 pub use outcome::{JobOutcome, Outcome, Outputs};
-pub use plan::{Planned, Profile};
+pub use plan::{PlannedRun, Profile};
 pub use rehearsal::{Rehearsal, RehearsalOptions};
 pub use running::Running;
-pub use session::{Session, SessionOptions};
+pub use session::Session;
 
 pub use stream::{Names, PATTERN_JOBS_MAX, Replay, StreamPlan, Watch};
 pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary, Summary};

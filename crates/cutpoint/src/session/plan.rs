@@ -1,28 +1,41 @@
-//! What was measured, and plans made from it.
+//! Profiles, which say what a plan depends on, and the plans that are made of them.
 
 use super::measurement::Measurement;
-use super::workload::parse_workload;
+use super::summary::Summary;
+use super::workload::{naming_jobs, parse_workload};
 use super::worth::worth_splitting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::trace::{Execution, chrome_trace};
+use cutpoint_plan::format::{write_plan, write_workload};
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::workload::Workload;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What was measured of models on both sides and of the link: all that a plan depends on.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    json: Value,
+    workload: Workload,
     measurement: Option<Arc<Measurement>>,
 }
 
 impl Profile {
-    pub(super) fn of(measurement: Measurement) -> Profile {
-        let json = measurement.workload_json.clone();
-        Profile { json, measurement: Some(Arc::new(measurement)) }
+    /// The profile that a workload describes; its jobs are replaced by those that are planned.
+    pub fn of_workload(workload: Workload) -> Profile {
+        Profile { workload, measurement: None }
+    }
+
+    pub(super) fn measured(measurement: Measurement) -> Profile {
+        let workload = measurement.workload.clone();
+        Profile { workload, measurement: Some(Arc::new(measurement)) }
+    }
+
+    /// The same measurements with times that runs have shown since.
+    pub(super) fn with_workload(&self, workload: Workload) -> Profile {
+        Profile { workload, measurement: self.measurement.clone() }
     }
 
     /// A profile that [`Profile::to_json`] wrote, or any `workload.json`.
@@ -30,16 +43,18 @@ impl Profile {
     /// # Errors
     /// [`ErrorKind::Workload`] if it breaks a rule of the format, naming the place.
     pub fn from_json(text: &str) -> Result<Profile> {
-        parse_workload(text, "the profile")?;
-        let json = serde_json::from_str(text)
-            .map_err(|e| Error::new(ErrorKind::Workload, "is not JSON").because(e))?;
-        Ok(Profile { json, measurement: None })
+        Ok(Profile::of_workload(parse_workload(text, "the profile")?))
     }
 
     /// The profile as the text of a `workload.json`, so that a program need not measure each time
     /// it starts.
     pub fn to_json(&self) -> String {
-        self.json.to_string()
+        workload_text(&self.workload)
+    }
+
+    /// The layers, the link and the server, with the jobs that were named when it was measured.
+    pub fn workload(&self) -> &Workload {
+        &self.workload
     }
 
     /// Every single measurement, if this was measured and not read.
@@ -47,8 +62,8 @@ impl Profile {
         self.measurement.as_deref()
     }
 
-    /// Decides where each of these jobs is cut and in which order they run: so many of each model,
-    /// numbered from 0 in the order in which they are named. Cheap and repeatable: nothing is
+    /// Decides where each of these jobs is cut and in which order they run: a number of jobs for each
+    /// model, numbered from 0 in the order in which they are named. Cheap and repeatable: nothing is
     /// measured, and the same arguments give the same plan.
     ///
     /// ```
@@ -65,13 +80,12 @@ impl Profile {
     /// # Ok::<(), cutpoint::Error>(())
     /// ```
     ///
-    /// A plan by `joint` that would hardly be faster than the device alone is replaced by that: see
-    /// [`worth_splitting`].
+    /// A plan by `joint` that would hardly be faster than the device alone is replaced by that.
     ///
     /// # Errors
     /// [`ErrorKind::Workload`] if a model is not of this profile, or if the policy cannot make a
     /// plan.
-    pub fn plan(&self, jobs: &[(&str, usize)], policy: Policy) -> Result<Planned> {
+    pub fn plan(&self, jobs: &[(&str, usize)], policy: Policy) -> Result<PlannedRun> {
         self.plan_with(jobs, policy, &PlanOptions::default())
     }
 
@@ -85,28 +99,25 @@ impl Profile {
         jobs: &[(&str, usize)],
         policy: Policy,
         options: &PlanOptions,
-    ) -> Result<Planned> {
-        let mut json = self.json.clone();
-        json["jobs"] =
-            jobs.iter().map(|(model, count)| json!({ "model": model, "count": count })).collect();
-        let workload = parse_workload(&json.to_string(), "the jobs")?;
+    ) -> Result<PlannedRun> {
+        let workload = naming_jobs(&self.workload, jobs)?;
         let plan = plan(&workload, policy, options)
             .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()).because(e))?;
         let plan = worth_splitting(&workload, plan, options);
-        Ok(Planned { both: Arc::new((workload, plan)) })
+        Ok(PlannedRun::new(workload, plan))
     }
 }
 
 /// A plan together with the workload that it is for. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Planned {
+pub struct PlannedRun {
     both: Arc<(Workload, Plan)>,
 }
 
-impl Planned {
+impl PlannedRun {
     /// A plan that was made elsewhere.
-    pub fn new(workload: Workload, plan: Plan) -> Planned {
-        Planned { both: Arc::new((workload, plan)) }
+    pub fn new(workload: Workload, plan: Plan) -> PlannedRun {
+        PlannedRun { both: Arc::new((workload, plan)) }
     }
 
     /// What it is for.
@@ -121,7 +132,7 @@ impl Planned {
 
     /// How many jobs it is for.
     pub fn jobs(&self) -> usize {
-        self.workload().jobs.len()
+        self.plan().partitions.len()
     }
 
     /// How many of them have a part on the server.
@@ -134,8 +145,47 @@ impl Planned {
         Duration::from_nanos(self.plan().makespan.nanoseconds())
     }
 
+    /// The text of the `workload.json` that the plan is for.
+    pub fn workload_json(&self) -> String {
+        workload_text(self.workload())
+    }
+
+    /// The text of the plan's `plan.json`.
+    pub fn plan_json(&self) -> String {
+        plan_text(self.workload(), self.plan())
+    }
+
+    /// What a run of it has shown, beside what local-only and server-only are predicted to take.
+    pub fn summary(&self, execution: &Execution) -> Summary {
+        let options = PlanOptions::at(self.plan().granularity);
+        let others = [Policy::LocalOnly, Policy::ServerOnly]
+            .map(|policy| plan(self.workload(), policy, &options).ok().map(|plan| plan.makespan));
+        Summary::of_batch(self.plan(), execution, others)
+    }
+
+    /// `trace.json`: the plan and a run of it side by side, in the Chrome trace format.
+    pub fn trace(&self, execution: &Execution) -> Value {
+        chrome_trace(self.workload(), self.plan(), Some(execution))
+    }
+
     /// Whether this is the very same plan, not only an equal one.
-    pub(super) fn is(&self, other: &Planned) -> bool {
+    pub(super) fn is(&self, other: &PlannedRun) -> bool {
         Arc::ptr_eq(&self.both, &other.both)
     }
+}
+
+pub(super) fn workload_text(workload: &Workload) -> String {
+    text(|to| write_workload(workload, to))
+}
+
+pub(super) fn plan_text(workload: &Workload, plan: &Plan) -> String {
+    text(|to| write_plan(workload, plan, to))
+}
+
+fn text<E: std::fmt::Debug>(
+    write: impl FnOnce(&mut Vec<u8>) -> std::result::Result<(), E>,
+) -> String {
+    let mut text = Vec::new();
+    write(&mut text).expect("memory takes what is written");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }

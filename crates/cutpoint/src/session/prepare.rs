@@ -1,8 +1,8 @@
 //! From plans to a run: what is loaded on both sides, and how the server is called again.
 
-use super::device_side::Runner;
+use super::device_side::DeviceSide;
 use super::generic_server;
-use super::options::{RunModel, RunOptions};
+use super::options::{RunOptions, SessionModel};
 use super::replan::{JobsLeft, cuts_of, is_alike, other_plans};
 use super::server_models::offer;
 use crate::device::{
@@ -22,7 +22,18 @@ use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-impl Runner {
+impl DeviceSide {
+    /// Loads what a plan needs on both sides, and, if the session plans anew, what it may come to need.
+    ///
+    /// # Errors
+    /// As [`DeviceSide::prepare`].
+    pub(super) fn load(&self, workload: &Workload, plan: &Plan) -> Result<Prepared> {
+        match self.replans {
+            true => self.prepare_for_change(workload, plan),
+            false => self.prepare(workload, plan),
+        }
+    }
+
     /// Loads what a plan needs on both sides.
     ///
     /// # Errors
@@ -35,7 +46,7 @@ impl Runner {
     /// take at other bandwidths of the uplink, a few for each model. Weights are held once.
     ///
     /// # Errors
-    /// As [`Runner::prepare`].
+    /// As [`DeviceSide::prepare`].
     pub fn prepare_for_change(&self, workload: &Workload, plan: &Plan) -> Result<Prepared> {
         self.prepare_all(workload, plan, &other_plans(workload, plan))
     }
@@ -84,7 +95,7 @@ impl Runner {
         workload: &Workload,
         plan: &Plan,
         is_own: bool,
-        models: &[&RunModel],
+        models: &[&SessionModel],
         sources: &mut [Option<String>],
         suffixes: &mut Suffixes,
     ) -> Result<()> {
@@ -138,7 +149,7 @@ impl Runner {
     /// the link changes, when the server is lost, and when it is back.
     ///
     /// # Errors
-    /// As [`Runner::execute`].
+    /// As [`DeviceSide::execute`].
     pub fn execute_following(
         &self,
         prepared: &mut Prepared,
@@ -180,7 +191,7 @@ impl Runner {
         let probe = client.probe();
         let expecting = client.clone();
         let client = client.clone();
-        let models: Vec<RunModel> = self.models_of(workload)?.into_iter().cloned().collect();
+        let models: Vec<SessionModel> = self.models_of(workload)?.into_iter().cloned().collect();
         let suffixes: Vec<LoadedSuffix> = prepared.suffixes.iter().cloned().collect();
         let call = Arc::new(move || call_again(&client, &models, &suffixes));
         let probe = Arc::new(move |bytes| probe.up(bytes));
@@ -190,13 +201,13 @@ impl Runner {
 
     fn load_suffix(
         &self,
-        model: &RunModel,
+        model: &SessionModel,
         source_sha256: &str,
         described: &cutpoint_plan::workload::Model,
         id: ModelId,
         device_layers: &LayerSet,
     ) -> Result<LoadedSuffix> {
-        let RunModel { name, model: layered } = model;
+        let SessionModel { name, model: layered } = model;
         let shapes = layered.model().inputs();
         let names =
             device_layers.iter().map(|l| described.layers[l.index()].name.clone()).collect();
@@ -227,7 +238,7 @@ fn execute_options(workload: &Workload, how: &RunOptions, follows_link: bool) ->
 /// models and suffixes again.
 fn call_again(
     client: &Client,
-    models: &[RunModel],
+    models: &[SessionModel],
     suffixes: &[LoadedSuffix],
 ) -> Result<Connection> {
     let held = client.hello()?.map(|hello| hello.models);

@@ -1,6 +1,6 @@
 //! The models that a server has, and those that it is sent.
 
-use super::options::RunModel;
+use super::options::SessionModel;
 use crate::error::Result;
 use crate::link::{Client, HeldModel};
 
@@ -13,7 +13,7 @@ pub(super) struct OnServer {
 }
 
 /// How the server has a model; sends it where it does not.
-pub(super) fn offer(client: &Client, held: &[HeldModel], model: &RunModel) -> Result<OnServer> {
+pub(super) fn offer(client: &Client, held: &[HeldModel], model: &SessionModel) -> Result<OnServer> {
     let find = |sha256: &str| {
         let found = held.iter().find(|held| held.sha256 == sha256);
         found.map(|h| OnServer { name: h.name.clone(), sha256: h.sha256.clone() })

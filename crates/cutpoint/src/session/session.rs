@@ -1,92 +1,36 @@
 //! A device with its models, and the server it is connected to.
 
-use super::device_side::Runner;
+use super::device_side::DeviceSide;
+use super::measurement::ProfileRequest;
 use super::model::Model;
-use super::options::{RunModel, RunOptions};
+use super::options::{RunOptions, SessionModel, SessionOptions};
 use super::outcome::{Outcome, Outputs};
-use super::plan::{Planned, Profile};
+use super::plan::{PlannedRun, Profile};
+use super::rehearsal::RehearsalOptions;
 use super::running::Running;
-use crate::device::{Cancel, Prepared, SpeedFraction};
+use super::stream::StreamPlan;
+use super::workload::naming_jobs;
+use crate::device::{Arrivals, Cancel, Prepared};
 use crate::engine::EngineOptions;
-use crate::engine::select::{EngineChoice, SelectOptions, select};
+use crate::engine::select::select;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::Supply;
-use crate::link::{Client, ConnectOptions};
-use crate::profile::{EncodingOptions, ProfileOptions};
+use crate::link::Client;
 use crate::trace::Execution;
-use cutpoint_plan::workload::JobId;
+use cutpoint_plan::options::PlanOptions;
+use cutpoint_plan::options::Policy;
+use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{JobId, Workload};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How a session is set up.
-#[derive(Clone, Debug)]
-pub struct SessionOptions {
-    /// What computes on this device.
-    pub engine: EngineChoice,
-    /// How many threads one inference may use; `None` for one for each core.
-    pub threads: Option<NonZeroUsize>,
-    /// How fast the device is, relative to this machine.
-    pub speed: SpeedFraction,
-    /// The server, as HOST:PORT; `None` for none.
-    pub server: Option<String>,
-    /// How to connect to it.
-    pub connect: ConnectOptions,
-    /// A server that owes a reply and says nothing for so long is given up.
-    pub patience: Duration,
-    /// Whether jobs that have not begun are planned anew in the middle of a run, when the uplink's
-    /// bandwidth has changed, and when the server is lost or back. The cuts that other bandwidths
-    /// call for are loaded with the plan's, each weight once.
-    pub replans: bool,
-}
-
-impl SessionOptions {
-    /// The same, but a run keeps to its plan whatever becomes of the link; a server that is lost is
-    /// not called again.
-    ///
-    /// ```
-    /// # use cutpoint::{Model, Policy, Session, SessionOptions};
-    /// # use cutpoint::profile::ProfileOptions;
-    /// # use cutpoint::zoo::Network;
-    /// # let model = Model::from_bytes("squeezenet", Network::SqueezeNet.to_onnx(1), &[])?;
-    /// # let inputs = vec![model.synthetic_inputs(1), model.synthetic_inputs(2)];
-    /// # let options = SessionOptions { engine: "rten".parse()?, ..SessionOptions::default() };
-    /// let session = Session::open(vec![model], options.without_replanning())?;
-    /// # let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };
-    /// # let planned = session.profile_with(&quick, None)?.plan(&[("squeezenet", 2)], Policy::Joint)?;
-    /// let outcome = session.run(&planned, &inputs)?;
-    /// assert!(outcome.execution.changes.is_empty());
-    /// # Ok::<(), cutpoint::Error>(())
-    /// ```
-    #[must_use]
-    pub fn without_replanning(self) -> SessionOptions {
-        SessionOptions { replans: false, ..self }
-    }
-}
-
-impl Default for SessionOptions {
-    /// ONNX Runtime where its library is found, else the embedded engine; all cores, at full speed;
-    /// no server. Jobs are planned anew when the link changes.
-    fn default() -> SessionOptions {
-        SessionOptions {
-            engine: EngineChoice::Auto,
-            threads: None,
-            speed: SpeedFraction::FULL,
-            server: None,
-            connect: ConnectOptions::default(),
-            patience: RunOptions::default().patience,
-            replans: true,
-        }
-    }
-}
-
 /// A device with its models, and the server it is connected to, if any. Clones share it; one run
 /// goes on at a time.
 ///
 /// ```
-/// use cutpoint::{Model, Policy, Session, SessionOptions};
-/// use cutpoint::profile::ProfileOptions;
+/// use cutpoint::{Model, Policy, ProfileOptions, ProfileRequest, Session, SessionOptions};
 /// use cutpoint::zoo::Network;
 ///
 /// let model = Model::from_bytes("squeezenet", Network::SqueezeNet.to_onnx(1), &[])?;
@@ -95,7 +39,7 @@ impl Default for SessionOptions {
 /// let options = SessionOptions { engine: "rten".parse()?, ..SessionOptions::default() };
 /// let session = Session::open(vec![model], options)?;
 /// let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };
-/// let profile = session.profile_with(&quick, None)?;
+/// let profile = session.profile_with(&ProfileRequest::of_layers(quick))?;
 /// let planned = profile.plan(&[("squeezenet", 2)], Policy::Joint)?;
 /// let outputs = session.run(&planned, &inputs)?.into_outputs()?;
 /// assert_eq!(outputs[1][0].0, "logits");
@@ -107,11 +51,10 @@ pub struct Session {
 }
 
 struct Inner {
-    runner: Runner,
+    side: DeviceSide,
     patience: Duration,
-    replans: bool,
     /// What is loaded for the plan that was last asked for.
-    prepared: Mutex<Option<(Planned, Prepared)>>,
+    prepared: Mutex<Option<(PlannedRun, Prepared)>>,
 }
 
 impl Session {
@@ -126,25 +69,59 @@ impl Session {
             let message = format!("two models are named {:?}", model.name);
             return Err(Error::new(ErrorKind::Usage, message).hint("rename one: Model::named"));
         }
-        let engine = select(&options.engine, &SelectOptions::default())?;
+        let engine = select(&options.engine, &options.select)?;
         let layered = |Model { name, onnx }| {
-            Ok(RunModel { name, model: Arc::new(onnx.into_layers(&*engine)?) })
+            Ok(SessionModel { name, model: Arc::new(onnx.into_layers(&*engine)?) })
         };
         let models = models.into_iter().map(layered).collect::<Result<_>>()?;
         let connect = |address| Client::connect(address, options.connect);
         let client = options.server.as_deref().map(connect).transpose()?;
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let engine_options = EngineOptions { threads: options.threads.unwrap_or_else(cores) };
-        let speed = options.speed;
-        let runner = Runner { engine, options: engine_options, speed, models, client };
-        let SessionOptions { patience, replans, .. } = options;
+        let SessionOptions { speed, patience, replans, .. } = options;
+        let side = DeviceSide { engine, options: engine_options, speed, models, client, replans };
         let prepared = Mutex::new(None);
-        Ok(Session { inner: Arc::new(Inner { runner, patience, replans, prepared }) })
+        Ok(Session { inner: Arc::new(Inner { side, patience, prepared }) })
     }
 
     /// [`Session::open`] without blocking.
     pub fn open_async(models: Vec<Model>, options: SessionOptions) -> Running<Session> {
         Running::start(None, move || Session::open(models, options))
+    }
+
+    /// The models, in the order in which they were given.
+    pub fn models(&self) -> &[SessionModel] {
+        &self.inner.side.models
+    }
+
+    /// The name and version of the engine that computes on this device.
+    pub fn engine_name(&self) -> String {
+        self.inner.side.engine.name().to_string()
+    }
+
+    /// Whether there is a connection to a server.
+    pub fn has_server(&self) -> bool {
+        self.inner.side.client.is_some()
+    }
+
+    /// Holds the uplink to another bandwidth, for trials.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] without a server.
+    pub fn set_uplink_limit(&self, limit: Bandwidth) -> Result<()> {
+        self.inner.side.server()?.set_uplink_limit(limit)
+    }
+
+    /// What the unsplit models make of these inputs on this device, to compare with.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if no model has this name; those of the engine.
+    pub fn unsplit_outputs(&self, model: &str, inputs: &[crate::Inputs]) -> Result<Vec<Outputs>> {
+        let side = &self.inner.side;
+        let found = side.models.iter().find(|known| known.name == model).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("the session has no model {model:?}"))
+        })?;
+        crate::profile::unsplit_outputs(&*side.engine, side.options, found.onnx(), inputs)
     }
 
     /// Measures every layer of every model on both sides, and the link. Sends models to the server
@@ -153,21 +130,20 @@ impl Session {
     /// # Errors
     /// Those of the engine and of the connection.
     pub fn profile(&self) -> Result<Profile> {
-        self.profile_with(&ProfileOptions::default(), None)
+        self.profile_with(&ProfileRequest::default())
     }
 
     /// As [`Session::profile`], with other repeats; and with encodings, so that plans may send
     /// tensors in smaller forms.
     ///
     /// ```
-    /// # use cutpoint::{Model, Session, SessionOptions};
-    /// # use cutpoint::profile::ProfileOptions;
+    /// # use cutpoint::{Model, ProfileOptions, ProfileRequest, Session, SessionOptions};
     /// # use cutpoint::zoo::Network;
     /// # let model = Model::from_bytes("squeezenet", Network::SqueezeNet.to_onnx(1), &[])?;
     /// # let options = SessionOptions { engine: "rten".parse()?, ..SessionOptions::default() };
     /// let session = Session::open(vec![model], options)?;
     /// let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };
-    /// let profile = session.profile_with(&quick, None)?;
+    /// let profile = session.profile_with(&ProfileRequest::of_layers(quick))?;
     /// let measured = profile.measurement().expect("measured, not read");
     /// assert!(measured.device[0].whole.median_ms > 0.0);
     /// // Written to a file, it saves measuring at the next start.
@@ -177,13 +153,17 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::profile`]; those of the inputs that encodings are measured on.
-    pub fn profile_with(
-        &self,
-        how: &ProfileOptions,
-        encodings: Option<&EncodingOptions>,
-    ) -> Result<Profile> {
-        let runner = &self.inner.runner;
-        Ok(Profile::of(runner.measure(&vec![1; runner.models.len()], how, encodings)?))
+    pub fn profile_with(&self, request: &ProfileRequest<'_>) -> Result<Profile> {
+        Ok(Profile::measured(self.inner.side.measure(request)?))
+    }
+
+    /// The profile that a workload describes, if it speaks of the session's models.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Workload`], naming the first model or layer that is not the same.
+    pub fn profile_of(&self, workload: Workload) -> Result<Profile> {
+        self.inner.side.check_fits(&workload)?;
+        Ok(Profile::of_workload(workload))
     }
 
     /// [`Session::profile`] without blocking.
@@ -192,13 +172,106 @@ impl Session {
         Running::start(None, move || session.profile())
     }
 
+    /// Plans jobs from what they take when device, link and server are all at work: executes some of
+    /// them as planned, plans again from what they took, and goes on until every cut of the plan was
+    /// executed. Without a server this is [`Profile::plan_with`].
+    ///
+    /// `inputs` has those of all the jobs. What the plan needs is loaded afterwards.
+    ///
+    /// # Errors
+    /// Those of planning, of the engine and of the connection.
+    pub fn rehearse(
+        &self,
+        profile: &Profile,
+        jobs: &[(&str, usize)],
+        how: &RehearsalOptions<'_>,
+        inputs: &(impl Supply + ?Sized),
+    ) -> Result<PlannedRun> {
+        if !self.has_server() || how.jobs == 0 {
+            return profile.plan_with(jobs, how.policy, &how.plan);
+        }
+        let workload = naming_jobs(profile.workload(), jobs)?;
+        let mut held = self.inner.emptied();
+        let rehearsal = self.inner.side.rehearse(&workload, how, &inputs)?;
+        let planned = PlannedRun::new(rehearsal.workload, rehearsal.plan);
+        *held = Some((planned.clone(), rehearsal.prepared));
+        Ok(planned)
+    }
+
+    /// The profile with the times of a rehearsal of `count` jobs of each model on made-up inputs.
+    ///
+    /// # Errors
+    /// As [`Session::rehearse`].
+    pub fn rehearse_profile(&self, profile: &Profile, count: usize) -> Result<Profile> {
+        let models = self.models();
+        let jobs: Vec<(&str, usize)> = models.iter().map(|m| (m.name(), count)).collect();
+        let made = |(seed, model): (usize, &SessionModel)| -> crate::Inputs {
+            let made = model.onnx().synthetic_inputs(seed as u64).into_iter();
+            made.map(|(name, tensor)| (name, tensor.into())).collect()
+        };
+        let of_each = models.iter().flat_map(|model| std::iter::repeat_n(model, count));
+        let inputs: Vec<crate::Inputs> = of_each.enumerate().map(made).collect();
+        let how = RehearsalOptions { jobs: inputs.len(), ..RehearsalOptions::default() };
+        let rehearsed = self.rehearse(profile, &jobs, &how, &inputs)?;
+        let mut workload = rehearsed.workload().clone();
+        workload.jobs.clone_from(&profile.workload().jobs);
+        Ok(profile.with_workload(workload))
+    }
+
+    /// A plan for jobs that arrive over time: one each `period`, or, without a period, about as fast
+    /// as the machines can take them. Where the uplink rests between jobs, what a transfer takes
+    /// longer after such a pause is measured and planned for, unless the profile was read from a file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Workload`] if there is no such plan; those of the connection.
+    pub fn plan_stream(
+        &self,
+        profile: &Profile,
+        jobs: &[(&str, usize)],
+        policy: Policy,
+        options: &PlanOptions,
+        period: Option<Time>,
+    ) -> Result<StreamPlan> {
+        let mut workload = naming_jobs(profile.workload(), jobs)?;
+        let stream = StreamPlan::new(&workload, policy, options, period)?;
+        if profile.measurement().is_none() {
+            return Ok(stream);
+        }
+        match self.inner.side.measure_pauses(&stream)? {
+            Time::ZERO => Ok(stream),
+            longer => {
+                workload.link.message_overhead += longer;
+                StreamPlan::new(&workload, policy, options, period)
+            }
+        }
+    }
+
+    /// Executes jobs as they arrive; hands over each job's outputs as soon as it is done.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_stream(
+        &self,
+        stream: &StreamPlan,
+        source: &mut dyn Arrivals,
+        cancel: &Cancel,
+        on_outputs: impl FnMut(JobId, Outputs),
+    ) -> Result<Execution> {
+        let side = &self.inner.side;
+        side.check_fits(&stream.workload)?;
+        let _held = self.inner.emptied();
+        let mut prepared = side.prepare_stream(stream, side.replans)?;
+        let how = self.inner.run_options(cancel);
+        side.execute_stream(&mut prepared, stream, source, side.replans, &how, on_outputs)
+    }
+
     /// Loads what a plan needs on both sides, so that the first run need not. The session keeps
     /// what it loaded until it is asked for another plan.
     ///
     /// # Errors
     /// [`ErrorKind::Workload`] if the plan breaks a rule, or is for other models; those of the
     /// engine and the connection.
-    pub fn prepare(&self, planned: &Planned) -> Result<()> {
+    pub fn prepare(&self, planned: &PlannedRun) -> Result<()> {
         self.inner.with_prepared(planned, |_| Ok(()))
     }
 
@@ -212,7 +285,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::prepare`]; [`ErrorKind::Usage`] if the inputs are not as many as the jobs.
-    pub fn run(&self, planned: &Planned, inputs: &(impl Supply + ?Sized)) -> Result<Outcome> {
+    pub fn run(&self, planned: &PlannedRun, inputs: &(impl Supply + ?Sized)) -> Result<Outcome> {
         self.inner.collect(planned, &inputs, Cancel::new())
     }
 
@@ -221,15 +294,14 @@ impl Session {
     /// result.
     ///
     /// ```
-    /// # use cutpoint::{Cancel, Model, Policy, Session, SessionOptions};
-    /// # use cutpoint::profile::ProfileOptions;
+    /// # use cutpoint::{Cancel, Model, Policy, ProfileOptions, ProfileRequest, Session, SessionOptions};
     /// # use cutpoint::zoo::Network;
     /// # let model = Model::from_bytes("squeezenet", Network::SqueezeNet.to_onnx(1), &[])?;
     /// # let options = SessionOptions { engine: "rten".parse()?, ..SessionOptions::default() };
     /// # let inputs: Vec<_> = (0..20).map(|seed| model.synthetic_inputs(seed)).collect();
     /// # let session = Session::open(vec![model], options)?;
     /// # let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };
-    /// # let planned = session.profile_with(&quick, None)?.plan(&[("squeezenet", 20)], Policy::Joint)?;
+    /// # let planned = session.profile_with(&ProfileRequest::of_layers(quick))?.plan(&[("squeezenet", 20)], Policy::Joint)?;
     /// // Enough is known after three jobs of twenty.
     /// let (cancel, mut done) = (Cancel::new(), Vec::new());
     /// let execution = session.run_each(&planned, &inputs, &cancel, |job, _outputs| {
@@ -248,7 +320,7 @@ impl Session {
     /// As [`Session::run`].
     pub fn run_each(
         &self,
-        planned: &Planned,
+        planned: &PlannedRun,
         inputs: &(impl Supply + ?Sized),
         cancel: &Cancel,
         on_outputs: impl FnMut(JobId, Outputs),
@@ -268,7 +340,7 @@ impl Session {
     /// # let inputs: Vec<_> = (0..2).map(|seed| model.synthetic_inputs(seed)).collect();
     /// let session = Session::open_async(vec![model], options).await?;
     /// # let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };
-    /// # let planned = session.profile_with(&quick, None)?.plan(&[("squeezenet", 2)], Policy::Joint)?;
+    /// # let planned = session.profile_with(&ProfileRequest::of_layers(quick))?.plan(&[("squeezenet", 2)], Policy::Joint)?;
     /// let outcome = session.run_async(&planned, inputs.clone()).await?;
     /// assert_eq!(outcome.done().count(), 2);
     ///
@@ -281,7 +353,7 @@ impl Session {
     /// ```
     pub fn run_async(
         &self,
-        planned: &Planned,
+        planned: &PlannedRun,
         inputs: impl Supply + Send + 'static,
     ) -> Running<Outcome> {
         let (inner, planned, cancel) = (self.inner.clone(), planned.clone(), Cancel::new());
@@ -293,7 +365,7 @@ impl Session {
     /// done.
     pub fn run_each_async(
         &self,
-        planned: &Planned,
+        planned: &PlannedRun,
         inputs: impl Supply + Send + 'static,
         on_outputs: impl FnMut(JobId, Outputs) + Send + 'static,
     ) -> Running<Execution> {
@@ -305,7 +377,12 @@ impl Session {
 }
 
 impl Inner {
-    fn collect(&self, planned: &Planned, inputs: &dyn Supply, cancel: Cancel) -> Result<Outcome> {
+    fn collect(
+        &self,
+        planned: &PlannedRun,
+        inputs: &dyn Supply,
+        cancel: Cancel,
+    ) -> Result<Outcome> {
         let mut outputs = vec![None; planned.jobs()];
         let execution =
             self.run(planned, inputs, cancel, |job, made| outputs[job.index()] = Some(made))?;
@@ -314,26 +391,37 @@ impl Inner {
 
     fn run(
         &self,
-        planned: &Planned,
+        planned: &PlannedRun,
         inputs: &dyn Supply,
         cancel: Cancel,
         on_outputs: impl FnMut(JobId, Outputs),
     ) -> Result<Execution> {
-        let how = RunOptions { patience: self.patience, cancel, ..RunOptions::default() };
+        let how = self.run_options(&cancel);
         self.with_prepared(planned, |prepared| {
             let workload = planned.workload();
-            if !self.replans {
-                return self.runner.execute(prepared, workload, inputs, &how, on_outputs);
+            if !self.side.replans {
+                return self.side.execute(prepared, workload, inputs, &how, on_outputs);
             }
             let both = (workload, planned.plan());
-            self.runner.execute_following(prepared, both, inputs, &how, on_outputs)
+            self.side.execute_following(prepared, both, inputs, &how, on_outputs)
         })
+    }
+
+    fn run_options(&self, cancel: &Cancel) -> RunOptions {
+        RunOptions { patience: self.patience, cancel: cancel.clone(), ..RunOptions::default() }
+    }
+
+    /// The place of what is loaded, after dropping it: two plans' segments are never held at once.
+    fn emptied(&self) -> std::sync::MutexGuard<'_, Option<(PlannedRun, Prepared)>> {
+        let mut held = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = None;
+        held
     }
 
     /// Works with what is loaded for a plan, after loading it where it is not.
     fn with_prepared<T>(
         &self,
-        planned: &Planned,
+        planned: &PlannedRun,
         work: impl FnOnce(&mut Prepared) -> Result<T>,
     ) -> Result<T> {
         // What a run that panicked has left is as good as before it: sessions keep no state.
@@ -344,11 +432,8 @@ impl Inner {
             other => {
                 drop(other);
                 let (workload, plan) = (planned.workload(), planned.plan());
-                self.runner.check_fits(workload)?;
-                match self.replans {
-                    true => self.runner.prepare_for_change(workload, plan)?,
-                    false => self.runner.prepare(workload, plan)?,
-                }
+                self.side.check_fits(workload)?;
+                self.side.load(workload, plan)?
             }
         };
         let (_, prepared) = held.insert((planned.clone(), prepared));

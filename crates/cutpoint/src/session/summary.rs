@@ -191,11 +191,10 @@ const CAUSES_MAX: usize = 5;
 
 impl Summary {
     /// The summary of a run; the makespans of local-only and server-only where they exist.
-    pub fn new(
+    pub fn of_batch(
         plan: &Plan,
         execution: &Execution,
-        local_only: Option<Time>,
-        server_only: Option<Time>,
+        [local_only, server_only]: [Option<Time>; 2],
     ) -> Summary {
         let machines = Machine::ALL
             .into_iter()
@@ -226,6 +225,16 @@ impl Summary {
             failures: execution.failure_count,
             stream: None,
             plan_changes: execution.changes.iter().map(Change::from).collect(),
+        }
+    }
+
+    /// The summary of a stream: it counts the jobs that came, not those of the pattern.
+    pub fn of_stream(stream: &StreamPlan, execution: &Execution) -> Summary {
+        let jobs = execution.ended + execution.failure_count;
+        Summary {
+            jobs: usize::try_from(jobs).unwrap_or(usize::MAX),
+            stream: Some(StreamSummary::new(stream, execution)),
+            ..Summary::of_batch(&stream.plan, execution, [None, None])
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::LayeredModel;
 use crate::profile::{EncodingCost, ModelProfile};
-use cutpoint_plan::workload::Workload;
+use cutpoint_plan::workload::{ModelId, Workload};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -123,6 +123,24 @@ fn encodings_json(costs: &[EncodingCost]) -> Map<String, Value> {
 /// Milliseconds to a whole nanosecond, so that files stay short.
 fn rounded(milliseconds: f64) -> f64 {
     (milliseconds * 1e6).round() / 1e6
+}
+
+/// The workload with these jobs in place of its own: a number of each model, named by the model.
+///
+/// # Errors
+/// [`ErrorKind::Workload`] if a model is not of this workload, or there are too many jobs.
+pub(super) fn naming_jobs(workload: &Workload, jobs: &[(&str, usize)]) -> Result<Workload> {
+    let mut numbered = Vec::new();
+    for (name, count) in jobs {
+        let found = workload.models.iter().position(|model| model.name == *name);
+        let model = found.ok_or_else(|| {
+            let known: Vec<&str> = workload.models.iter().map(|m| m.name.as_str()).collect();
+            let message = format!("no model is named {name:?}, only {known:?}");
+            Error::new(ErrorKind::Workload, message).at("the jobs")
+        })?;
+        numbered.extend(std::iter::repeat_n(ModelId::at(model), *count));
+    }
+    Ok(Workload { jobs: numbered, ..workload.clone() })
 }
 
 /// The workload that a file describes.

@@ -12,7 +12,7 @@ use super::rehearsal::Rehearsal;
 use crate::error::Result;
 use crate::input::Supply;
 use crate::profile::median;
-use crate::session::device_side::Runner;
+use crate::session::device_side::DeviceSide;
 use crate::session::prepare::check;
 use cutpoint_plan::options::Objective;
 use cutpoint_plan::plan::Plan;
@@ -32,12 +32,12 @@ const DEVIATION_MAX: f64 = 0.03;
 /// Layers are scaled by at most this factor more or less.
 const SCALE_MAX: f64 = 1.25;
 
-impl Runner {
+impl DeviceSide {
     /// Runs a short plan through, and scales the layers' times to what it takes. Cuts and orders stay as
     /// they are.
     ///
     /// # Errors
-    /// As [`Runner::rehearse`].
+    /// As [`DeviceSide::rehearse`].
     pub(super) fn run_through(
         &self,
         mut rehearsal: Rehearsal,

@@ -15,15 +15,22 @@ pub struct RehearsalOptions<'o> {
     pub jobs: usize,
     /// How to plan.
     pub policy: Policy,
-    /// For whom.
-    pub plan: &'o PlanOptions,
-    /// Whether the run may be planned anew when the link changes; what that needs is loaded too.
-    pub follows_link: bool,
+    /// The granularity and objective of the plan.
+    pub plan: PlanOptions,
     /// Gets the outputs of each job that is executed, and does with them what will be done in the run:
     /// that takes the device's time too.
     pub on_outputs: &'o dyn Fn(JobId, Vec<(String, Tensor)>),
 }
 
+impl Default for RehearsalOptions<'_> {
+    /// Ten jobs a round, planned jointly; their outputs are dropped.
+    fn default() -> Self {
+        let plan = PlanOptions::default();
+        RehearsalOptions { jobs: 10, policy: Policy::Joint, plan, on_outputs: &|_, _| () }
+    }
+}
+
 pub(super) fn planned(workload: &Workload, how: &RehearsalOptions<'_>) -> Result<Plan> {
-    plan(workload, how.policy, how.plan).map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
+    plan(workload, how.policy, &how.plan)
+        .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
 }

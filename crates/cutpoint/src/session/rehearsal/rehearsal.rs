@@ -7,7 +7,7 @@ use super::whole_jobs::is_divided_for_little;
 use crate::device::{Prepared, Program, Segments, segments_for};
 use crate::error::Result;
 use crate::input::{OnDemand, Supply};
-use crate::session::device_side::Runner;
+use crate::session::device_side::DeviceSide;
 use crate::session::options::RunOptions;
 use crate::session::prepare::check;
 use crate::session::worth::worth_splitting;
@@ -42,7 +42,7 @@ pub struct Rehearsal {
     pub prepared: Prepared,
 }
 
-impl Runner {
+impl DeviceSide {
     /// Plans a workload, executes some of its jobs as that plan has them, and plans again from what
     /// they took, until the plan has no cut that was not executed.
     ///
@@ -59,7 +59,7 @@ impl Runner {
         let mut observed = Observed::default();
         let (mut now, mut best) = (workload.clone(), planned(workload, how)?);
         let undivided = self.rehearse_undivided(workload, &best, how, inputs)?;
-        let mut prepared = self.prepare_rehearsed(&now, &best, how)?;
+        let mut prepared = self.load(&now, &best)?;
         for round in 1.. {
             self.rehearse_once(&mut prepared, (&now, &best), how, inputs, &mut observed)?;
             now = observed.applied_to(workload);
@@ -76,14 +76,14 @@ impl Runner {
             let is_last = round == ROUNDS_MAX || is_near;
             best = known.filter(|_| is_last).unwrap_or(free);
             if is_last {
-                best = worth_splitting(&now, best, how.plan);
+                best = worth_splitting(&now, best, &how.plan);
             }
             log::debug!("rehearsal {round}: {} planned, {is_near}", best.makespan);
             check(&now, &best)?;
             if is_divided_in_vain(&prepared, &now, &best)? || !prepared.take_up(&now, &best)? {
                 // What was loaded goes first: weights are held once.
                 drop(prepared);
-                prepared = self.prepare_rehearsed(&now, &best, how)?;
+                prepared = self.load(&now, &best)?;
             }
             if is_last {
                 break;
@@ -110,23 +110,11 @@ impl Runner {
         let lower_bound = planned(&workload, how)?.lower_bound.min(whole.makespan);
         let optimal = whole.makespan == lower_bound;
         let plan = Plan { policy: how.policy, lower_bound, optimal, ..whole };
-        let plan = worth_splitting(&workload, plan, how.plan);
+        let plan = worth_splitting(&workload, plan, &how.plan);
         log::debug!("models are not divided: {} planned", plan.makespan);
         check(&workload, &plan)?;
-        let prepared = self.prepare_rehearsed(&workload, &plan, how)?;
+        let prepared = self.load(&workload, &plan)?;
         Ok(Rehearsal { workload, plan, prepared })
-    }
-
-    fn prepare_rehearsed(
-        &self,
-        workload: &Workload,
-        plan: &Plan,
-        how: &RehearsalOptions<'_>,
-    ) -> Result<Prepared> {
-        match how.follows_link {
-            true => self.prepare_for_change(workload, plan),
-            false => self.prepare(workload, plan),
-        }
     }
 
     /// Executes some jobs of a plan as it has them, and adds what they took to `observed`.

@@ -8,7 +8,7 @@ use super::observed_times::Observed;
 use super::options::{RehearsalOptions, planned};
 use crate::error::Result;
 use crate::input::Supply;
-use crate::session::device_side::Runner;
+use crate::session::device_side::DeviceSide;
 use crate::session::worth::GAIN_MIN;
 use cutpoint_plan::options::Policy;
 use cutpoint_plan::plan::Plan;
@@ -18,12 +18,12 @@ use cutpoint_plan::workload::Workload;
 /// than in one (`cutpoint-eval split-cost` on the zoo's networks).
 const DIVISION_COST_MAX: f64 = 0.1;
 
-impl Runner {
+impl DeviceSide {
     /// Plans and rehearses whole jobs, if `divided`, a plan by joint, does not promise much more than
     /// they do; gives the workload with the times as they were, and the plan for it.
     ///
     /// # Errors
-    /// As [`Runner::rehearse`].
+    /// As [`DeviceSide::rehearse`].
     pub(super) fn rehearse_undivided(
         &self,
         workload: &Workload,
@@ -35,7 +35,7 @@ impl Runner {
         if !is_candidate {
             return Ok(None);
         }
-        let how = RehearsalOptions { policy: Policy::ScheduleOnly, follows_link: false, ..*how };
+        let how = RehearsalOptions { policy: Policy::ScheduleOnly, ..*how };
         let whole = planned(workload, &how)?;
         if !is_within(divided, DIVISION_COST_MAX, &whole) {
             return Ok(None);

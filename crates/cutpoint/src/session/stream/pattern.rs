@@ -5,7 +5,7 @@ use crate::device::{
     Arrivals, JobProgram, Jobs, Planned, Planner, Prepared, Program, Reach, Standing, Step,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::device_side::Runner;
+use crate::session::device_side::DeviceSide;
 use crate::session::options::RunOptions;
 use crate::tensor::Tensor;
 use crate::trace::Execution;
@@ -18,12 +18,12 @@ use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use std::ops::Range;
 use std::sync::Arc;
 
-impl Runner {
+impl DeviceSide {
     /// Loads what a plan for jobs that arrive needs on both sides, at any bandwidth that it has a
     /// pattern for; at its own alone if `for_change` is not wanted.
     ///
     /// # Errors
-    /// As [`Runner::prepare`].
+    /// As [`DeviceSide::prepare`].
     pub fn prepare_stream(&self, stream: &StreamPlan, for_change: bool) -> Result<Prepared> {
         let others = if for_change { &stream.others[..] } else { &[] };
         self.prepare_all(&stream.workload, &stream.plan, others)
@@ -32,7 +32,7 @@ impl Runner {
     /// Executes jobs as they arrive; with `follows_link` the pattern follows the link.
     ///
     /// # Errors
-    /// As [`Runner::execute`].
+    /// As [`DeviceSide::execute`].
     pub fn execute_stream(
         &self,
         prepared: &mut Prepared,

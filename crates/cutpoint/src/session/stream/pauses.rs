@@ -2,7 +2,7 @@
 
 use super::plan::StreamPlan;
 use crate::error::Result;
-use crate::session::device_side::Runner;
+use crate::session::device_side::DeviceSide;
 use cutpoint_plan::units::Time;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ impl Rhythm {
     }
 }
 
-impl Runner {
+impl DeviceSide {
     /// What each message takes longer since the uplink rests before it, as is measured at the pace of a
     /// stream's plan; nothing if that is little, or if the uplink hardly rests. Blocks for up to 5 seconds
     /// and eleven transfers.

@@ -7,13 +7,17 @@
 //! without a server everything stays on the device.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::session::plan::{plan_text, workload_text};
 use crate::session::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, is_alike};
+use crate::session::summary::Summary as RunSummary;
+use crate::trace::{Execution, chrome_trace};
 use cutpoint_plan::explain::{Stream, Summary};
 use cutpoint_plan::options::{Objective, PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{ModelId, Workload};
+use serde_json::Value;
 
 /// Of jobs of one model so many are planned; then the pattern repeats.
 pub const PATTERN_JOBS_MAX: usize = 32;
@@ -38,6 +42,31 @@ pub struct StreamPlan {
 }
 
 impl StreamPlan {
+    /// The text of the `workload.json` that the plan is for.
+    pub fn workload_json(&self) -> String {
+        workload_text(&self.workload)
+    }
+
+    /// The text of the plan's `plan.json`.
+    pub fn plan_json(&self) -> String {
+        plan_text(&self.workload, &self.plan)
+    }
+
+    /// What a run of it has shown.
+    pub fn summary(&self, execution: &Execution) -> RunSummary {
+        RunSummary::of_stream(self, execution)
+    }
+
+    /// `trace.json`: the plan and a run of it side by side, in the Chrome trace format.
+    pub fn trace(&self, execution: &Execution) -> Value {
+        let pattern = &self.workload.jobs;
+        let model = |j: usize| pattern[j % pattern.len().max(1)];
+        let jobs = execution.completions.len().max(pattern.len());
+        let jobs = (0..jobs).map(model).collect();
+        let workload = Workload { jobs, ..self.workload.clone() };
+        chrome_trace(&workload, &self.plan, Some(execution))
+    }
+
     /// A plan for jobs that arrive in the order of the workload, one each `period`; without a
     /// period, about as fast as the machines can take them. The mean latency is made small.
     ///

@@ -46,7 +46,7 @@ fn run(address: &str, encodings: &[&str], patience: Duration, before: impl FnOnc
     before();
     let execution = bench.run(&mut prepared, &workload, patience);
 
-    let summary = Summary::new(&plan, &execution, None, None);
+    let summary = Summary::of_batch(&plan, &execution, [None, None]);
     assert_eq!(summary.fallbacks, execution.fallbacks.len());
     let text = summary.render();
     let trace = chrome_trace(&workload, &plan, Some(&execution)).to_string();
@@ -253,7 +253,7 @@ fn inputs_that_do_not_fit_fail_their_job_alone() {
     let mut done = Vec::new();
     let how = RunOptions { patience: LONG, ..RunOptions::default() };
     let execution = bench
-        .runner
+        .side
         .execute(&mut prepared, &workload, &inputs, &how, |job, _| done.push(job.0))
         .unwrap();
     done.sort_unstable();

@@ -102,7 +102,7 @@ fn run_within(held_bytes_max: usize, device_layers: &[usize], bad: Option<usize>
     let plan = plan_at(&workload, device_layers, Granularity::Layer);
     let mut prepared = bench.prepare(&workload, &plan);
     let supply = Counted::new(bench.inputs(device_layers.len()), bad);
-    let whole = bench.runner.models[0].model.model();
+    let whole = bench.side.models[0].model.model();
     let expected = unsplit_outputs(&*rten(), OPTIONS, whole, &supply.inputs).unwrap();
     let how = RunOptions { patience: LONG, held_bytes_max, ..RunOptions::default() };
     let mut ended = Vec::new();
@@ -111,7 +111,7 @@ fn run_within(held_bytes_max: usize, device_layers: &[usize], bad: Option<usize>
         ended.push(job.index());
     };
     let execution =
-        bench.runner.execute(&mut prepared, &workload, &supply, &how, on_outputs).unwrap();
+        bench.side.execute(&mut prepared, &workload, &supply, &how, on_outputs).unwrap();
     ended.sort_unstable();
     let all = (0..device_layers.len()).filter(|&job| Some(job) != bad);
     assert_eq!(ended, all.collect::<Vec<_>>());

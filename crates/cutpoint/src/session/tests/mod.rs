@@ -9,8 +9,8 @@ mod plain;
 mod recovery;
 mod relay;
 
-use super::device_side::Runner;
-use super::options::{RunModel, RunOptions};
+use super::device_side::DeviceSide;
+use super::options::{RunOptions, SessionModel};
 use super::workload::{LinkModel, MeasuredModel, workload_json};
 use crate::device::{Prepared, SpeedFraction};
 use crate::engine::rten::Rten;
@@ -44,7 +44,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(600);
 
 /// A device with one model.
 pub(crate) struct Bench {
-    runner: Runner,
+    side: DeviceSide,
     /// What the planner is told of it, before anything is changed.
     pub(crate) described: Value,
 }
@@ -58,7 +58,7 @@ pub(crate) fn serve(engine: Arc<dyn Engine>, model: &LayeredModel) -> Server {
 impl Bench {
     pub(crate) fn new(engine: Arc<dyn Engine>, model: LayeredModel, server: &str) -> Bench {
         let client = Client::connect(server, ConnectOptions::default()).unwrap();
-        let model = RunModel { name: "small".into(), model: Arc::new(model) };
+        let model = SessionModel { name: "small".into(), model: Arc::new(model) };
         let device_ms = vec![1.0; model.model.layers().layers.len()];
         let none = BTreeMap::new();
         let measured = MeasuredModel {
@@ -78,11 +78,14 @@ impl Bench {
         let described = workload_json(&[measured], link, 1).unwrap();
         let (models, client) = (vec![model], Some(client));
         let speed = SpeedFraction::FULL;
-        Bench { runner: Runner { engine, options: OPTIONS, speed, models, client }, described }
+        Bench {
+            side: DeviceSide { engine, options: OPTIONS, speed, models, client, replans: false },
+            described,
+        }
     }
 
     fn layers(&self) -> usize {
-        self.runner.models[0].model.layers().layers.len()
+        self.side.models[0].model.layers().layers.len()
     }
 
     /// So many jobs, every tensor of which can cross the link in these encodings.
@@ -111,7 +114,7 @@ impl Bench {
 
     /// Job number j on this many inputs.
     fn inputs(&self, jobs: usize) -> Vec<Inputs> {
-        let model = self.runner.models[0].model.model();
+        let model = self.side.models[0].model.model();
         let made = |seed| -> Inputs {
             let made = model.synthetic_inputs(seed).into_iter();
             made.map(|(name, tensor)| (name, tensor.into())).collect()
@@ -120,7 +123,7 @@ impl Bench {
     }
 
     fn prepare(&self, workload: &Workload, plan: &Plan) -> Prepared {
-        self.runner.prepare(workload, plan).unwrap()
+        self.side.prepare(workload, plan).unwrap()
     }
 
     /// Executes, and checks that each job ends once with the outputs of the unsplit model.
@@ -138,13 +141,13 @@ impl Bench {
     ) -> Execution {
         let how = RunOptions { patience, ..RunOptions::default() };
         let mut found = BTreeMap::new();
-        let execution = self.runner.execute(prepared, workload, &inputs, &how, |job, outputs| {
+        let execution = self.side.execute(prepared, workload, &inputs, &how, |job, outputs| {
             assert!(found.insert(job, outputs).is_none(), "job {} ended twice", job.0);
         });
         let execution = execution.unwrap();
         assert_eq!(execution.failures, []);
-        let model = self.runner.models[0].model.model();
-        let expected = unsplit_outputs(&*self.runner.engine, OPTIONS, model, inputs).unwrap();
+        let model = self.side.models[0].model.model();
+        let expected = unsplit_outputs(&*self.side.engine, OPTIONS, model, inputs).unwrap();
         for (j, expected) in expected.iter().enumerate() {
             let found = &found[&JobId::at(j)];
             assert_eq!(found.len(), expected.len(), "job {j}");

@@ -6,7 +6,7 @@ use crate::device::Cancel;
 use crate::error::ErrorKind;
 use crate::input::OnDemand;
 use crate::onnx::tests::small::{model, node, weight};
-use crate::session::{JobOutcome, Model, Outputs, Planned, Profile, Session, SessionOptions};
+use crate::session::{JobOutcome, Model, Outputs, PlannedRun, Profile, Session, SessionOptions};
 use cutpoint_plan::options::Policy;
 use prost::Message;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ fn network() -> Model {
 /// A session whose server hangs from its third answer on, as long as the flag is set.
 struct Stage {
     session: Session,
-    planned: Planned,
+    planned: PlannedRun,
     inputs: Vec<crate::Inputs>,
     hangs: Arc<AtomicBool>,
     _meddler: Meddler,

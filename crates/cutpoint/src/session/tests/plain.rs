@@ -3,12 +3,13 @@
 use super::meddler::{Habits, Meddler, Then};
 use super::{Bench, JobId, LONG, OPTIONS, RunOptions, plan_at, rten, serve};
 use crate::device::{Arrival, Arrivals, Jobs};
-use crate::input::Inputs;
+use crate::input::{Inputs, Supply};
 use crate::onnx::LayeredModel;
 use crate::onnx::tests::small::*;
-use crate::profile::{EncodingOptions, ProfileOptions, unsplit_outputs};
+use crate::profile::{ProfileOptions, unsplit_outputs};
 use crate::server::{Server, ServerOptions};
 use crate::session::replan::JobsLeft;
+use crate::session::{EncodingRequest, ProfileRequest};
 use crate::tensor::{ElementType, Tensor, relative_difference};
 use crate::wire::inference::ModelInferRequest;
 use cutpoint_plan::options::{Granularity, PlanOptions};
@@ -61,7 +62,7 @@ impl Stage {
         let plan = plan_at(&workload, device_layers, Granularity::Layer);
         let mut prepared = self.bench.prepare(&workload, &plan);
         let inputs = self.bench.inputs(device_layers.len());
-        let model = self.bench.runner.models[0].model.model();
+        let model = self.bench.side.models[0].model.model();
         let expected = unsplit_outputs(&*rten(), OPTIONS, model, &inputs).unwrap();
         let how = RunOptions { patience: LONG, ..RunOptions::default() };
         let mut worst = 0.0f64;
@@ -70,7 +71,7 @@ impl Stage {
             let found = found.iter().find(|(n, _)| n == name).unwrap();
             worst = worst.max(relative_difference(&found.1, expected).unwrap());
         };
-        let runner = &self.bench.runner;
+        let runner = &self.bench.side;
         let execution =
             runner.execute(&mut prepared, &workload, &inputs, &how, on_outputs).unwrap();
         assert_eq!((execution.fallbacks, execution.failures), (vec![], vec![]));
@@ -145,7 +146,7 @@ fn what_a_plain_server_cannot_restore_is_refused_before_anything_runs() {
     for (layers, encoding) in [(1, "zstd"), (1, "u8+zstd"), (0, "u8")] {
         let workload = stage.bench.workload(1, &[encoding]);
         let plan = plan_at(&workload, &[layers], Granularity::Layer);
-        let error = stage.bench.runner.prepare(&workload, &plan).err().unwrap();
+        let error = stage.bench.side.prepare(&workload, &plan).err().unwrap();
         assert!(error.to_string().contains("not Cutpoint's own"), "{error}");
         assert!(error.to_string().contains(encoding), "{error}");
     }
@@ -154,11 +155,14 @@ fn what_a_plain_server_cannot_restore_is_refused_before_anything_runs() {
 #[test]
 fn with_a_plain_server_a_plan_may_use_what_a_suffix_restores_within_the_budget() {
     let stage = Stage::new(serve(rten(), &network()));
-    let inputs = vec![stage.bench.inputs(2)];
+    let inputs = stage.bench.inputs(2);
     let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };
     for (budget, admits) in [("max_abs=1000", true), ("exact", false)] {
-        let how = EncodingOptions { inputs: inputs.clone(), budget: budget.parse().unwrap() };
-        let measured = stage.bench.runner.measure(&[2], &quick, Some(&how)).unwrap();
+        let inputs: Vec<&dyn Supply> = vec![&inputs];
+        let (budget, without_server) = (budget.parse().unwrap(), false);
+        let encodings = Some(EncodingRequest { budget, inputs, without_server });
+        let request = ProfileRequest { layers: quick.clone(), jobs: vec![2], encodings };
+        let measured = stage.bench.side.measure(&request).unwrap();
         let model = &measured.workload.models[0];
         for tensor in &model.tensors {
             let is_plain = |name: &str| ["f16", "u8", "u8-channel"].contains(&name);
@@ -221,7 +225,7 @@ fn a_plain_server_that_is_lost_costs_no_job_and_is_given_its_suffixes_again() {
     let plan = plan_at(&workload, &[cut], Granularity::Layer);
     let mut prepared = bench.prepare(&workload, &plan);
     let inputs = bench.inputs(1);
-    let model = bench.runner.models[0].model.model();
+    let model = bench.side.models[0].model.model();
     let expected = unsplit_outputs(&*rten(), OPTIONS, model, &inputs).unwrap();
 
     let (ended, before) = (Cell::new(0), Cell::new(None));
@@ -243,7 +247,7 @@ fn a_plain_server_that_is_lost_costs_no_job_and_is_given_its_suffixes_again() {
     let mut planner = JobsLeft::new(&workload, &plan, options, &prepared);
     let how = RunOptions { patience: LONG, ..RunOptions::default() };
     let jobs = Jobs::Arriving(&mut source);
-    let execution = bench.runner.execute_with(
+    let execution = bench.side.execute_with(
         &mut prepared,
         &workload,
         jobs,

@@ -100,8 +100,8 @@ fn jobs_are_offloaded_again_when_a_link_recovers_that_no_plan_used() {
     let mut bench = Bench::new(rten(), network, &address);
     let held = ConnectOptions { uplink_limit: Some(mbps(FAST_MBPS)), ..Default::default() };
     let client = Client::connect(&address, held).unwrap();
-    bench.runner.client = Some(client.clone());
-    bench.runner.speed = SpeedFraction::new(0.1).unwrap();
+    bench.side.client = Some(client.clone());
+    bench.side.speed = SpeedFraction::new(0.1).unwrap();
     bench.described["link"]["uplink_mbps"] = FAST_MBPS.into();
     for layer in bench.described["models"]["small"]["layers"].as_array_mut().unwrap() {
         layer["device_ms"] = LAYER_MS.into();
@@ -109,9 +109,9 @@ fn jobs_are_offloaded_again_when_a_link_recovers_that_no_plan_used() {
     let workload = bench.workload(2, &[]);
     let options = PlanOptions::at(Granularity::Layer);
     let best = plan(&workload, Policy::Joint, &options).unwrap();
-    let mut prepared = bench.runner.prepare_for_change(&workload, &best).unwrap();
+    let mut prepared = bench.side.prepare_for_change(&workload, &best).unwrap();
     let inputs = bench.inputs(1);
-    let whole = bench.runner.models[0].model.model();
+    let whole = bench.side.models[0].model.model();
     let expected = unsplit_outputs(&*rten(), OPTIONS, whole, &inputs).unwrap();
 
     let story = Story::default();
@@ -128,7 +128,7 @@ fn jobs_are_offloaded_again_when_a_link_recovers_that_no_plan_used() {
             client.set_uplink_limit(mbps(SLOW_MBPS)).unwrap();
         }
     };
-    let execution = bench.runner.execute_with(
+    let execution = bench.side.execute_with(
         &mut prepared,
         &workload,
         jobs,
