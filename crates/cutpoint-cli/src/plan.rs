@@ -50,6 +50,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         granularity: args.granularity,
         objective: args.objective,
         period: args.arrivals,
+        ..PlanOptions::default()
     };
     let plan = checked_plan(&workload, args.policy, &options)?;
     let is_to_stdout = args.output.as_deref() == Some(Path::new("-"));

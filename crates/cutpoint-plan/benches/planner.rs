@@ -40,7 +40,7 @@ fn jobs_of_ten_models(jobs: usize) -> Workload {
 }
 
 fn joint(workload: &Workload) -> u64 {
-    plan(workload, Policy::Joint, &PlanOptions::at(Granularity::Layer))
+    plan(workload, Policy::Joint, &PlanOptions::raw(Granularity::Layer))
         .expect("the link works")
         .makespan
         .nanoseconds()
@@ -61,7 +61,7 @@ fn hundred_identical_inception_jobs_with_one_executor(bencher: Bencher<'_, '_>) 
 #[divan::bench]
 fn hundred_identical_inception_jobs_as_whole_jobs(bencher: Bencher<'_, '_>) {
     let workload = jobs_of_inception(7, 100, None);
-    let options = PlanOptions::at(Granularity::Job);
+    let options = PlanOptions::raw(Granularity::Job);
     bencher.bench(|| plan(&workload, Policy::Joint, &options).expect("the link works").makespan);
 }
 

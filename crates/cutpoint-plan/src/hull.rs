@@ -1,10 +1,44 @@
-//! The lower convex hull of points in the plane of device time and uplink time.
+//! Points in the plane of device time and uplink time: those that none beats in both, and the lower
+//! convex hull.
+//!
+//! Cuts off the hull matter only through a term that does not grow with the number of jobs. Where
+//! uplink times grow as 1 / bandwidth, the same cuts are on the hull at every bandwidth, and only
+//! the point where the hull meets "device time = uplink time" moves.
+//!
+//! Source: theory of the parametric minimum cut, Theorem 4 and section 5.7.
 
-use crate::flow_shop::pareto::pareto;
 use crate::units::Time;
 
-/// The positions of those on the lower hull of device and uplink time, by device time.
-pub(crate) fn lower_hull<T>(all: &[T], times: impl Fn(&T) -> (Time, Time)) -> Vec<usize> {
+/// So many points are sorted together at least.
+const SORTED_MIN: usize = 64;
+
+/// The points by their first time; each has a smaller second time than all before it. Of points
+/// equal in both the one with the least third time is kept, and of these the first.
+/// O(points log kept) for few kept, and never more than for sorting all.
+pub(crate) fn pareto<T: Copy>(points: impl Iterator<Item = ((Time, Time, Time), T)>) -> Vec<T> {
+    let mut kept: Vec<((Time, Time, Time), T)> = Vec::new();
+    let mut fresh: Vec<((Time, Time, Time), T)> = Vec::new();
+    for point in points {
+        let (first, second, _) = point.0;
+        let place = kept.partition_point(|((f, _, _), _)| *f <= first);
+        let is_beaten = place.checked_sub(1).is_some_and(|before| {
+            let (f, s, _) = kept[before].0;
+            s < second || (s == second && (f < first || kept[before].0 <= point.0))
+        });
+        if !is_beaten {
+            fresh.push(point);
+            if fresh.len() >= SORTED_MIN.max(kept.len()) {
+                merge(&mut kept, &mut fresh);
+            }
+        }
+    }
+    merge(&mut kept, &mut fresh);
+    kept.into_iter().map(|(_, point)| point).collect()
+}
+
+/// The positions of the items on the lower hull of their device and uplink times, by device time.
+/// O(items log items).
+pub fn lower_hull<T>(all: &[T], times: impl Fn(&T) -> (Time, Time)) -> Vec<usize> {
     let points = all.iter().enumerate().map(|(m, item)| {
         let (device, uplink) = times(item);
         ((device, uplink, Time::ZERO), m)
@@ -25,4 +59,47 @@ pub(crate) fn lower_hull<T>(all: &[T], times: impl Fn(&T) -> (Time, Time)) -> Ve
         hull.push(m);
     }
     hull
+}
+
+/// Brings new points among those kept, and leaves out what is beaten.
+fn merge<T: Copy>(
+    kept: &mut Vec<((Time, Time, Time), T)>,
+    fresh: &mut Vec<((Time, Time, Time), T)>,
+) {
+    kept.append(fresh);
+    kept.sort_by_key(|&(times, _)| times);
+    let mut least = None;
+    kept.retain(|&((_, second, _), _)| {
+        let is_less = least.is_none_or(|least| second < least);
+        least = if is_less { Some(second) } else { least };
+        is_less
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn pareto_points_are_those_that_come_first_and_are_beaten_by_none(
+            times in proptest::collection::vec((0u64..40, 0u64..40, 0u64..3), 0..300),
+        ) {
+            let points = || times.iter().enumerate().map(|(k, &(first, second, third))| {
+                ((Time::from_nanoseconds(first), Time::from_nanoseconds(second),
+                  Time::from_nanoseconds(third)), k)
+            });
+            let mut order: Vec<_> = points().collect();
+            order.sort();
+            let mut expected: Vec<((Time, Time, Time), usize)> = Vec::new();
+            for point in order {
+                if expected.last().is_none_or(|last| point.0.1 < last.0.1) {
+                    expected.push(point);
+                }
+            }
+            let expected: Vec<usize> = expected.into_iter().map(|(_, k)| k).collect();
+            prop_assert_eq!(pareto(points()), expected);
+        }
+    }
 }

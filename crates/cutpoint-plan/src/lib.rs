@@ -5,11 +5,12 @@
 mod bound;
 pub mod check;
 pub mod cut;
+pub mod error;
 pub mod explain;
 mod flow_shop;
 pub mod format;
 pub mod gantt;
-mod hull;
+pub mod hull;
 pub mod instances;
 mod joint;
 pub mod options;

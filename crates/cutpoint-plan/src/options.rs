@@ -147,7 +147,7 @@ impl FromStr for Granularity {
 }
 
 /// What a plan depends on besides workload and policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlanOptions {
     /// When transfers may start.
     pub granularity: Granularity,
@@ -155,11 +155,34 @@ pub struct PlanOptions {
     pub objective: Objective,
     /// If jobs arrive one after the other, in the order of the workload: the time between two.
     pub period: Option<Time>,
+    /// The share of what the device takes alone that a plan by `joint` must save; otherwise it keeps
+    /// every job on the device. 0 for whatever the search finds. It does not apply where jobs
+    /// arrive one after the other.
+    pub least_gain: f64,
+}
+
+/// The least gain, unless something else is asked for: about what predictions are off by.
+///
+/// A plan with a server in it hangs on more that is predicted than one without: both sides' times,
+/// the link's, and that nothing fails. If it promises hardly more than the device alone, it is as
+/// likely to be slower as faster.
+pub const LEAST_GAIN: f64 = 0.03;
+
+impl Default for PlanOptions {
+    fn default() -> PlanOptions {
+        let (granularity, objective) = (Granularity::default(), Objective::default());
+        PlanOptions { granularity, objective, period: None, least_gain: LEAST_GAIN }
+    }
 }
 
 impl PlanOptions {
     /// The smallest makespan of jobs that are all there from the start.
     pub fn at(granularity: Granularity) -> PlanOptions {
         PlanOptions { granularity, ..PlanOptions::default() }
+    }
+
+    /// The same without a least gain: what the search finds, however little it saves.
+    pub fn raw(granularity: Granularity) -> PlanOptions {
+        PlanOptions { least_gain: 0.0, ..PlanOptions::at(granularity) }
     }
 }

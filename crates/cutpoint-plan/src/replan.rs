@@ -13,7 +13,7 @@ use crate::joint::best_mix::best_mix_within;
 use crate::joint::identical::identical;
 use crate::joint::mix::{Line, Mix, Rule};
 use crate::joint::send_order::Outline;
-use crate::options::{Granularity, Objective, Policy};
+use crate::options::{Granularity, LEAST_GAIN, Objective, Policy};
 use crate::partition::modes;
 use crate::plan::{Partition, Plan, Upload};
 use crate::policy::budget::{REPLAN_EVALUATIONS, REPLAN_LEAVES};
@@ -23,9 +23,6 @@ use crate::problem::{Counts, Mode};
 use crate::simulate::plan_of;
 use crate::units::{Bandwidth, Time};
 use crate::workload::{ModelId, Workload};
-
-/// Jobs change their cuts in mid-run if that saves more than this share of what is left of the makespan.
-pub const GAIN_MIN: f64 = 0.03;
 
 /// A workload whose cuts are listed.
 #[derive(Debug)]
@@ -86,7 +83,7 @@ impl<'w> Replanner<'w> {
 
     /// The same for jobs that come after others: machines turn to them when they have done their
     /// backlog. The jobs keep their `present` cuts, which are given in the order of the workload,
-    /// unless other cuts save more than [`GAIN_MIN`] of the makespan at the new bandwidth; an empty
+    /// unless other cuts save more than [`LEAST_GAIN`] of the makespan at the new bandwidth; an empty
     /// list stands for no cuts worth keeping.
     pub fn replan_behind(
         &mut self,
@@ -127,7 +124,7 @@ impl<'w> Replanner<'w> {
             let tried = Rule::ALL.map(|rule| (makespan_of(&present, rule), rule));
             let (as_it_is, its_rule) = tried.into_iter().min_by_key(|(m, _)| *m)?;
             let saved = as_it_is.saturating_sub(makespan).nanoseconds() as f64;
-            if saved <= GAIN_MIN * as_it_is.nanoseconds() as f64 {
+            if saved <= LEAST_GAIN * as_it_is.nanoseconds() as f64 {
                 (counts, rule, makespan) = (present, its_rule, as_it_is);
             }
         }
@@ -239,7 +236,7 @@ mod tests {
                 prop_assert_eq!(jobs, workload.jobs.len() as u64);
                 let (changed, found) = replan.plan();
                 prop_assert_eq!(check_plan(&changed, &found), vec![]);
-                if let Ok(scratch) = plan(&changed, Policy::Joint, &PlanOptions::at(granularity)) {
+                if let Ok(scratch) = plan(&changed, Policy::Joint, &PlanOptions::raw(granularity)) {
                     prop_assert!(scratch.makespan <= found.makespan);
                 }
             }
@@ -255,7 +252,7 @@ mod tests {
             let [device, uplink, server] = [device, uplink, server].map(Time::from_nanoseconds);
             let behind = Backlog { device, uplink, server };
             for granularity in [Granularity::Job, Granularity::Layer] {
-                let Ok(before) = plan(&workload, Policy::Joint, &PlanOptions::at(granularity))
+                let Ok(before) = plan(&workload, Policy::Joint, &PlanOptions::raw(granularity))
                 else { continue };
                 let Some(mut replanner) = Replanner::new(&workload, granularity) else { continue };
                 let cuts: Vec<&Partition> = before.partitions.iter().collect();
@@ -266,7 +263,7 @@ mod tests {
                 let best = free.makespan();
                 let Some(kept) = replanner.replan_behind(bandwidth, behind, &cuts) else { continue };
                 // Either the same, or the present cuts, which are hardly worse.
-                let most = best.nanoseconds() as f64 / (1.0 - GAIN_MIN);
+                let most = best.nanoseconds() as f64 / (1.0 - LEAST_GAIN);
                 prop_assert!(kept.makespan().nanoseconds() as f64 <= most + 1.0);
             }
         }
@@ -279,7 +276,7 @@ mod tests {
             let uplink = Bandwidth::from_mbit_per_s(mbps).expect("positive");
             for granularity in [Granularity::Job, Granularity::Layer] {
                 let known = [Policy::Joint, Policy::LocalOnly]
-                    .map(|policy| plan(&workload, policy, &PlanOptions::at(granularity)));
+                    .map(|policy| plan(&workload, policy, &PlanOptions::raw(granularity)));
                 let cuts: Vec<_> = known
                     .iter()
                     .flatten()

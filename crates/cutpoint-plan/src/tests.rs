@@ -24,7 +24,7 @@ fn ns(n: u64) -> Time {
 }
 
 fn planned(workload: &Workload, policy: Policy, granularity: Granularity) -> Plan {
-    let plan = plan(workload, policy, &PlanOptions::at(granularity)).expect("the link works");
+    let plan = plan(workload, policy, &PlanOptions::raw(granularity)).expect("the link works");
     let violations = check_plan(workload, &plan);
     assert!(violations.is_empty(), "{policy} {granularity}: {violations:?}\n{workload:?}");
     plan
@@ -290,7 +290,7 @@ fn joint_is_never_worse_than_another_policy_on_thousands_of_small_instances() {
         let workload = instance(seed as u64, extras, 2 + seed % 4, counts);
         let mut makespans = Vec::new();
         for granularity in GRANULARITIES {
-            let options = PlanOptions::at(granularity);
+            let options = PlanOptions::raw(granularity);
             let plan = |policy| plan(&workload, policy, &options).expect("the link works");
             let joint = plan(Policy::Joint);
             let others = [Policy::LocalOnly, Policy::ServerOnly, Policy::PartitionOnly];
@@ -369,7 +369,7 @@ proptest! {
     fn every_policy_gives_a_valid_plan_of_any_workload(Sample(workload) in arb_workload()) {
         for granularity in GRANULARITIES {
             for policy in Policy::ALL.into_iter().filter(|&p| p != Policy::Exhaustive) {
-                if let Ok(plan) = plan(&workload, policy, &PlanOptions::at(granularity)) {
+                if let Ok(plan) = plan(&workload, policy, &PlanOptions::raw(granularity)) {
                     let violations = check_plan(&workload, &plan);
                     prop_assert!(violations.is_empty(), "{} {}: {:?}", policy, granularity, violations);
                 } else {
@@ -416,7 +416,7 @@ fn zero_bandwidth_leaves_the_device() {
     let joint = planned(&workload, Policy::Joint, Granularity::Layer);
     assert_eq!(joint.makespan, ns(45));
     assert!(joint.optimal);
-    let options = PlanOptions::at(Granularity::Layer);
+    let options = PlanOptions::raw(Granularity::Layer);
     let refused = plan(&workload, Policy::ServerOnly, &options);
     assert_eq!(refused, Err(PlanError::Unreachable(Policy::ServerOnly)));
 }

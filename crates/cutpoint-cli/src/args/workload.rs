@@ -4,7 +4,8 @@ use crate::files::read_whole;
 use cutpoint::error::{Error, ErrorKind, Result};
 use cutpoint::trace::{MeasuredRun, TRACE_BYTES_MAX, read_measured};
 use cutpoint_plan::check::check_plan;
-use cutpoint_plan::format::{self, FormatError, limits};
+use cutpoint_plan::error::InputError;
+use cutpoint_plan::format::{self, limits};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::workload::Workload;
 use std::path::{Path, PathBuf};
@@ -99,7 +100,7 @@ impl PlanArgs {
     }
 }
 
-fn refused(path: &Path, error: &FormatError) -> Error {
+fn refused(path: &Path, error: &InputError) -> Error {
     let message = format!("{} [{}]", error.rule, error.code());
     let refusal = Error::new(ErrorKind::Workload, message);
     let refusal = if error.place.is_empty() { refusal } else { refusal.at(&error.place) };

@@ -8,9 +8,7 @@ use crate::outputs::{OutputTarget, Written};
 use crate::progress::progress_bar;
 use cutpoint::device::Prepared;
 use cutpoint::input::Supply;
-use cutpoint::session::{
-    DeviceSide, Rehearsal, RehearsalOptions, RunOptions, Summary, worth_splitting,
-};
+use cutpoint::session::{DeviceSide, Rehearsal, RehearsalOptions, RunOptions, Summary};
 use cutpoint::tensor::Tensor;
 use cutpoint::trace::{Execution, chrome_trace};
 use cutpoint_plan::format::{write_plan, write_workload};
@@ -80,7 +78,6 @@ impl Batch {
     ) -> anyhow::Result<Batch> {
         if args.rehearse == 0 || runner.client.is_none() {
             let plan = plan(workload, args.policy, options)?;
-            let plan = worth_splitting(workload, plan, options);
             return Ok(Batch { workload: workload.clone(), plan, prepared: None });
         }
         let how = RehearsalOptions {

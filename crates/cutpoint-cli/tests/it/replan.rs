@@ -94,7 +94,7 @@ fn check(found: &[(JobId, Vec<(String, Tensor)>)], expected: &[Vec<(String, Tens
 }
 
 fn planned(workload: &Workload, policy: Policy) -> Plan {
-    plan(workload, policy, &PlanOptions::at(Granularity::Layer)).unwrap()
+    plan(workload, policy, &PlanOptions::raw(Granularity::Layer)).unwrap()
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn row(measured: &Measured, uplink_mbps: f64, args: &Args) -> anyhow::Result<boo
         (file + sent, raw + measured.encodings.raw_bytes.get(name).copied().unwrap_or(0))
     });
     let only_files = workload(measured, &files, uplink_mbps, args)?;
-    let options = PlanOptions::at(Granularity::Layer);
+    let options = PlanOptions::raw(Granularity::Layer);
     let planned = |workload: &Workload, policy| plan(workload, policy, &options);
     let local = planned(&full, Policy::LocalOnly)?.makespan;
     let file = planned(&only_files, Policy::ServerOnly)?.makespan;

@@ -89,7 +89,7 @@ impl Study {
     }
 
     fn plan(&self, workload: &Workload, policy: Policy) -> anyhow::Result<Plan> {
-        let made = plan(workload, policy, &PlanOptions::at(self.granularity));
+        let made = plan(workload, policy, &PlanOptions::raw(self.granularity));
         made.with_context(|| format!("policy {policy}"))
     }
 

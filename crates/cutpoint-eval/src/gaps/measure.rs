@@ -120,7 +120,7 @@ fn checked_plan(
     policy: Policy,
     granularity: Granularity,
 ) -> anyhow::Result<Plan> {
-    let plan = plan(workload, policy, &PlanOptions::at(granularity))?;
+    let plan = plan(workload, policy, &PlanOptions::raw(granularity))?;
     let violations = check_plan(workload, &plan);
     ensure!(violations.is_empty(), "a plan by {policy} at {granularity} breaks {violations:?}");
     Ok(plan)
@@ -139,7 +139,7 @@ fn find_optimum(
             return Ok(Some(Optimum { makespan, by: Source::Program }));
         }
     }
-    let options = PlanOptions::at(joint.granularity);
+    let options = PlanOptions::raw(joint.granularity);
     match plan(workload, Policy::Exhaustive, &options) {
         Ok(best) => Ok(Some(Optimum { makespan: best.makespan, by: Source::Exhaustive })),
         Err(PlanError::TooLarge { .. }) => Ok(None),

@@ -48,7 +48,7 @@ mod tests {
             "jobs": [ { "model": "m", "count": 4 } ] }"#;
         let workload = read_workload(text.as_bytes()).unwrap();
         let of = |policy| {
-            let plan = plan(&workload, policy, &PlanOptions::at(Granularity::Layer)).unwrap();
+            let plan = plan(&workload, policy, &PlanOptions::raw(Granularity::Layer)).unwrap();
             cuts(&workload, &plan)
         };
         assert_eq!(of(Policy::LocalOnly), "4 device");

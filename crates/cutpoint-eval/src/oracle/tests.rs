@@ -149,7 +149,7 @@ fn exhaustive_plans_have_the_programs_makespan() {
         for seed in 0..6 {
             let workload = instance(seed, layers, &counts);
             for granularity in GRANULARITIES {
-                let options = PlanOptions::at(granularity);
+                let options = PlanOptions::raw(granularity);
                 let made = plan(&workload, Policy::Exhaustive, &options).expect("few jobs");
                 let found = decided(&workload, granularity);
                 let place = format!("seed {seed} {layers} {counts:?} {granularity}");

@@ -88,7 +88,7 @@ fn measure(jobs: usize, args: &Args) -> anyhow::Result<(f64, f64)> {
     let mut fastest = f64::INFINITY;
     for _ in 0..args.repeats.max(1) {
         let start = Instant::now();
-        let made = plan(&workload, Policy::Joint, &PlanOptions::at(Granularity::Layer))?;
+        let made = plan(&workload, Policy::Joint, &PlanOptions::raw(Granularity::Layer))?;
         fastest = fastest.min(start.elapsed().as_secs_f64() * 1e3);
         drop(made);
     }

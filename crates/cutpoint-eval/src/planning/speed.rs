@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let setting = Setting::identical(&network, args.jobs).at(uplink).on(args.device_fraction);
         let workload = setting.workload(&profiles)?;
         for granularity in [Granularity::Job, Granularity::Layer] {
-            let options = PlanOptions::at(granularity);
+            let options = PlanOptions::raw(granularity);
             let mut times = Vec::with_capacity(args.repeats);
             let mut gap = 0.0;
             for _ in 0..args.repeats.max(1) {

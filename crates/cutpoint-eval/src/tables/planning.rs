@@ -20,7 +20,7 @@ pub(super) fn table(context: &Context) -> anyhow::Result<Table> {
             let mut made = None;
             for _ in 0..REPEATS {
                 let start = Instant::now();
-                made = Some(plan(&workload, Policy::Joint, &PlanOptions::at(Granularity::Layer))?);
+                made = Some(plan(&workload, Policy::Joint, &PlanOptions::raw(Granularity::Layer))?);
                 times.push(start.elapsed().as_secs_f64() * 1e3);
             }
             let made = made.expect("there are repeats");

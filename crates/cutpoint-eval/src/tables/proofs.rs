@@ -66,7 +66,7 @@ impl Row {
     /// The claims at both granularities.
     fn add(&mut self, workload: &Workload) -> anyhow::Result<()> {
         for granularity in [Granularity::Layer, Granularity::Job] {
-            let plan = plan(workload, Policy::Joint, &PlanOptions::at(granularity))?;
+            let plan = plan(workload, Policy::Joint, &PlanOptions::raw(granularity))?;
             let claim = plan.lower_bound;
             let own = proved_bound(workload, granularity, claim);
             let is_proved = own >= claim;

@@ -1,12 +1,7 @@
-//! The lower convex hull of a model's cuts in the plane of device time and uplink time.
-//!
-//! Cuts off the hull matter only through a term that does not grow with the number of jobs. Where
-//! uplink times grow as 1 / bandwidth, the same cuts are on the hull at every bandwidth, and only
-//! the point where the hull meets "device time = uplink time" moves.
-//!
-//! Source: theory of the parametric minimum cut, Theorem 4 and section 5.7.
+//! The cuts of a model on the lower hull of device and uplink time, for people to read.
 
 use crate::cut::LayerSet;
+use crate::hull::lower_hull;
 use crate::plan::Upload;
 use crate::problem::{Class, Mode};
 use crate::units::Time;
@@ -28,28 +23,8 @@ pub(super) struct HullCut {
 
 /// The hull of one model's cuts, by increasing device time. O(K log K) in the number of cuts.
 pub(super) fn hull(workload: &Workload, class: &Class<'_>) -> Vec<HullCut> {
-    let mut modes: Vec<&Mode> = class.modes.iter().collect();
-    modes.sort_by_key(|m| (m.device, m.uplink, m.server));
-    let mut vertices: Vec<&Mode> = Vec::new();
-    for mode in modes {
-        if vertices.last().is_some_and(|last| mode.uplink >= last.uplink) {
-            continue;
-        }
-        while let [.., a, b] = vertices.as_slice()
-            && !is_below(a, b, mode)
-        {
-            vertices.pop();
-        }
-        vertices.push(mode);
-    }
-    vertices.into_iter().map(|mode| hull_cut(workload, class, mode)).collect()
-}
-
-/// Whether `b` is below the line from `a` to `c`.
-fn is_below(a: &Mode, b: &Mode, c: &Mode) -> bool {
-    let run = |from: &Mode, to: &Mode| i128::from((to.device - from.device).nanoseconds());
-    let fall = |from: &Mode, to: &Mode| i128::from((from.uplink - to.uplink).nanoseconds());
-    fall(a, b) * run(a, c) > fall(a, c) * run(a, b)
+    let vertices = lower_hull(&class.modes, |mode| (mode.device, mode.uplink));
+    vertices.into_iter().map(|m| hull_cut(workload, class, &class.modes[m])).collect()
 }
 
 fn hull_cut(workload: &Workload, class: &Class<'_>, mode: &Mode) -> HullCut {

@@ -13,7 +13,7 @@ fn workload(name: &str) -> Workload {
 }
 
 fn joint(workload: &Workload) -> Plan {
-    plan(workload, Policy::Joint, &PlanOptions::at(Granularity::Job)).unwrap()
+    plan(workload, Policy::Joint, &PlanOptions::raw(Granularity::Job)).unwrap()
 }
 
 #[test]

@@ -13,5 +13,4 @@ pub(crate) mod block_tree;
 pub(crate) mod composite;
 pub(crate) mod identical;
 pub(crate) mod johnson;
-pub(crate) mod pareto;
 pub(crate) mod segments;

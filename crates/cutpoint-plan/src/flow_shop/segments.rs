@@ -9,7 +9,6 @@
 //! The states are sets of parcels with exactly the device work that they wait for; nothing is
 //! gained by doing more work before a release. Cost: segments x parcels x 2^parcels.
 
-use crate::problem::Mode;
 use crate::units::Time;
 
 /// A run of parcels, or the device work that no parcel waits for, as a composite job.
@@ -28,20 +27,30 @@ pub(crate) struct Segment {
     pub is_front: bool,
 }
 
-/// The segments of a mode, in their order.
+/// The times of one job's parcels.
+pub(crate) struct ParcelTimes<'p> {
+    /// Device time that must precede each set of parcels, by bit mask.
+    pub before: &'p [Time],
+    /// Uplink time of each parcel.
+    pub uplink: Vec<Time>,
+    /// Device time of the whole job.
+    pub device: Time,
+}
+
+/// The segments of a job, in their order.
 ///
 /// Paper: Thm 7.
-pub(crate) fn segments(mode: &Mode) -> Vec<Segment> {
-    let mut found = match mode.parcels.len() {
+pub(crate) fn segments(job: &ParcelTimes<'_>) -> Vec<Segment> {
+    let mut found = match job.uplink.len() {
         0 => Vec::new(),
         1 => {
-            let (device, uplink) = (mode.before(1), mode.parcels[0].uplink);
+            let (device, uplink) = (job.before[1], job.uplink[0]);
             let alone = device + uplink;
             vec![Segment { parcels: vec![0], device, uplink, alone, is_front: device < uplink }]
         }
-        _ => Decomposition::new(mode).run(),
+        _ => Decomposition::new(job).run(),
     };
-    let rest = mode.rest();
+    let rest = job.device - job.before[(1 << job.uplink.len()) - 1];
     if found.is_empty() || rest > Time::ZERO {
         found.push(Segment {
             parcels: vec![],
@@ -64,13 +73,12 @@ struct Decomposition {
 }
 
 impl Decomposition {
-    fn new(mode: &Mode) -> Decomposition {
-        let parcels = mode.parcels.len();
+    fn new(job: &ParcelTimes<'_>) -> Decomposition {
+        let parcels = job.uplink.len();
         let sets = 0..1usize << parcels;
-        let device = sets.clone().map(|s| signed(mode.before(s))).collect();
-        let uplink = sets.map(|s| {
-            (0..parcels).filter(|p| s >> p & 1 == 1).map(|p| signed(mode.parcels[p].uplink)).sum()
-        });
+        let device = sets.clone().map(|s| signed(job.before[s])).collect();
+        let uplink = sets
+            .map(|s| (0..parcels).filter(|p| s >> p & 1 == 1).map(|p| signed(job.uplink[p])).sum());
         Decomposition { parcels, device, uplink: uplink.collect() }
     }
 

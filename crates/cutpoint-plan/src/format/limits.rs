@@ -1,24 +1,6 @@
-//! Every limit on what a file may hold, in one place.
+//! The largest files that are read.
 
 /// The largest workload file, in bytes.
 pub const WORKLOAD_BYTES_MAX: u64 = 256 << 20;
 /// The largest plan file, in bytes.
 pub const PLAN_BYTES_MAX: u64 = 16 << 30;
-/// Models in a workload.
-pub const MODELS_MAX: usize = 1 << 12;
-/// Layers in a model.
-pub const LAYERS_MAX: usize = 1 << 16;
-/// Tensors in a model, inputs included.
-pub const TENSORS_MAX: usize = 1 << 18;
-/// Tensors that one layer reads, counted with repetitions.
-pub const READS_MAX: usize = 1 << 16;
-/// Encodings of a tensor.
-pub const ENCODINGS_MAX: usize = 64;
-/// Jobs in a workload, all counts added up.
-pub const JOBS_MAX: u64 = 1 << 20;
-/// Layers and tensors over all jobs: what a plan may have to list.
-pub const OPERATIONS_MAX: u64 = 1 << 27;
-/// The size of a tensor, in bytes.
-pub const TENSOR_BYTES_MAX: u64 = 1 << 63;
-/// Executors of a server.
-pub const EXECUTORS_MAX: u64 = u32::MAX as u64;

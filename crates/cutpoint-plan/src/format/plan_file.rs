@@ -1,7 +1,8 @@
 //! `plan.json`: reading it against its workload, and writing it line by line.
 
 use crate::cut::LayerSet;
-use crate::format::error::{FormatError, Rule};
+use crate::error::{InputError, Rule};
+use crate::format::json::parse;
 use crate::format::limits::PLAN_BYTES_MAX;
 use crate::format::validate::time;
 use crate::options::Objective;
@@ -20,7 +21,7 @@ pub const PLAN_SCHEMA: &str = "cutpoint.plan/1";
 /// round it to four decimals.
 const GAP_TOLERANCE: f64 = 0.5e-4 + 1e-9;
 
-type Result<T> = std::result::Result<T, FormatError>;
+type Result<T> = std::result::Result<T, InputError>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,12 +117,12 @@ struct BlockFile {
 /// # Errors
 /// The first thing that is not of the format or not of the workload, with its place.
 pub fn read_plan(json: &[u8], workload: &Workload) -> Result<Plan> {
-    let file: PlanFile<'_> = super::parse(json, PLAN_BYTES_MAX)?;
+    let file: PlanFile<'_> = parse(json, PLAN_BYTES_MAX)?;
     if file.schema != PLAN_SCHEMA {
         let rule = Rule::Schema { found: file.schema, expected: PLAN_SCHEMA };
-        return Err(FormatError::new("schema", rule));
+        return Err(InputError::new("schema", rule));
     }
-    let unknown = |place: &str, message| FormatError::new(place, Rule::UnknownName(message));
+    let unknown = |place: &str, message| InputError::new(place, Rule::UnknownName(message));
     let policy = file.policy.parse().map_err(|m| unknown("policy", m))?;
     let granularity = file.granularity.parse().map_err(|m| unknown("granularity", m))?;
     let objective = match &file.objective {
@@ -133,7 +134,7 @@ pub fn read_plan(json: &[u8], workload: &Workload) -> Result<Plan> {
             let period = time(period_ms, "period_ms")?;
             let last = period.checked_mul(workload.jobs.len() as u64);
             if last.is_none() {
-                return Err(FormatError::new("period_ms", Rule::TooLong(period_ms)));
+                return Err(InputError::new("period_ms", Rule::TooLong(period_ms)));
             }
             Some(period)
         }
@@ -157,7 +158,7 @@ pub fn read_plan(json: &[u8], workload: &Workload) -> Result<Plan> {
     let is_close = (found - expected).abs() <= GAP_TOLERANCE * expected.max(1.0);
     match is_close {
         true => Ok(plan),
-        false => Err(FormatError::new("gap", Rule::WrongGap { found, expected })),
+        false => Err(InputError::new("gap", Rule::WrongGap { found, expected })),
     }
 }
 
@@ -183,19 +184,20 @@ impl<'a> Names<'a> {
         let index = usize::try_from(job).ok().filter(|&index| index < self.workload.jobs.len());
         match index {
             Some(index) => Ok((JobId::at(index), self.workload.jobs[index])),
-            None => Err(FormatError::new(format!("{}.job", place()), Rule::UnknownJob { job })),
+            None => Err(InputError::new(format!("{}.job", place()), Rule::UnknownJob { job })),
         }
     }
 
     fn layer(&self, model: ModelId, name: &str, place: impl Fn() -> String) -> Result<LayerId> {
-        self.layers[model.index()].get(name).copied().ok_or_else(|| {
-            FormatError::new(place(), Rule::UnknownLayer { layer: name.to_string() })
-        })
+        self.layers[model.index()]
+            .get(name)
+            .copied()
+            .ok_or_else(|| InputError::new(place(), Rule::UnknownLayer { layer: name.to_string() }))
     }
 
     fn tensor(&self, model: ModelId, name: &str, place: impl Fn() -> String) -> Result<TensorId> {
         self.tensors[model.index()].get(name).copied().ok_or_else(|| {
-            FormatError::new(place(), Rule::UnknownTensor { tensor: name.to_string() })
+            InputError::new(place(), Rule::UnknownTensor { tensor: name.to_string() })
         })
     }
 }
@@ -207,7 +209,7 @@ fn jobs(
 ) -> Result<(Vec<Partition>, Vec<Time>)> {
     let (found, expected) = (files.len(), workload.jobs.len());
     if found != expected {
-        return Err(FormatError::new("jobs", Rule::JobCount { found, expected }));
+        return Err(InputError::new("jobs", Rule::JobCount { found, expected }));
     }
     let mut partitions = Vec::with_capacity(found);
     let mut completions = Vec::with_capacity(found);
@@ -215,13 +217,13 @@ fn jobs(
         let place = |key: &str| format!("jobs[{i}].{key}");
         if file.job != i as u64 {
             let rule = Rule::JobNumber { found: file.job, expected: i };
-            return Err(FormatError::new(place("job"), rule));
+            return Err(InputError::new(place("job"), rule));
         }
         let id = workload.jobs[i];
         let expected = &workload.models[id.index()].name;
         if file.model != *expected {
             let (found, expected) = (file.model.to_string(), expected.clone());
-            return Err(FormatError::new(place("model"), Rule::WrongModel { found, expected }));
+            return Err(InputError::new(place("model"), Rule::WrongModel { found, expected }));
         }
         partitions.push(partition(file, id, names, &place)?);
         completions.push(time(file.completion_ms, &place("completion_ms"))?);
@@ -241,7 +243,7 @@ fn partition(
         let here = || place(&format!("device_layers[{k}]"));
         if !device_layers.insert(names.layer(id, name, here)?) {
             let rule = Rule::RepeatedLayer { layer: name.to_string() };
-            return Err(FormatError::new(here(), rule));
+            return Err(InputError::new(here(), rule));
         }
     }
     let mut uploads = Vec::with_capacity(file.uploads.len());
@@ -254,7 +256,7 @@ fn partition(
             Some(Name(name)) => {
                 let found = encodings.iter().position(|e| e.name == *name);
                 let rule = || Rule::UnknownEncoding { encoding: name.to_string() };
-                Some(found.ok_or_else(|| FormatError::new(here("encoding"), rule()))?)
+                Some(found.ok_or_else(|| InputError::new(here("encoding"), rule()))?)
             }
         };
         uploads.push(Upload { tensor, encoding });
@@ -274,7 +276,7 @@ fn schedule(file: &ScheduleFile<'_>, names: &Names<'_>) -> Result<Schedule> {
             (None, Some(Name(tensor))) => {
                 Work::Encode(names.tensor(model, tensor, || format!("{}.encode", place()))?)
             }
-            _ => return Err(FormatError::new(place(), Rule::LayerOrEncode)),
+            _ => return Err(InputError::new(place(), Rule::LayerOrEncode)),
         };
         device.push(operation(job, work, op.start_ms, op.end_ms, place)?);
     }

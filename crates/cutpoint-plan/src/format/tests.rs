@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::*;
 use crate::plan::Plan;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
@@ -27,7 +28,7 @@ fn code_in_name(name: &str) -> &str {
     name.trim_end_matches(".json").split("--").next().unwrap()
 }
 
-fn check_refusals(folder: &str, read: impl Fn(&[u8]) -> Option<FormatError>, expected: Expect) {
+fn check_refusals(folder: &str, read: impl Fn(&[u8]) -> Option<InputError>, expected: Expect) {
     let mut found = String::new();
     for name in json_files(folder) {
         let error = read(&load(&format!("{folder}/{name}")));
@@ -117,7 +118,7 @@ fn every_code_has_a_file_and_a_paragraph() {
         section.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
     let names = [json_files("invalid/workload"), json_files("invalid/plan")].concat();
     let tested: BTreeSet<&str> = names.iter().map(|name| code_in_name(name)).collect();
-    let source = include_str!("error.rs");
+    let source = include_str!("../error.rs");
     let coded: BTreeSet<&str> = source
         .lines()
         .filter(|line| line.trim_start().starts_with("Rule::"))
@@ -198,7 +199,7 @@ fn the_fuzzing_corpus_does_no_harm() {
         let granularity = crate::options::Granularity::Layer;
         let bound = crate::check::load_bound(&workload, granularity);
         assert!(bound <= crate::check::simple_makespan(&workload));
-        let options = crate::options::PlanOptions::at(granularity);
+        let options = crate::options::PlanOptions::raw(granularity);
         for policy in crate::options::Policy::ALL {
             if let Ok(plan) = crate::policy::plan(&workload, policy, &options) {
                 assert_eq!(crate::check::check_plan(&workload, &plan), []);

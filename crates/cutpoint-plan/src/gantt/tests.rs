@@ -1,8 +1,10 @@
 use super::*;
 use crate::format::{read_plan, read_workload};
+use crate::gantt::chart::Axis;
 use crate::options::Granularity;
 use crate::plan::Schedule;
 use crate::testing::{Sample, arb_workload, list_plan};
+use crate::units::Time;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 

@@ -3,7 +3,7 @@
 //! A cell is a slice of time. Cells that one job fills show its number, followed by a line as far
 //! as it goes; where several jobs share a cell, its shade says how much of it is busy.
 
-use crate::gantt::{Axis, Bar, Chart, ChartLane};
+use crate::gantt::chart::{Axis, Bar, Chart, ChartLane};
 use crate::units::Time;
 use std::fmt::Write;
 

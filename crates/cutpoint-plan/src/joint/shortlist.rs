@@ -262,7 +262,7 @@ mod tests {
                 let local = all.iter().find(|s| !s.has_suffix).map(|s| s.device * count);
                 let of_loads = of_loads.time.min(local.unwrap_or(TIME_MAX));
                 let of_counts = identical_of(&all, count, half, LEAVES).map(|(s, _)| s.lower_bound);
-                let optimum = plan(&few, Policy::Exhaustive, &PlanOptions::at(granularity))
+                let optimum = plan(&few, Policy::Exhaustive, &PlanOptions::raw(granularity))
                     .expect("few choices")
                     .makespan;
                 assert!(of_loads <= optimum, "{of_loads} above {optimum}: {place}");
@@ -315,7 +315,7 @@ mod tests {
                     panic!("625 cuts are many for 20 jobs");
                 };
                 assert!(listed.problem.classes[0].modes.len() < 200, "{place}");
-                let planned = |policy| plan(&workload, policy, &PlanOptions::at(granularity));
+                let planned = |policy| plan(&workload, policy, &PlanOptions::raw(granularity));
                 let joint = planned(Policy::Joint).expect("it can be planned");
                 assert_eq!(check_plan(&workload, &joint), [], "{place}");
                 for policy in Policy::ALL {

@@ -3,8 +3,10 @@
 mod baselines;
 pub(crate) mod budget;
 mod joint;
+mod least_gain;
 mod other_objectives;
 mod plan;
 mod planner;
 
+pub use least_gain::with_least_gain;
 pub use plan::{PlanError, plan};

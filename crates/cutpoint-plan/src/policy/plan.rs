@@ -7,6 +7,7 @@ use crate::plan::Plan;
 use crate::policy::budget::{
     NEAR_ENOUGH, NODES_EXHAUSTIVE, NODES_JOINT, NODES_JOINT_MANY, SMALL_JOBS_MAX,
 };
+use crate::policy::least_gain::with_least_gain;
 use crate::policy::planner::Planner;
 use crate::problem::Context;
 use crate::simulate::plan_of;
@@ -59,12 +60,19 @@ impl std::error::Error for PlanError {}
 /// Makes a plan for a workload.
 ///
 /// Every policy gives a plan that can be carried out; only server-only may be impossible (a link
-/// that nothing passes) and only exhaustive may give up. The same arguments give the same plan.
+/// that nothing passes) and only exhaustive may give up. A plan by `joint` keeps every job on the
+/// device unless it saves [`PlanOptions::least_gain`]. The same arguments give the same plan.
 ///
 /// # Errors
 ///
-/// [`PlanError`] says which of the two it is.
+/// [`PlanError`] says why there is no plan.
 pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Result<Plan, PlanError> {
+    let found = search(workload, policy, options)?;
+    Ok(with_least_gain(workload, found, options))
+}
+
+/// The best plan that the policy's search finds.
+fn search(workload: &Workload, policy: Policy, options: &PlanOptions) -> Result<Plan, PlanError> {
     let context = Context::new(workload, options.granularity);
     let PlanOptions { objective, period, .. } = *options;
     let is_makespan = objective == Objective::Makespan && period.is_none();

@@ -2,7 +2,7 @@
 
 use crate::cut::LayerSet;
 use crate::flow_shop::johnson::Block;
-use crate::flow_shop::segments::Segment;
+use crate::flow_shop::segments::{ParcelTimes, Segment};
 use crate::plan::Upload;
 use crate::units::Time;
 
@@ -55,6 +55,12 @@ impl Mode {
     /// The mask of all parcels.
     pub(crate) fn all_parcels(&self) -> usize {
         (1 << self.parcels.len()) - 1
+    }
+
+    /// The times of its parcels.
+    pub(super) fn parcel_times(&self) -> ParcelTimes<'_> {
+        let uplink = self.parcels.iter().map(|p| p.uplink).collect();
+        ParcelTimes { before: &self.before, uplink, device: self.device }
     }
 
     /// Device time that no parcel waits for.

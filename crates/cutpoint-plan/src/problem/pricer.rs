@@ -182,7 +182,7 @@ impl<'m> Pricer<'m> {
             before,
             segments: Vec::new(),
         };
-        mode.segments = segments(&mode);
+        mode.segments = segments(&mode.parcel_times());
         Some(mode)
     }
 
@@ -210,7 +210,7 @@ impl<'m> Pricer<'m> {
         let whole = again.device.checked_add(again.uplink)?.checked_add(again.server)?;
         let whole = whole.checked_add(again.download.unwrap_or_default())?;
         whole.checked_mul(pricing.jobs)?;
-        again.segments = segments(&again);
+        again.segments = segments(&again.parcel_times());
         Some(again)
     }
 

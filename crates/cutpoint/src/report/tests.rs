@@ -26,7 +26,7 @@ fn workload(models: Value, jobs: Value, uplink_mbps: f64) -> Workload {
 }
 
 fn joint(workload: &Workload) -> Plan {
-    let options = PlanOptions::at(Granularity::Layer);
+    let options = PlanOptions::raw(Granularity::Layer);
     plan(workload, Policy::Joint, &options).unwrap()
 }
 

@@ -34,7 +34,6 @@ mod session;
 mod stream;
 mod summary;
 mod workload;
-mod worth;
 
 pub use device_side::DeviceSide;
 pub use measurement::{EncodingRequest, Measurement, ProfileRequest};
@@ -49,7 +48,6 @@ pub use session::Session;
 pub use stream::{Names, PATTERN_JOBS_MAX, Replay, StreamPlan, Watch};
 pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary, Summary};
 pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
-pub use worth::{GAIN_MIN, worth_splitting};
 
 #[cfg(test)]
 pub(crate) mod tests;

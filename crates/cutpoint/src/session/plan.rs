@@ -3,7 +3,6 @@
 use super::measurement::Measurement;
 use super::summary::Summary;
 use super::workload::{naming_jobs, parse_workload};
-use super::worth::worth_splitting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::trace::{Execution, chrome_trace};
 use cutpoint_plan::format::{write_plan, write_workload};
@@ -103,7 +102,6 @@ impl Profile {
         let workload = naming_jobs(&self.workload, jobs)?;
         let plan = plan(&workload, policy, options)
             .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()).because(e))?;
-        let plan = worth_splitting(&workload, plan, options);
         Ok(PlannedRun::new(workload, plan))
     }
 }

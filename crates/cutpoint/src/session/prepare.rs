@@ -159,7 +159,7 @@ impl DeviceSide {
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {
         let options =
-            PlanOptions { objective: plan.objective, ..PlanOptions::at(plan.granularity) };
+            PlanOptions { objective: plan.objective, ..PlanOptions::raw(plan.granularity) };
         let mut planner = JobsLeft::new(workload, plan, options, prepared);
         let jobs = Jobs::AllThere(inputs);
         self.execute_with(prepared, workload, jobs, &mut planner, (how, true), on_outputs)

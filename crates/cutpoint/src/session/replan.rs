@@ -77,7 +77,7 @@ fn at_other_bandwidths(workload: &Workload, best: &Plan) -> Vec<Plan> {
         };
         return uplinks.filter_map(worth_loading).collect();
     }
-    let options = PlanOptions { objective: best.objective, ..PlanOptions::at(best.granularity) };
+    let options = PlanOptions { objective: best.objective, ..PlanOptions::raw(best.granularity) };
     let mut workload = workload.clone();
     let again = |uplink| {
         workload.link.uplink = uplink;
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn cuts_for_other_bandwidths_are_those_that_plans_there_would_miss() {
-        let options = PlanOptions::at(Granularity::Layer);
+        let options = PlanOptions::raw(Granularity::Layer);
         let mut loaded = 0;
         for mbps in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] {
             let workload = workload(mbps);
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_model_that_the_device_runs_in_one_piece_is_not_divided() {
-        let options = PlanOptions::at(Granularity::Layer);
+        let options = PlanOptions::raw(Granularity::Layer);
         let mut mixes = 0;
         for mbps in [0.1, 1.0, 8.0, 32.0] {
             let workload = workload(mbps);

@@ -21,7 +21,7 @@ fn workload() -> Workload {
 }
 
 fn joint(workload: &Workload) -> Plan {
-    let options = PlanOptions::at(Granularity::Layer);
+    let options = PlanOptions::raw(Granularity::Layer);
     plan(workload, Policy::Joint, &options).unwrap()
 }
 

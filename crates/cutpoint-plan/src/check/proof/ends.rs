@@ -5,7 +5,7 @@
 //! job's uplink time, if there are any. Read backwards in time, the same holds for the trail after
 //! the last device work.
 
-use crate::check::proof::Class;
+use crate::check::proof::class::Class;
 use crate::check::proof::modes::{Loads, Mode};
 use crate::check::proof::prices::{Weights, weighted};
 

@@ -11,6 +11,7 @@
 //! Everything is counted, nothing is timed: beyond the limits named here, cases are left with what
 //! weighted loads say.
 
+mod class;
 mod ends;
 mod modes;
 mod orders;
@@ -23,6 +24,7 @@ use crate::check::bound::{Cuts, load_bound};
 use crate::options::Granularity;
 use crate::units::Time;
 use crate::workload::{Model, Workload};
+use class::Class;
 use ends::Ends;
 use modes::Mode;
 use orders::Jobs;
@@ -45,13 +47,6 @@ const CASES_MAX: usize = 48;
 
 /// With more jobs than this they are not given their modes one by one.
 const SUMS_JOBS_MAX: usize = 1_000;
-
-/// Jobs of one model, and the modes that they can take.
-#[derive(Clone, Debug)]
-struct Class<'m> {
-    count: u64,
-    modes: Vec<&'m Mode>,
-}
 
 /// A time that no plan at this granularity is shorter than; `claim`, if that can be proved.
 ///

@@ -1,7 +1,7 @@
 //! Weights of the machines under which the loads of all jobs are heavy.
 
-use crate::check::proof::Class;
-use crate::check::proof::modes::Loads;
+use crate::check::proof::class::Class;
+use crate::check::proof::modes::{Loads, Mode};
 
 /// Weights of device, uplink, server and downlink, each at most [`WEIGHT_MAX`].
 pub(super) type Weights = [u64; 4];
@@ -67,7 +67,7 @@ fn of_two(classes: &[Class<'_>], idle: &Loads, a: usize, b: usize) -> Weights {
     let point = |weights: &Weights| {
         let (mut at_a, mut at_b) = (u128::from(idle[a]), u128::from(idle[b]));
         for class in classes {
-            let key = |m: &&super::Mode| {
+            let key = |m: &&Mode| {
                 (weighted(weights, &m.loads), u128::from(m.loads[a]) + u128::from(m.loads[b]))
             };
             if let Some(mode) = class.modes.iter().copied().min_by_key(key) {

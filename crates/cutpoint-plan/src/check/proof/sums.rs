@@ -4,7 +4,7 @@
 //! the other in nothing makes that one needless. Where too many are left, sums close together are
 //! replaced by the least of them, which keeps the bound valid and makes it weaker.
 
-use crate::check::proof::Class;
+use crate::check::proof::class::Class;
 use crate::check::proof::ends::Least;
 use crate::check::proof::modes::{Loads, Mode};
 use crate::check::proof::prices::{Weights, around, time_of, weighted};

@@ -120,7 +120,7 @@ fn no_claim_above_the_makespan_of_any_policy_is_proved() {
         for seed in seeds {
             let workload = instance(seed, 5, counts);
             for granularity in GRANULARITIES {
-                let options = PlanOptions::at(granularity);
+                let options = PlanOptions::raw(granularity);
                 let best =
                     Policy::ALL.into_iter().filter_map(|p| plan(&workload, p, &options).ok());
                 let best = best.map(|p| p.makespan).min().expect("local-only is possible");
@@ -147,7 +147,7 @@ fn proved_of(counts: &[usize], seeds: std::ops::Range<u64>, server: u64) -> (usi
         let executors = NonZeroU32::new(u32::from(server > 0));
         let workload = workload(models.collect(), counts, unit_link(), Server { executors });
         for granularity in GRANULARITIES {
-            let plan = plan(&workload, Policy::Joint, &PlanOptions::at(granularity)).unwrap();
+            let plan = plan(&workload, Policy::Joint, &PlanOptions::raw(granularity)).unwrap();
             let own = proved_bound(&workload, granularity, plan.lower_bound);
             claims += 1;
             proved += usize::from(own >= plan.lower_bound);
@@ -197,7 +197,7 @@ proptest! {
         for granularity in GRANULARITIES {
             let mut shortest = list_plan(&workload, granularity, seed).makespan;
             for policy in Policy::ALL.into_iter().filter(|p| *p != Policy::Exhaustive) {
-                match plan(&workload, policy, &PlanOptions::at(granularity)) {
+                match plan(&workload, policy, &PlanOptions::raw(granularity)) {
                     Ok(plan) => shortest = shortest.min(plan.makespan),
                     Err(error) => {
                         prop_assert!(!matches!(error, PlanError::LateArrival));

@@ -3,7 +3,7 @@
 use crate::flow_shop::identical::between::Between;
 use crate::flow_shop::identical::between::Taken;
 use crate::flow_shop::identical::choices::{Choices, Cut, Stages};
-use crate::flow_shop::pareto::pareto;
+use crate::hull::pareto;
 use crate::units::Time;
 
 /// The cuts worth taking, by depth.

@@ -80,7 +80,7 @@ proptest! {
         let period = period_us.map(|us| Time::from_nanoseconds(us * 1_000));
         let objective = if is_mean { Objective::MeanCompletion } else { Objective::Makespan };
         for granularity in [Granularity::Job, Granularity::Layer] {
-            let options = PlanOptions { granularity, objective, period };
+            let options = PlanOptions { granularity, objective, period, least_gain: 0.0 };
             let mut joint = None;
             for policy in POLICIES {
                 let Ok(found) = plan(&workload, policy, &options) else { continue };
@@ -111,7 +111,7 @@ proptest! {
             });
         });
         prop_assert!(bound <= best, "{bound} above {best}");
-        let options = PlanOptions { objective: Objective::MeanCompletion, ..PlanOptions::at(Granularity::Job) };
+        let options = PlanOptions { objective: Objective::MeanCompletion, ..PlanOptions::raw(Granularity::Job) };
         let joint = plan(&workload, Policy::Joint, &options).expect("the link works");
         // The search is not exact; on jobs as few as these it is near, mostly within 3 %.
         prop_assert!(sum(&joint) * 100 <= best * 110, "{} against {best}", sum(&joint));
@@ -127,7 +127,7 @@ proptest! {
         let cuts = arbitrary_cuts(&mut ChaCha8Rng::seed_from_u64(seed), layers);
         let workload = jobs_with_cuts(&cuts, jobs);
         let period = Some(ms(period));
-        let options = PlanOptions { period, ..PlanOptions::at(Granularity::Job) };
+        let options = PlanOptions { period, ..PlanOptions::raw(Granularity::Job) };
         let joint = plan(&workload, Policy::Joint, &options).expect("the link works");
         let context = Context::new(&workload, Granularity::Job);
         let problem = context.problem(|_, p| modes(p, context.executors)).expect("a mode");
@@ -173,7 +173,7 @@ proptest! {
 fn sec57_a_mix_keeps_up_with_twice_the_rate_of_any_single_cut() {
     // All on the device or all on the server, 10 ms each: mixed, a job each 5 ms.
     let workload = jobs_with_cuts(&[(0, 10), (10, 0)], 200);
-    let options = PlanOptions { period: Some(ms(5)), ..PlanOptions::at(Granularity::Job) };
+    let options = PlanOptions { period: Some(ms(5)), ..PlanOptions::raw(Granularity::Job) };
     let joint = plan(&workload, Policy::Joint, &options).expect("the link works");
     let stream = Summary::of(&workload, &joint, &[]).stream.expect("jobs arrive");
     assert_eq!(stream.shortest_period, ms(5));
@@ -190,7 +190,7 @@ fn sec57_a_mix_keeps_up_with_twice_the_rate_of_any_single_cut() {
 #[test]
 fn jobs_that_arrive_too_fast_are_said_to_pile_up() {
     let workload = jobs_with_cuts(&[(0, 10), (10, 0)], 100);
-    let options = PlanOptions { period: Some(ms(4)), ..PlanOptions::at(Granularity::Job) };
+    let options = PlanOptions { period: Some(ms(4)), ..PlanOptions::raw(Granularity::Job) };
     let joint = plan(&workload, Policy::Joint, &options).expect("the link works");
     let summary = Summary::of(&workload, &joint, &[]);
     assert!(!summary.stream.as_ref().expect("jobs arrive").is_stable());
@@ -200,7 +200,7 @@ fn jobs_that_arrive_too_fast_are_said_to_pile_up() {
 #[test]
 fn slow_arrivals_get_the_quickest_cut_each() {
     let workload = jobs_with_cuts(&[(0, 30), (3, 8), (20, 0)], 20);
-    let options = PlanOptions { period: Some(ms(50)), ..PlanOptions::at(Granularity::Job) };
+    let options = PlanOptions { period: Some(ms(50)), ..PlanOptions::raw(Granularity::Job) };
     let joint = plan(&workload, Policy::Joint, &options).expect("the link works");
     assert!(joint.latencies().all(|latency| latency == ms(11)));
     assert!(joint.optimal);

@@ -82,7 +82,7 @@ mod tests {
     fn an_excerpt_has_the_cuts_of_the_whole_plan() {
         let workload = workload();
         for granularity in [Granularity::Job, Granularity::Layer] {
-            let whole = plan(&workload, Policy::Joint, &PlanOptions::at(granularity))
+            let whole = plan(&workload, Policy::Joint, &PlanOptions::raw(granularity))
                 .expect("it can be planned");
             let order = whole.jobs_in_order();
             let all = excerpt(&workload, &whole, &order).1;
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn jobs_of_every_cut_are_chosen() {
         let workload = workload();
-        let whole = plan(&workload, Policy::Joint, &PlanOptions::at(Granularity::Layer))
+        let whole = plan(&workload, Policy::Joint, &PlanOptions::raw(Granularity::Layer))
             .expect("it can be planned");
         for most in [1, 4, 9, 20] {
             let jobs = chosen(&workload, &whole, most);

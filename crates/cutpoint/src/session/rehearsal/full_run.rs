@@ -103,7 +103,7 @@ mod tests {
     fn a_plan_takes_what_it_took_with_cuts_and_orders_as_they_were() {
         let workload = workload();
         for granularity in [Granularity::Job, Granularity::Layer] {
-            let foreseen = plan(&workload, Policy::Joint, &PlanOptions::at(granularity))
+            let foreseen = plan(&workload, Policy::Joint, &PlanOptions::raw(granularity))
                 .expect("it can be planned");
             for (ratio, least, most) in [(0.9, 0.88, 1.0), (1.2, 1.0, 1.22), (9.0, 1.0, SCALE_MAX)]
             {
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn without_a_link_the_time_is_that_of_the_run() {
         let workload = workload();
-        let foreseen = plan(&workload, Policy::LocalOnly, &PlanOptions::at(Granularity::Job))
+        let foreseen = plan(&workload, Policy::LocalOnly, &PlanOptions::raw(Granularity::Job))
             .expect("always possible");
         let (_, again) = scaled(&workload, &foreseen, 1.1);
         let found = again.makespan.milliseconds() / foreseen.makespan.milliseconds();

@@ -272,7 +272,7 @@ pub(super) mod tests {
     fn a_run_as_planned_changes_nothing() {
         let workload = workload();
         for policy in [Policy::LocalOnly, Policy::ServerOnly, Policy::Joint] {
-            let plan = plan(&workload, policy, &PlanOptions::at(Granularity::Layer))
+            let plan = plan(&workload, policy, &PlanOptions::raw(Granularity::Layer))
                 .expect("it can be planned");
             let again = as_executed(&workload, &plan, &stretched(&plan, 1.0, 1.0));
             assert_eq!(again, workload, "{policy}");
@@ -282,7 +282,7 @@ pub(super) mod tests {
     #[test]
     fn layers_take_what_the_run_took() {
         let workload = workload();
-        let plan = plan(&workload, Policy::Joint, &PlanOptions::at(Granularity::Layer))
+        let plan = plan(&workload, Policy::Joint, &PlanOptions::raw(Granularity::Layer))
             .expect("it can be planned");
         let slower = as_executed(&workload, &plan, &stretched(&plan, 1.25, 2.0));
         for (before, after) in workload.models[0].layers.iter().zip(&slower.models[0].layers) {
@@ -296,7 +296,7 @@ pub(super) mod tests {
     #[test]
     fn messages_take_what_the_run_took_beyond_their_bytes() {
         let workload = workload();
-        let plan = plan(&workload, Policy::ServerOnly, &PlanOptions::at(Granularity::Layer))
+        let plan = plan(&workload, Policy::ServerOnly, &PlanOptions::raw(Granularity::Layer))
             .expect("it can be planned");
         let mut execution = stretched(&plan, 1.0, 1.0);
         let overhead = Time::from_nanoseconds(250_000);
@@ -310,7 +310,7 @@ pub(super) mod tests {
     #[test]
     fn what_passes_between_steps_of_the_device_counts_and_waiting_does_not() {
         let workload = workload();
-        let plan = plan(&workload, Policy::LocalOnly, &PlanOptions::at(Granularity::Job))
+        let plan = plan(&workload, Policy::LocalOnly, &PlanOptions::raw(Granularity::Job))
             .expect("it can be planned");
         for (gap, counts) in [(HANDOVER_MAX, true), (HANDOVER_MAX * 2, false)] {
             let mut execution = stretched(&plan, 1.0, 1.0);

@@ -31,6 +31,7 @@ impl Default for RehearsalOptions<'_> {
 }
 
 pub(super) fn planned(workload: &Workload, how: &RehearsalOptions<'_>) -> Result<Plan> {
-    plan(workload, how.policy, &how.plan)
-        .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
+    // What saves little is rehearsed too: only the times of the last round decide.
+    let options = PlanOptions { least_gain: 0.0, ..how.plan };
+    plan(workload, how.policy, &options).map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
 }

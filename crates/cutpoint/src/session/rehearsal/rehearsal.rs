@@ -10,10 +10,10 @@ use crate::input::{OnDemand, Supply};
 use crate::session::device_side::DeviceSide;
 use crate::session::options::RunOptions;
 use crate::session::prepare::check;
-use crate::session::worth::worth_splitting;
 use crate::trace::Execution;
 use cutpoint_plan::options::Policy;
 use cutpoint_plan::plan::Plan;
+use cutpoint_plan::policy::with_least_gain;
 use cutpoint_plan::replan::Replanner;
 
 use cutpoint_plan::units::Time;
@@ -76,7 +76,7 @@ impl DeviceSide {
             let is_last = round == ROUNDS_MAX || is_near;
             best = known.filter(|_| is_last).unwrap_or(free);
             if is_last {
-                best = worth_splitting(&now, best, &how.plan);
+                best = with_least_gain(&now, best, &how.plan);
             }
             log::debug!("rehearsal {round}: {} planned, {is_near}", best.makespan);
             check(&now, &best)?;
@@ -110,7 +110,7 @@ impl DeviceSide {
         let lower_bound = planned(&workload, how)?.lower_bound.min(whole.makespan);
         let optimal = whole.makespan == lower_bound;
         let plan = Plan { policy: how.policy, lower_bound, optimal, ..whole };
-        let plan = worth_splitting(&workload, plan, &how.plan);
+        let plan = with_least_gain(&workload, plan, &how.plan);
         log::debug!("models are not divided: {} planned", plan.makespan);
         check(&workload, &plan)?;
         let prepared = self.load(&workload, &plan)?;
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn of_short_jobs_as_many_are_rehearsed_as_fill_a_round() {
         let workload = workload();
-        let local = plan(&workload, Policy::LocalOnly, &PlanOptions::at(Granularity::Layer))
+        let local = plan(&workload, Policy::LocalOnly, &PlanOptions::raw(Granularity::Layer))
             .expect("always possible");
         assert_eq!(local.makespan, Time::from_nanoseconds(9 * 12_000_000));
         for (ms, jobs) in [(0, 0), (12, 1), (13, 2), (60, 5), (108, 9), (1_000, 9)] {

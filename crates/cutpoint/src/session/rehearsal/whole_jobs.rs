@@ -9,8 +9,7 @@ use super::options::{RehearsalOptions, planned};
 use crate::error::Result;
 use crate::input::Supply;
 use crate::session::device_side::DeviceSide;
-use crate::session::worth::GAIN_MIN;
-use cutpoint_plan::options::Policy;
+use cutpoint_plan::options::{LEAST_GAIN, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::workload::Workload;
 
@@ -51,7 +50,7 @@ impl DeviceSide {
 
 /// Whether a plan's cuts save too little to divide models for them.
 pub(super) fn is_divided_for_little(divided: &Plan, whole: &Plan) -> bool {
-    divides_a_model(divided) && is_within(divided, GAIN_MIN, whole)
+    divides_a_model(divided) && is_within(divided, LEAST_GAIN, whole)
 }
 
 /// Whether some job runs in part on the device and in part on the server.
@@ -77,7 +76,7 @@ mod tests {
 
     #[test]
     fn models_are_divided_only_for_what_it_costs_to_divide_them() {
-        let options = PlanOptions::at(Granularity::Layer);
+        let options = PlanOptions::raw(Granularity::Layer);
         let mut found = Vec::new();
         for mbps in [0.5, 2.0, 8.0, 16.0, 64.0, 400.0] {
             let mut workload = workload();
@@ -85,7 +84,7 @@ mod tests {
             let [joint, whole] = [Policy::Joint, Policy::ScheduleOnly]
                 .map(|policy| plan(&workload, policy, &options).expect("it can be planned"));
             let gain = 1.0 - joint.makespan.milliseconds() / whole.makespan.milliseconds();
-            let expected = divides_a_model(&joint) && gain < GAIN_MIN;
+            let expected = divides_a_model(&joint) && gain < LEAST_GAIN;
             assert_eq!(is_divided_for_little(&joint, &whole), expected, "{mbps}: {gain}");
             assert!(!is_divided_for_little(&whole, &whole), "whole jobs divide nothing");
             // What whole jobs took may be less than what was foreseen for jobs in pieces.

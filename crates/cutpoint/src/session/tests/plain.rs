@@ -243,7 +243,7 @@ fn a_plain_server_that_is_lost_costs_no_job_and_is_given_its_suffixes_again() {
             before.set(Some(stage.requests.lock().unwrap().len()));
         }
     };
-    let options = PlanOptions::at(Granularity::Layer);
+    let options = PlanOptions::raw(Granularity::Layer);
     let mut planner = JobsLeft::new(&workload, &plan, options, &prepared);
     let how = RunOptions { patience: LONG, ..RunOptions::default() };
     let jobs = Jobs::Arriving(&mut source);

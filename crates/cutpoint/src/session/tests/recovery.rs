@@ -107,7 +107,7 @@ fn jobs_are_offloaded_again_when_a_link_recovers_that_no_plan_used() {
         layer["device_ms"] = LAYER_MS.into();
     }
     let workload = bench.workload(2, &[]);
-    let options = PlanOptions::at(Granularity::Layer);
+    let options = PlanOptions::raw(Granularity::Layer);
     let best = plan(&workload, Policy::Joint, &options).unwrap();
     let mut prepared = bench.side.prepare_for_change(&workload, &best).unwrap();
     let inputs = bench.inputs(1);

@@ -21,7 +21,7 @@ fn example(jobs: u64) -> (Workload, Plan) {
         "jobs": [{ "model": "m", "count": jobs }],
     });
     let workload = read_workload(file.to_string().as_bytes()).unwrap();
-    let plan = plan(&workload, Policy::Joint, &PlanOptions::at(Granularity::Layer)).unwrap();
+    let plan = plan(&workload, Policy::Joint, &PlanOptions::raw(Granularity::Layer)).unwrap();
     (workload, plan)
 }
 

@@ -1,8 +1,4 @@
-//! What there is to do, and with what: models as layers with measured times, the link, the server,
-//! and the list of jobs.
-//!
-//! Everything here is validated when it is built ([`Workload::try_from`] in `format`), so that
-//! planning cannot fail.
+//! The parts of a workload: link, server, models with layers and tensors, jobs.
 
 use crate::units::{Bandwidth, Time};
 use std::num::NonZeroU32;
@@ -75,6 +71,14 @@ pub struct Link {
     pub round_trip: Time,
     /// Added to the transfer of each tensor on the uplink.
     pub message_overhead: Time,
+}
+
+impl Link {
+    /// A link of this uplink, with no downlink, round trip or overhead.
+    pub fn at(uplink: Bandwidth) -> Link {
+        let (round_trip, message_overhead) = (Time::ZERO, Time::ZERO);
+        Link { uplink, downlink: None, round_trip, message_overhead }
+    }
 }
 
 /// The server.

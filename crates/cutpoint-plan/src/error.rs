@@ -1,10 +1,10 @@
-//! Why a file is refused, and where.
+//! Why a workload or a plan is refused, and where.
 
 use std::fmt;
 
-/// A rule that a file breaks, with the place where it does.
+/// A rule that a workload or a plan breaks, with the place where it does.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FormatError {
+pub struct InputError {
     /// A path from the top of the file, for example `models.alexnet.layers[3].device_ms`; empty
     /// for the file as a whole.
     pub place: String,
@@ -12,9 +12,9 @@ pub struct FormatError {
     pub rule: Rule,
 }
 
-impl FormatError {
-    pub(super) fn new(place: impl Into<String>, rule: Rule) -> FormatError {
-        FormatError { place: place.into(), rule }
+impl InputError {
+    pub(crate) fn new(place: impl Into<String>, rule: Rule) -> InputError {
+        InputError { place: place.into(), rule }
     }
 
     /// The stable code of the broken rule, for example `unknown-tensor`.
@@ -23,7 +23,7 @@ impl FormatError {
     }
 
     /// An error of a JSON reader. Its message says which rule is broken: serde has no other way.
-    pub(super) fn from_json(path: String, error: &serde_json::Error) -> FormatError {
+    pub(crate) fn from_json(path: String, error: &serde_json::Error) -> InputError {
         let message = error.to_string();
         let rule = if message.starts_with("unknown field") {
             Rule::UnknownKey(message)
@@ -39,11 +39,11 @@ impl FormatError {
             Rule::Syntax(message)
         };
         // "." is the whole file, and "?" stands for what was not reached.
-        FormatError::new(path.trim_end_matches(['.', '?']), rule)
+        InputError::new(path.trim_end_matches(['.', '?']), rule)
     }
 }
 
-impl fmt::Display for FormatError {
+impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.place.is_empty() {
             write!(f, "{}: ", self.place)?;
@@ -52,7 +52,7 @@ impl fmt::Display for FormatError {
     }
 }
 
-impl std::error::Error for FormatError {}
+impl std::error::Error for InputError {}
 
 /// What can be wrong with a workload or a plan.
 #[derive(Clone, Debug, PartialEq)]
