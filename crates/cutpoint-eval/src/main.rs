@@ -3,17 +3,16 @@
 mod encodings;
 mod engines;
 mod experiment;
-mod figures;
 mod gaps;
 #[cfg(target_os = "linux")]
 mod grid;
 mod oracle;
 mod origin;
+mod outcomes;
 mod planning;
 mod profiles;
 mod program;
 mod statistics;
-mod tables;
 mod testbed;
 
 use clap::{Parser, Subcommand};
@@ -37,18 +36,14 @@ enum Command {
     JpegTable(encodings::jpeg_inputs::Args),
     /// Write synthetic photographs as JPEG files.
     Photos(encodings::photos::Args),
-    /// Time the planning of identical jobs of the zoo's networks.
-    PlanSpeed(planning::speed::Args),
-    /// Time the planning of more and more jobs.
+    /// Time the planning of jobs of ten models.
     PlanGrowth(planning::growth::Args),
     /// Plan random workloads and show how far from optimal the plans can be.
     Gaps(gaps::Args),
     /// Measure models on one core of this machine and keep the profiles for tables and figures.
     Profiles(profiles::Args),
-    /// Compute one of the tables of docs/results.md from the measured profiles.
-    Table(tables::Args),
-    /// Draw one of the figures of docs/results.md from the measured profiles.
-    Figure(figures::Args),
+    /// Simulate settings from the measured profiles, for scripts/tables.
+    Outcomes(outcomes::Args),
     /// Run policies on the testbed over many networks, links and devices; predicted and measured.
     #[cfg(target_os = "linux")]
     Grid(grid::Args),
@@ -62,12 +57,10 @@ fn main() -> ExitCode {
         Command::Encodings(args) => encodings::cost::run(&args),
         Command::JpegTable(args) => encodings::jpeg_inputs::run(&args),
         Command::Photos(args) => encodings::photos::run(&args),
-        Command::PlanSpeed(args) => planning::speed::run(&args),
         Command::PlanGrowth(args) => planning::growth::run(&args),
         Command::Gaps(args) => gaps::run(&args),
         Command::Profiles(args) => profiles::run(&args),
-        Command::Table(args) => tables::run(&args),
-        Command::Figure(args) => figures::run(&args),
+        Command::Outcomes(args) => outcomes::run(&args),
         #[cfg(target_os = "linux")]
         Command::Grid(args) => grid::run(&args),
         Command::Testbed(args) => testbed::run(args),

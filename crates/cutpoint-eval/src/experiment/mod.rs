@@ -8,7 +8,5 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use outcome::Outcome;
-pub(crate) use peers::Rule;
-pub(crate) use setting::{Forms, Setting, Uplink};
+pub(crate) use setting::Setting;
 pub(crate) use strategy::{Strategy, Study};

@@ -1,4 +1,4 @@
-//! What a strategy made of a workload, judged by the checker.
+//! From decisions to checked plans, and back.
 
 use anyhow::bail;
 use cutpoint_plan::check::check_plan;
@@ -8,39 +8,23 @@ use cutpoint_plan::simulate::{Decision, plan_of};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
 
-/// A checked plan in short.
-#[derive(Clone, Debug)]
-pub(crate) struct Outcome {
-    pub makespan: Time,
-    pub plan: Plan,
+/// A plan, if it keeps every rule.
+pub(super) fn checked(workload: &Workload, plan: Plan) -> anyhow::Result<Plan> {
+    if let Some(first) = check_plan(workload, &plan).first() {
+        bail!("a plan by {} breaks a rule: {first}", plan.policy);
+    }
+    Ok(plan)
 }
 
-impl Outcome {
-    /// A plan, if it keeps every rule.
-    pub(crate) fn of(workload: &Workload, plan: Plan) -> anyhow::Result<Outcome> {
-        if let Some(first) = check_plan(workload, &plan).first() {
-            bail!("a plan by {} breaks a rule: {first}", plan.policy);
-        }
-        Ok(Outcome { makespan: plan.makespan, plan })
-    }
-
-    /// What comes of a decision, if that keeps every rule. The policy is a label: plans have no
-    /// other.
-    pub(crate) fn simulated(
-        workload: &Workload,
-        granularity: Granularity,
-        decision: Decision,
-    ) -> anyhow::Result<Outcome> {
-        let no_bound = |_| Time::ZERO;
-        let objective = Objective::Makespan;
-        let policy = Policy::PartitionOnly;
-        Outcome::of(workload, plan_of(workload, policy, granularity, objective, decision, no_bound))
-    }
-
-    /// The makespan less that of `other`, relative to that of `other`.
-    pub(crate) fn over(&self, other: &Outcome) -> f64 {
-        self.makespan.nanoseconds() as f64 / other.makespan.nanoseconds().max(1) as f64 - 1.0
-    }
+/// The plan that follows from a decision, if it keeps every rule. Its policy is only a label.
+pub(super) fn simulated(
+    workload: &Workload,
+    granularity: Granularity,
+    decision: Decision,
+) -> anyhow::Result<Plan> {
+    let no_bound = |_| Time::ZERO;
+    let (policy, objective) = (Policy::PartitionOnly, Objective::Makespan);
+    checked(workload, plan_of(workload, policy, granularity, objective, decision, no_bound))
 }
 
 /// The decisions in a plan, without times; the server takes jobs as they arrive.

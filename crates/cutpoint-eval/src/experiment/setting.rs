@@ -5,27 +5,29 @@ use cutpoint_plan::format::{
     Entries, JobsFile, LinkFile, ModelFile, ServerFile, SizeFile, WORKLOAD_SCHEMA, WorkloadFile,
 };
 use cutpoint_plan::workload::Workload;
+use serde::Deserialize;
 
-/// The uplinks of the literature, with a round trip that is usual for each.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// An uplink and the round trip of its link.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Uplink {
     pub mbps: f64,
     pub rtt_ms: f64,
 }
 
-impl Uplink {
-    pub(crate) const CELLULAR_3G: Uplink = Uplink { mbps: 1.1, rtt_ms: 100.0 };
-    pub(crate) const CELLULAR_4G: Uplink = Uplink { mbps: 5.85, rtt_ms: 50.0 };
-    pub(crate) const WIFI: Uplink = Uplink { mbps: 18.88, rtt_ms: 5.0 };
-
-    /// Slowest first.
-    pub(crate) const ALL: [Uplink; 3] = [Uplink::CELLULAR_3G, Uplink::CELLULAR_4G, Uplink::WIFI];
+impl Default for Uplink {
+    /// The Wi-Fi of the literature.
+    fn default() -> Uplink {
+        Uplink { mbps: 18.88, rtt_ms: 5.0 }
+    }
 }
 
 /// In which forms tensors may cross the link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Forms {
     /// Every tensor as it is, inputs in 32 bits for each value: the setting of the literature.
+    #[default]
     Raw,
     /// Pictures as the JPEG files that they came as, all else as it is.
     Jpeg,
@@ -34,39 +36,25 @@ pub(crate) enum Forms {
 }
 
 /// What a workload is computed from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Setting {
     /// Models and how many jobs of each; jobs of several models take turns.
     pub jobs: Vec<(String, usize)>,
     /// The device's share of the core that was measured; the server has all of one.
+    #[serde(default = "quarter")]
     pub device_fraction: f64,
+    #[serde(default)]
     pub uplink: Uplink,
+    #[serde(default)]
     pub forms: Forms,
 }
 
+fn quarter() -> f64 {
+    0.25
+}
+
 impl Setting {
-    /// `count` jobs of one model.
-    pub(crate) fn identical(model: &str, count: usize) -> Setting {
-        Setting {
-            jobs: vec![(model.to_owned(), count)],
-            device_fraction: 0.25,
-            uplink: Uplink::WIFI,
-            forms: Forms::Raw,
-        }
-    }
-
-    pub(crate) fn at(self, uplink: Uplink) -> Setting {
-        Setting { uplink, ..self }
-    }
-
-    pub(crate) fn on(self, device_fraction: f64) -> Setting {
-        Setting { device_fraction, ..self }
-    }
-
-    pub(crate) fn with(self, forms: Forms) -> Setting {
-        Setting { forms, ..self }
-    }
-
     /// The workload: one executor, results at no cost but the round trip.
     pub(crate) fn workload(&self, profiles: &Profiles) -> anyhow::Result<Workload> {
         let mut models = Vec::new();

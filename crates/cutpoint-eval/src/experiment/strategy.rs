@@ -1,7 +1,7 @@
 //! Ways to make a plan: the planner's policies, what is left of joint without one of its parts, and
 //! the rules of other systems.
 
-use super::outcome::{Outcome, decision_of};
+use super::outcome::{checked, decision_of, simulated};
 use super::peers::{self, Rule};
 use anyhow::Context;
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
@@ -13,13 +13,14 @@ use cutpoint_plan::workload::{JobId, Workload};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use std::fmt;
+use serde::Deserialize;
 
-/// The joint plan's cuts are dealt out to the jobs so many times; the median counts.
+/// How often the joint plan's cuts are dealt out to the jobs; the median counts.
 const SHUFFLES: u64 = 9;
 
 /// A way to make a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) enum Strategy {
     /// One of the planner's.
     Policy(Policy),
@@ -31,22 +32,25 @@ pub(crate) enum Strategy {
     Peer(Rule),
 }
 
-impl Strategy {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Strategy::Policy(policy) => policy.name(),
-            Strategy::JointInArrivalOrder => "joint, arrival order",
-            Strategy::JointWithoutServer => "joint, no server model",
-            Strategy::Peer(Rule::Neurosurgeon) => "Neurosurgeon",
-            Strategy::Peer(Rule::DadsLight) => "DADS, light",
-            Strategy::Peer(Rule::DadsHeavy) => "DADS, heavy",
-        }
+impl TryFrom<String> for Strategy {
+    type Error = String;
+
+    /// The name of a policy, of what is left of joint, or of a rule.
+    fn try_from(name: String) -> Result<Strategy, String> {
+        Ok(match name.as_str() {
+            "joint, arrival order" => Strategy::JointInArrivalOrder,
+            "joint, no server model" => Strategy::JointWithoutServer,
+            "Neurosurgeon" => Strategy::Peer(Rule::Neurosurgeon),
+            "DADS, light" => Strategy::Peer(Rule::DadsLight),
+            "DADS, heavy" => Strategy::Peer(Rule::DadsHeavy),
+            policy => Strategy::Policy(policy.parse()?),
+        })
     }
 }
 
-impl fmt::Display for Strategy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+impl Default for Strategy {
+    fn default() -> Strategy {
+        Strategy::Policy(Policy::Joint)
     }
 }
 
@@ -59,11 +63,11 @@ pub(crate) struct Study {
 }
 
 impl Study {
-    /// What a strategy makes of the workload.
-    pub(crate) fn outcome(&self, strategy: Strategy) -> anyhow::Result<Outcome> {
+    /// The plan by a strategy, checked.
+    pub(crate) fn plan_by(&self, strategy: Strategy) -> anyhow::Result<Plan> {
         let workload = &self.workload;
         match strategy {
-            Strategy::Policy(policy) => Outcome::of(workload, self.plan(workload, policy)?),
+            Strategy::Policy(policy) => checked(workload, self.plan(workload, policy)?),
             Strategy::JointInArrivalOrder => self.shuffled(),
             Strategy::JointWithoutServer => {
                 let mut blind = workload.clone();
@@ -75,7 +79,7 @@ impl Study {
                     forms.for_each(|form| form.decode = Time::ZERO);
                 }
                 let decision = decision_of(&self.plan(&blind, Policy::Joint)?);
-                Outcome::simulated(workload, self.granularity, decision)
+                simulated(workload, self.granularity, decision)
             }
             Strategy::Peer(rule) => {
                 let of_model = |model| peers::partition(workload, model, rule);
@@ -83,18 +87,18 @@ impl Study {
                 let of_job = |model: &cutpoint_plan::workload::ModelId| cuts[model.index()].clone();
                 let partitions = workload.jobs.iter().map(of_job).collect();
                 // Both systems send when the device's part of the job is done.
-                Outcome::simulated(workload, Granularity::Job, in_turn(workload, partitions))
+                simulated(workload, Granularity::Job, in_turn(workload, partitions))
             }
         }
     }
 
-    fn plan(&self, workload: &Workload, policy: Policy) -> anyhow::Result<Plan> {
+    pub(crate) fn plan(&self, workload: &Workload, policy: Policy) -> anyhow::Result<Plan> {
         let made = plan(workload, policy, &PlanOptions::raw(self.granularity));
         made.with_context(|| format!("policy {policy}"))
     }
 
     /// The median of several deals of joint's cuts, each among the jobs of one model.
-    fn shuffled(&self) -> anyhow::Result<Outcome> {
+    fn shuffled(&self) -> anyhow::Result<Plan> {
         let workload = &self.workload;
         let joint = self.plan(workload, Policy::Joint)?;
         let mut outcomes = Vec::new();
@@ -111,7 +115,7 @@ impl Study {
                 }
             }
             let decision = in_turn(workload, partitions);
-            outcomes.push(Outcome::simulated(workload, self.granularity, decision)?);
+            outcomes.push(simulated(workload, self.granularity, decision)?);
         }
         outcomes.sort_by_key(|outcome| outcome.makespan);
         Ok(outcomes.swap_remove(outcomes.len() / 2))

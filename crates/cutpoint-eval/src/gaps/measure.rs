@@ -22,7 +22,8 @@ pub(super) struct Effort {
 
 /// What came of one instance at one granularity.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Outcome {
+pub(super) struct PlanGap {
+    pub machines: Machines,
     pub family: Family,
     #[serde(serialize_with = "as_name")]
     pub granularity: Granularity,
@@ -86,7 +87,7 @@ pub(super) fn measure(
     jobs: usize,
     seed: u64,
     effort: Effort,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<PlanGap> {
     let workload = instance(family, machines, jobs, seed);
     let joint = checked_plan(&workload, Policy::Joint, granularity)?;
     let optimum = match jobs <= effort.optimum_jobs {
@@ -97,7 +98,8 @@ pub(super) fn measure(
         let best = o.makespan.nanoseconds().max(1) as f64;
         joint.makespan.saturating_sub(o.makespan).nanoseconds() as f64 / best
     };
-    Ok(Outcome {
+    Ok(PlanGap {
+        machines,
         family,
         granularity,
         jobs,

@@ -8,15 +8,13 @@ mod cells;
 mod cuts;
 mod lines;
 mod reference;
-mod report;
-mod rows;
 mod setting;
 
 use crate::origin;
 use crate::program::misuse;
 use crate::testbed::host::interrupts::{Interrupts, Waited};
 use crate::testbed::link_shape::LinkArgs;
-use crate::testbed::session::{LinkKind, Ready, Session, Settings, Side, Switch, Turn, wait_ready};
+use crate::testbed::session::{LinkKind, Ready, Testbed, Settings, Side, Switch, Turn, wait_ready};
 use anyhow::{Context, bail, ensure};
 use cells::{Block, Cell, Choice, Record, Records};
 use cutpoint::engine::select::EngineChoice;
@@ -53,10 +51,6 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE", default_value = "grid.jsonl")]
     output: PathBuf,
 
-    /// Run nothing, and print what the file has.
-    #[arg(long)]
-    report: bool,
-
     /// How many jobs each run rehearses on both sides before it plans; 0 for none.
     #[arg(long, value_name = "COUNT", default_value_t = 8)]
     rehearse: usize,
@@ -84,15 +78,6 @@ pub(crate) struct Args {
     reference: Option<PathBuf>,
 }
 
-impl Args {
-    /// The reference's runs, if it is to run or has run.
-    fn references(&self) -> anyhow::Result<Option<References>> {
-        let path = self.output.with_extension("references.jsonl");
-        let is_wanted = self.reference.is_some() || path.exists();
-        is_wanted.then(|| References::open(&path)).transpose()
-    }
-}
-
 /// What `cutpoint run` says at its end, as far as it is used.
 #[derive(Debug, Deserialize)]
 struct Summary {
@@ -112,29 +97,30 @@ struct MachineUse {
     measured: f64,
 }
 
-/// Runs what is missing and prints a Markdown table of all.
+/// Runs what is missing; scripts/tables shows what the file has.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let choice = if args.smoke { Choice::smoke() } else { args.choice.clone() };
+    let blocks = choice.blocks();
+    if blocks.is_empty() {
+        return Ok(misuse(&anyhow::anyhow!("nothing to run: a list of the grid is empty")));
+    }
     let mut records = Records::open(&args.output)?;
-    let mut references = args.references()?;
-    if !args.report {
-        let blocks = choice.blocks();
-        if blocks.is_empty() {
-            return Ok(misuse(&anyhow::anyhow!("nothing to run: a list of the grid is empty")));
-        }
-        let interrupts = Interrupts::new()?;
-        let result =
-            run_blocks(args, &blocks, &choice, (&mut records, references.as_mut()), &interrupts);
-        if let (Err(error), Some(signal)) = (&result, interrupts.signal()) {
-            eprintln!("error: {error:#}; the same command goes on from here");
-            return Ok(ExitCode::from(128 + signal));
-        }
-        result?;
+    let references = args.output.with_extension("references.jsonl");
+    let mut references =
+        args.reference.as_ref().map(|_| References::open(&references)).transpose()?;
+    let interrupts = Interrupts::new()?;
+    let files = (&mut records, references.as_mut());
+    let result = run_blocks(args, &blocks, &choice, files, &interrupts);
+    if let (Err(error), Some(signal)) = (&result, interrupts.signal()) {
+        eprintln!("error: {error:#}; the same command goes on from here");
+        return Ok(ExitCode::from(128 + signal));
     }
-    print!("{}", report::markdown(records.all()));
-    if let Some(references) = references {
-        print!("{}", reference::markdown(references.all(), records.all()));
-    }
+    result?;
+    eprintln!(
+        "{} runs; `scripts/tables grid {}` shows them",
+        records.all().len(),
+        args.output.display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -160,9 +146,7 @@ fn run_blocks(
                 missing.reverse();
             }
             let mut ways = Vec::new();
-            if let Some(references) =
-                references.as_ref().filter(|_| args.reference.is_some() && turn <= turns)
-            {
+            if let Some(references) = references.as_ref().filter(|_| turn <= turns) {
                 ways = reference::cells(block);
                 ways.retain(|cell| !references.has(cell, turn));
             }
@@ -177,7 +161,7 @@ fn run_blocks(
             let bench = Bench { args, block, folder: scratch.path(), interrupts };
             let place = || block.to_string();
             let model = bench.model()?;
-            let session = Session::new(&bench.settings(), interrupts).with_context(place)?;
+            let session = Testbed::new(&bench.settings(), interrupts).with_context(place)?;
             if !missing.is_empty() {
                 bench.run(&session, &model, &missing, turn, records).with_context(place)?;
             }
@@ -201,7 +185,7 @@ impl Bench<'_> {
     /// Measures, then plans and executes each cell.
     fn run(
         &self,
-        session: &Session,
+        session: &Testbed,
         model: &Path,
         cells: &[Cell],
         turn: usize,
@@ -257,7 +241,7 @@ impl Bench<'_> {
     /// Runs the reference in these ways.
     fn refer(
         &self,
-        session: &Session,
+        session: &Testbed,
         model: &Path,
         ways: &[Cell],
         turn: usize,
@@ -345,7 +329,7 @@ impl Bench<'_> {
     }
 
     /// Runs `cutpoint` on the device to its end; gives what it wrote.
-    fn device(&self, session: &Session, words: Vec<OsString>) -> anyhow::Result<String> {
+    fn device(&self, session: &Testbed, words: Vec<OsString>) -> anyhow::Result<String> {
         let mut command = self.program()?;
         command.extend(words);
         command.extend(self.engine());
@@ -358,7 +342,7 @@ impl Bench<'_> {
     }
 
     /// Runs a command on the device to its end; gives what it wrote.
-    fn execute(&self, session: &Session, command: Vec<OsString>) -> anyhow::Result<String> {
+    fn execute(&self, session: &Testbed, command: Vec<OsString>) -> anyhow::Result<String> {
         let log = self.folder.join("device.log");
         let mut device =
             session.spawn(Side::Device, Turn::Waits, logged(&log, command), Stdio::null())?;

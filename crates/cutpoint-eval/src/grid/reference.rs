@@ -1,11 +1,8 @@
 //! The same jobs without Cutpoint, by another program on the same testbed and in the same turn.
 
-use super::cells::{Block, Cell, Record};
+use super::cells::{Block, Cell};
 use super::lines::Lines;
-use super::rows::{is_same_setting, rows};
-use crate::statistics::median;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 
 /// What the program does, as its first argument has it: everything on the device, or every frame sent
 /// to its own server.
@@ -20,6 +17,12 @@ pub(super) struct Reference {
     pub turn: usize,
     pub measured_ms: f64,
     pub commit: String,
+}
+
+/// Whether two cells are of the same jobs on the same machines and link.
+fn is_same_setting(a: &Cell, b: &Cell) -> bool {
+    let Cell { policy, granularity, .. } = a.clone();
+    Cell { policy, granularity, ..b.clone() } == *a
 }
 
 /// What is run for a block: both ways for each number of jobs.
@@ -45,60 +48,13 @@ pub(super) struct Said {
     pub makespan_ms: f64,
 }
 
-/// A table of the references beside the grid's policies: medians of the turns.
-pub(super) fn markdown(references: &[Reference], records: &[Record]) -> String {
-    if references.is_empty() {
-        return String::new();
-    }
-    let mut text = String::from(
-        "\n| model | Mbit/s | jobs | reference, local ms | local-only ms | reference, offload ms | server-only ms | \
-         joint ms | joint over the better reference % |\n|---|---|---|---|---|---|---|---|---|\n",
-    );
-    let rows = rows(records);
-    let mut settings: Vec<&Cell> = Vec::new();
-    for Reference { cell, .. } in references {
-        if !settings.iter().any(|known| is_same_setting(known, cell)) {
-            settings.push(cell);
-        }
-    }
-    let ms = |ms: Option<f64>| ms.map_or("?".to_owned(), |ms| format!("{ms:.1}"));
-    for setting in settings {
-        let of = |way: &str| {
-            let is_of = |r: &&Reference| r.cell.policy == way && is_same_setting(&r.cell, setting);
-            let times: Vec<f64> = references.iter().filter(is_of).map(|r| r.measured_ms).collect();
-            (!times.is_empty()).then(|| median(&times))
-        };
-        let by = |policy: &str| {
-            let mut of_setting = rows.iter().filter(|row| is_same_setting(&row.cell, setting));
-            of_setting.find(|row| row.cell.policy == policy).map(|row| row.measured_ms)
-        };
-        let [local, offload] = WAYS.map(of);
-        let better = [local, offload].into_iter().flatten().min_by(f64::total_cmp);
-        let over = by("joint").zip(better).map(|(joint, better)| (joint / better - 1.0) * 100.0);
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            setting.model,
-            setting.link.rate(),
-            setting.jobs,
-            ms(local),
-            ms(by("local-only")),
-            ms(offload),
-            ms(by("server-only")),
-            ms(by("joint")),
-            over.map_or("?".to_owned(), |over| format!("{over:+.1}"))
-        );
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::grid::cells::tests::record;
 
     #[test]
-    fn references_stand_beside_the_policies_of_their_setting() {
+    fn references_are_kept_in_a_file() {
         let cell = |policy: &str| Cell { policy: policy.into(), ..record(6, 1).cell };
         let of = |way: &str, turn, measured_ms| Reference {
             cell: cell(way),
@@ -116,10 +72,5 @@ mod tests {
         let file = References::open(&path).unwrap();
         assert_eq!(file.all(), references);
         assert!(file.has(&cell("local"), 2) && !file.has(&cell("offload"), 2));
-        let mut records = vec![Record { cell: cell("joint"), measured_ms: 11.0, ..record(6, 1) }];
-        records.push(Record { measured_ms: 77.0, ..record(7, 1) });
-        let text = markdown(&references, &records);
-        assert!(text.ends_with("| 6 | 22.0 | ? | 50.0 | ? | 11.0 | -50.0 |\n"), "{text}");
-        assert_eq!(markdown(&[], &records), "");
     }
 }

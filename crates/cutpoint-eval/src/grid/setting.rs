@@ -72,14 +72,6 @@ impl GridLink {
     pub(super) fn is_slow(self) -> bool {
         matches!(self, GridLink::Shaped { uplink_mbps, .. } if uplink_mbps < SLOW_MBPS)
     }
-
-    /// The rate as tables have it.
-    pub(super) fn rate(self) -> String {
-        match self {
-            GridLink::Shaped { uplink_mbps, .. } => uplink_mbps.to_string(),
-            GridLink::Loopback => "loopback".to_owned(),
-        }
-    }
 }
 
 impl fmt::Display for GridLink {

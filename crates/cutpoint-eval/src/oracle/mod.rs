@@ -22,98 +22,22 @@
 //!
 //! Paper: Thm 5 (ILP), Thm 7, Thm 8, LB3.
 
+mod answer;
 mod cuts;
 mod program;
+mod segment;
 mod segments;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::{Answer, Limits, OracleError};
+
+use answer::LAYERS_MAX;
 use cutpoint_plan::options::Granularity;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{ModelId, Workload};
-use std::fmt;
-
-/// A model with more layers has too many sets of layers to try them all.
-const LAYERS_MAX: usize = 16;
-
-/// A run of one job's work that no other job's should interrupt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Segment {
-    device: u64,
-    uplink: u64,
-    alone: u64,
-    part: Part,
-}
-
-/// The two parts of Johnson's order. A segment with F = G may stand in either, but not in either of
-/// its own job: it stays in the part in which it was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    /// F <= G: by increasing C - G.
-    First,
-    /// F >= G: by decreasing C - F.
-    Last,
-}
-
-impl Segment {
-    /// Where it stands in Johnson's order.
-    fn key(&self) -> (Part, i128) {
-        let key = match self.part {
-            Part::First => i128::from(self.alone - self.uplink),
-            Part::Last => -i128::from(self.alone - self.device),
-        };
-        (self.part, key)
-    }
-}
-
-/// How much work the oracle may take upon itself.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Nodes of the branch and bound.
-    pub nodes: u64,
-    /// A makespan that is known to be reached; nothing longer is looked at.
-    pub reached: Option<Time>,
-}
-
-/// What the oracle found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// The smallest makespan of all plans.
-    Optimum(Time),
-    /// The limit came first.
-    Undecided,
-}
-
-/// Why the oracle cannot judge a workload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum OracleError {
-    /// The workload has more than the two machines, or encodings.
-    NotTwoMachines(&'static str),
-    /// A model has more layers than can be tried.
-    TooManyLayers(usize),
-    /// A makespan was said to be reached that no plan reaches.
-    NotReached(Time),
-    /// The solver failed, or contradicts itself.
-    Solver(String),
-}
-
-impl fmt::Display for OracleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OracleError::NotTwoMachines(what) => {
-                write!(f, "the workload has {what}, but the oracle knows device and uplink only")
-            }
-            OracleError::TooManyLayers(layers) => {
-                write!(f, "a model has {layers} layers, and the oracle tries at most {LAYERS_MAX}")
-            }
-            OracleError::NotReached(time) => write!(f, "no plan has a makespan of {time} or less"),
-            OracleError::Solver(message) => write!(f, "the integer program failed: {message}"),
-        }
-    }
-}
-
-impl std::error::Error for OracleError {}
+use segment::{Part, Segment};
 
 /// The smallest makespan of all plans for a workload without server times, delays, downlink or
 /// encodings.

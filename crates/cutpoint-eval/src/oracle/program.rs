@@ -20,7 +20,8 @@
 //! would remain at x = 0 and could exclude the optimum. The only other row for y is x <= jobs y: a
 //! y of 1 that is not needed only makes the makespan longer. For a single job y is x.
 
-use super::{Answer, Limits, OracleError, Segment};
+use super::answer::{Answer, Limits, OracleError};
+use super::segment::Segment;
 use cutpoint_plan::units::Time;
 use microlp::{ComparisonOp, Error, OptimizationDirection, Problem, Variable};
 use microlp::{SolutionStatus, SolveOptions, SolveOutcome};

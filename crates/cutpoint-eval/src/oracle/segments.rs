@@ -9,7 +9,7 @@
 //! Paper: Thm 7.
 
 use super::cuts::Cut;
-use super::{Part, Segment};
+use super::segment::{Part, Segment};
 
 /// The segments of a cut in the order in which they run.
 pub(super) fn segments(cut: &Cut) -> Vec<Segment> {

@@ -1,4 +1,3 @@
 //! The planner's time.
 
 pub(crate) mod growth;
-pub(crate) mod speed;

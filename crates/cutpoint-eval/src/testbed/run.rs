@@ -5,7 +5,7 @@ use super::host::cgroup::Throttling;
 use super::host::children::{ChildGroup, exit_code};
 use super::host::interrupts::{Interrupts, Waited};
 use super::link_shape::LinkArgs;
-use super::session::{Addresses, Ready, Session, Settings, Side, Switch, Turn, wait_ready};
+use super::session::{Addresses, Ready, Testbed, Settings, Side, Switch, Turn, wait_ready};
 use crate::program::misuse;
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn run_commands(args: &Args, interrupts: &Interrupts) -> anyhow::Result<u8> {
-    let mut session = Session::new(&args.settings, interrupts)?;
+    let mut session = Testbed::new(&args.settings, interrupts)?;
     let addresses = session.addresses();
 
     let stderr = std::io::stderr().as_fd().try_clone_to_owned()?;
@@ -133,7 +133,7 @@ fn run_commands(args: &Args, interrupts: &Interrupts) -> anyhow::Result<u8> {
 /// Waits for the device's command, whatever becomes of the server's.
 fn wait_device(
     device: &mut ChildGroup,
-    session: &Session,
+    session: &Testbed,
     interrupts: &Interrupts,
     deadline: Instant,
 ) -> anyhow::Result<ExitStatus> {

@@ -17,9 +17,11 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+mod addresses;
 mod kernel_link;
 mod ready;
 
+pub(crate) use addresses::Addresses;
 pub(crate) use kernel_link::has_netem;
 pub(crate) use ready::{Ready, wait_ready};
 
@@ -100,7 +102,7 @@ pub(crate) enum Turn {
 ///
 /// Fields are dropped in the order of their declaration: the emulator before the namespaces.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct Testbed {
     emulator: Option<Emulator>,
     device: Netns,
     server: Netns,
@@ -112,13 +114,6 @@ pub(crate) struct Session {
     addresses: Addresses,
 }
 
-/// The addresses of device and server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Addresses {
-    pub(crate) device: &'static str,
-    pub(crate) server: &'static str,
-}
-
 #[derive(Debug)]
 struct Emulator {
     child: ChildGroup,
@@ -126,13 +121,13 @@ struct Emulator {
     stdout: BufReader<ChildStdout>,
 }
 
-impl Session {
+impl Testbed {
     /// Sets everything up, after removing what crashed runs left.
     ///
     /// # Errors
     ///
     /// Without root, or where the kernel lacks what `settings` ask for; nothing is left behind.
-    pub(crate) fn new(settings: &Settings, interrupts: &Interrupts) -> anyhow::Result<Session> {
+    pub(crate) fn new(settings: &Settings, interrupts: &Interrupts) -> anyhow::Result<Testbed> {
         require_root()?;
         let shape = settings.link.shape()?;
         let (device_cores, server_cores) = place(settings.device_cores)?;
@@ -154,7 +149,7 @@ impl Session {
             LinkKind::Auto => LinkKind::Emulator,
             kind => kind,
         };
-        let mut session = Session {
+        let mut session = Testbed {
             emulator: None,
             device,
             server,

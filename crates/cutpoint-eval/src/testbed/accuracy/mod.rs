@@ -7,7 +7,7 @@ use super::host::children::ChildGroup;
 use super::host::interrupts::{Interrupts, Waited};
 use super::link_shape::{LinkArgs, LinkShape};
 use super::probe::Measured;
-use super::session::{LinkKind, Ready, Session, Settings, Side, Switch, Turn, wait_ready};
+use super::session::{LinkKind, Ready, Testbed, Settings, Side, Switch, Turn, wait_ready};
 use crate::program::misuse;
 use anyhow::{Context, anyhow, bail, ensure};
 use report::{Accuracy, Row};
@@ -85,7 +85,7 @@ fn measure(mbps: f64, rtt_ms: f64, args: &Args, interrupts: &Interrupts) -> anyh
         slow_start_after_idle: Switch::On,
     };
     let shape = settings.link.shape()?;
-    let mut session = Session::new(&settings, interrupts)?;
+    let mut session = Testbed::new(&settings, interrupts)?;
     let address = format!("{}:{PORT}", session.addresses().server);
 
     let serve = program(&["probe-serve", "--listen", &address])?;

@@ -4,7 +4,7 @@
 //! the router's queues, towards the other end, add the delay, so that packets waiting for the rate
 //! and packets on their way are not counted in one limit.
 
-use super::Addresses;
+use super::addresses::Addresses;
 use crate::testbed::host::command::{Line, tc};
 use crate::testbed::host::netns::Netns;
 use crate::testbed::link_shape::{LinkShape, PipeShape};
