@@ -14,7 +14,7 @@ use crate::origin;
 use crate::program::misuse;
 use crate::testbed::host::interrupts::{Interrupts, Waited};
 use crate::testbed::link_shape::LinkArgs;
-use crate::testbed::session::{LinkKind, Ready, Testbed, Settings, Side, Switch, Turn, wait_ready};
+use crate::testbed::session::{LinkKind, Ready, Settings, Side, Switch, Testbed, Turn, wait_ready};
 use anyhow::{Context, bail, ensure};
 use cells::{Block, Cell, Choice, Record, Records};
 use cutpoint::engine::select::EngineChoice;

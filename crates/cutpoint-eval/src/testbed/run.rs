@@ -5,7 +5,7 @@ use super::host::cgroup::Throttling;
 use super::host::children::{ChildGroup, exit_code};
 use super::host::interrupts::{Interrupts, Waited};
 use super::link_shape::LinkArgs;
-use super::session::{Addresses, Ready, Testbed, Settings, Side, Switch, Turn, wait_ready};
+use super::session::{Addresses, Ready, Settings, Side, Switch, Testbed, Turn, wait_ready};
 use crate::program::misuse;
 use anyhow::{Context, bail};
 use serde::Serialize;

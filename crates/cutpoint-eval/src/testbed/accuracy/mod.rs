@@ -7,7 +7,7 @@ use super::host::children::ChildGroup;
 use super::host::interrupts::{Interrupts, Waited};
 use super::link_shape::{LinkArgs, LinkShape};
 use super::probe::Measured;
-use super::session::{LinkKind, Ready, Testbed, Settings, Side, Switch, Turn, wait_ready};
+use super::session::{LinkKind, Ready, Settings, Side, Switch, Testbed, Turn, wait_ready};
 use crate::program::misuse;
 use anyhow::{Context, anyhow, bail, ensure};
 use report::{Accuracy, Row};
