@@ -43,6 +43,8 @@ pub struct Execution {
     pub is_cancelled: bool,
     /// How many they are, should not all be listed.
     pub failure_count: u64,
+    /// Jobs that were cancelled, each on its own.
+    pub cancelled: Vec<JobId>,
     /// New plans in mid-run.
     pub changes: Vec<PlanChange>,
     /// How many they are, should not all be listed.

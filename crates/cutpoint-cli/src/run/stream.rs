@@ -39,7 +39,7 @@ pub(super) fn run_stream(
     let target = OutputTarget::new(args.output.as_deref())?;
     let written = Written::default();
     let mut prepared = runner.prepare_stream(&stream, !args.no_replan)?;
-    let mut execute = |source: &mut dyn cutpoint::device::Arrivals, names: &Names| {
+    let mut execute = |source: &mut dyn cutpoint::device::Arrivals<'_>, names: &Names| {
         let follows_link = !args.no_replan;
         runner.execute_stream(&mut prepared, &stream, source, follows_link, how, |job, outputs| {
             let name = names.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);

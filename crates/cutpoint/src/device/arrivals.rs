@@ -1,24 +1,30 @@
-//! Jobs that arrive over time, and how they are held back.
+//! Where jobs come from, and how they are held back.
 
-use crate::input::Inputs;
+use super::planner::Planned;
+use crate::input::{Inputs, Supply};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::ModelId;
 
-/// The most jobs that are in work at a time, where jobs arrive over time; the others wait outside,
-/// and hold no tensors.
+/// The most jobs that are in work at a time; others that arrive wait outside and hold no tensors. A
+/// batch comes in as a whole, as its inputs are loaded shortly before each job begins.
 pub const JOBS_IN_SYSTEM_MAX: usize = 16;
 
-/// Where jobs come from that are not all there from the start.
-pub trait Arrivals {
-    /// The next job, if one has arrived by `now` and there is room for it. Without room the source
-    /// only takes notice of what arrives.
+/// Where the jobs of a run come from.
+pub trait Arrivals<'s> {
+    /// What has arrived by `now`, if there is room for it. Without room the source only takes note of
+    /// what arrives.
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival;
+
+    /// The inputs of the jobs that arrive with a plan.
+    fn supply(&self) -> Option<&'s dyn Supply> {
+        None
+    }
 }
 
-/// What a source has.
+/// What has arrived.
 #[derive(Debug)]
 pub enum Arrival {
-    /// A job.
+    /// A job, which the planner plans.
     Job {
         /// Its model.
         model: ModelId,
@@ -27,10 +33,19 @@ pub enum Arrival {
         /// Its inputs.
         inputs: Inputs,
     },
+    /// Jobs with a plan. The inputs of the plan's job `i` are those of number `i` in the supply.
+    Planned(Planned),
     /// Nothing that may be taken now; the source is to be asked again by then, if a time is known.
     Later(Option<Time>),
     /// No more jobs will come.
     End,
+}
+
+/// No jobs but those that are submitted.
+impl Arrivals<'_> for () {
+    fn poll(&mut self, _now: Time, _has_room: bool) -> Arrival {
+        Arrival::End
+    }
 }
 
 /// Jobs that arrived while the system was full.

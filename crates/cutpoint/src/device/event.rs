@@ -1,12 +1,14 @@
 //! Messages from the threads of a run to the executor.
 
-use super::options::Connection;
+use super::options::{Connection, ServerLink};
+use super::planner::Planned;
 use crate::error::{Error, Result};
+use crate::input::Inputs;
 use crate::tensor::Tensor;
 use cutpoint_plan::plan::Operation;
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::JobId;
-use std::time::Duration;
+use cutpoint_plan::workload::{JobId, ModelId};
+use std::time::{Duration, Instant};
 
 /// What happened, as the threads report it.
 pub(crate) enum Event {
@@ -23,12 +25,16 @@ pub(crate) enum Event {
     Ended(JobId),
     /// A job cannot be computed.
     Failed(JobId, Error),
+    /// A job was cancelled.
+    Cancelled(JobId),
     /// The server was called after it was lost.
     Called(Result<Connection>),
     /// A probe came through on a connection with this number, and took so long, or did not.
     Probed(u32, Result<Duration>),
-    /// The session has changed.
+    /// The state has changed.
     Changed,
+    /// Somebody wants something of the run.
+    Command(Command),
     /// A thread has nothing more to do.
     ThreadEnded,
 }
@@ -41,4 +47,15 @@ pub(crate) struct Transferred {
     pub(crate) raw: u64,
     /// Its bytes in the form in which it was sent.
     pub(crate) sent: u64,
+}
+
+/// What a run is told to do while it works.
+pub(crate) enum Command {
+    Submit { job: JobId, model: ModelId, inputs: Inputs, at: Instant },
+    Cancel(JobId),
+    CancelAll,
+    Plan(Option<Planned>),
+    Connect(ServerLink),
+    Disconnect,
+    Close,
 }

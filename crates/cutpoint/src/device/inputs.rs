@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// The inputs of one job that has not ended.
 #[derive(Debug)]
 pub(crate) struct JobInputs {
-    /// Whether they came with the job, and could not be loaded again.
-    is_given: bool,
+    /// Their number in the supply; `None` if they came with the job.
+    number: Option<usize>,
     stage: Mutex<Stage>,
 }
 
@@ -25,19 +25,19 @@ enum Stage {
 impl JobInputs {
     /// Inputs that came with the job.
     pub(crate) fn given(inputs: Inputs) -> JobInputs {
-        JobInputs { is_given: true, stage: Mutex::new(Stage::There(Arc::new(inputs))) }
+        JobInputs { number: None, stage: Mutex::new(Stage::There(Arc::new(inputs))) }
     }
 
-    /// Inputs that are loaded when they are needed.
-    pub(crate) fn supplied() -> JobInputs {
-        JobInputs { is_given: false, stage: Mutex::new(Stage::Outside) }
+    /// Inputs that are loaded from the supply when they are needed.
+    pub(crate) fn supplied(number: usize) -> JobInputs {
+        JobInputs { number: Some(number), stage: Mutex::new(Stage::Outside) }
     }
 
     /// The inputs; whoever asks while another thread loads them waits for that.
-    pub(crate) fn get(&self, load: impl FnOnce() -> Result<Inputs>) -> Result<Arc<Inputs>> {
+    pub(crate) fn get(&self, load: impl FnOnce(usize) -> Result<Inputs>) -> Result<Arc<Inputs>> {
         let mut stage = self.lock();
-        if let Stage::Outside = *stage {
-            *stage = match load() {
+        if let (Stage::Outside, Some(number)) = (&*stage, self.number) {
+            *stage = match load(number) {
                 Ok(inputs) => Stage::There(Arc::new(inputs)),
                 Err(error) => Stage::Failed(Arc::new(error)),
             };
@@ -61,7 +61,7 @@ impl JobInputs {
     /// They were loaded too early; they will be loaded again.
     pub(crate) fn put_back(&self) {
         let mut stage = self.lock();
-        if let (Stage::There(_), false) = (&*stage, self.is_given) {
+        if let (Stage::There(_), Some(_)) = (&*stage, self.number) {
             *stage = Stage::Outside;
         }
     }

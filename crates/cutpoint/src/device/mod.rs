@@ -2,7 +2,9 @@
 //! jobs and the server computes their suffixes.
 
 mod arrivals;
+mod batch;
 mod cancel;
+mod control;
 mod event;
 mod executor;
 mod inputs;
@@ -21,9 +23,11 @@ mod throttle;
 mod uplink_times;
 
 pub use arrivals::{Arrival, Arrivals, JOBS_IN_SYSTEM_MAX, Waits};
+pub use batch::Batch;
 pub use cancel::Cancel;
-pub use executor::execute;
-pub use options::{Connection, ExecuteOptions, HELD_BYTES_MAX, Jobs, Probe, ServerLink};
+pub use control::{Control, Inbox};
+pub use executor::Executor;
+pub use options::{Access, Connection, ExecuteOptions, HELD_BYTES_MAX, ServerLink};
 pub use planner::{PlanChange, Planned, Planner, Reach, Standing};
 pub use prepared::{Device, LoadedSuffix, Prepared, SuffixContent, Suffixes};
 pub use program::{

@@ -13,18 +13,24 @@ use cutpoint_plan::plan::{Partition, Upload};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Model, ModelId, TensorId, Workload};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+/// A duration as a time, which ends after 584 years.
+pub(crate) fn time_of(duration: Duration) -> Time {
+    Time::from_nanoseconds(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
 
 /// What the threads share.
 pub(crate) struct Monitor<'a> {
     pub(crate) workload: &'a Workload,
-    checks: &'a TensorChecks<'a>,
+    pub(crate) checks: &'a TensorChecks<'a>,
     /// Where inputs come from that did not come with their job.
     supply: Option<&'a dyn Supply>,
     state: Mutex<State>,
     changed: Condvar,
-    epoch: Instant,
+    /// When the run's time began.
+    epoch: OnceLock<Instant>,
 }
 
 impl<'a> Monitor<'a> {
@@ -41,18 +47,18 @@ impl<'a> Monitor<'a> {
             supply,
             state: Mutex::new(state),
             changed: Condvar::new(),
-            epoch: Instant::now(),
+            epoch: OnceLock::new(),
         }
     }
 
     /// The run's time begins here.
-    pub(crate) fn start(&mut self) {
-        self.epoch = Instant::now();
+    pub(crate) fn start(&self) {
+        self.epoch.get_or_init(Instant::now);
     }
 
     pub(crate) fn at(&self, instant: Instant) -> Time {
-        let since = instant.saturating_duration_since(self.epoch);
-        Time::from_nanoseconds(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        let since = |epoch| time_of(instant.saturating_duration_since(epoch));
+        self.epoch.get().map_or(Time::ZERO, |&epoch| since(epoch))
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -153,13 +159,13 @@ impl<'a> Monitor<'a> {
         }
     }
 
-    /// Loads the inputs of a job from where they come from.
-    pub(crate) fn load(&self, id: JobId, model: ModelId) -> Result<Inputs> {
-        let supply = self.supply.filter(|supply| id.index() < supply.count());
+    /// Loads inputs from the supply.
+    fn load(&self, number: usize, model: ModelId) -> Result<Inputs> {
+        let supply = self.supply.filter(|supply| number < supply.count());
         let supply = supply.ok_or_else(|| Error::new(ErrorKind::Input, "it has no inputs"))?;
         // A run without this thread would not end.
-        let inputs = catch_unwind(AssertUnwindSafe(|| supply.inputs(id.index())))
-            .map_err(|_| Error::new(ErrorKind::Input, "loading its inputs failed badly"))?;
+        let inputs = catch_unwind(AssertUnwindSafe(|| supply.inputs(number)))
+            .map_err(|_| Error::new(ErrorKind::Input, "the input source panicked"))?;
         self.checks.check_inputs(model, &inputs)?;
         Ok(inputs)
     }
@@ -193,8 +199,8 @@ impl Monitor<'_> {
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Input`] if they do not fit its model; why one could not be read.
-    pub(crate) fn inputs(&self, id: JobId, job: &Job) -> Result<Arc<Inputs>> {
-        let inputs = job.inputs.get(|| self.load(id, job.model))?;
+    pub(crate) fn inputs(&self, job: &Job) -> Result<Arc<Inputs>> {
+        let inputs = job.inputs.get(|number| self.load(number, job.model))?;
         decode(self.model(job), &job.partition, &inputs);
         Ok(inputs)
     }

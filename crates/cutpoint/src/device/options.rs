@@ -1,9 +1,7 @@
-//! How to execute: limits, the way to the server, and the jobs.
+//! How to execute, and the way to the server.
 
-use super::arrivals::Arrivals;
 use super::cancel::Cancel;
 use crate::error::Result;
-use crate::input::Supply;
 use crate::link::{StreamReceiver, StreamSender};
 use cutpoint_plan::units::{Bandwidth, Time};
 use std::sync::Arc;
@@ -35,26 +33,21 @@ pub struct ExecuteOptions {
     pub cancel: Cancel,
 }
 
-/// The jobs of a run.
-pub enum Jobs<'a> {
-    /// All are there: one set of inputs for each job of the plan that was prepared, which is asked
-    /// for shortly before the job begins.
-    AllThere(&'a dyn Supply),
-    /// They arrive over time. Each is planned as it arrives, by the planner.
-    Arriving(&'a mut dyn Arrivals),
-}
-
 /// The way to the server.
 pub struct ServerLink {
     /// The connection.
     pub connection: Connection,
-    /// Makes another one after that is lost, with all suffixes loaded; takes as long as it takes.
+    /// What can be done about it.
+    pub access: Access,
+}
+
+/// What can be done about the way to the server.
+#[derive(Clone)]
+pub struct Access {
+    /// Makes another connection after one is lost, with all suffixes loaded. Blocks.
     pub call: Arc<dyn Fn() -> Result<Connection> + Send + Sync>,
-    /// Sends so many bytes that are of no use, and says how long they took on the uplink.
-    pub probe: Probe,
+    /// Sends a probe of the given size; returns how long it took on the uplink. Blocks.
+    pub probe: Arc<dyn Fn(u64) -> Result<Duration> + Send + Sync>,
     /// Learns the bandwidth that plans reckon with.
     pub expect: Arc<dyn Fn(Bandwidth) + Send + Sync>,
 }
-
-/// Sends bytes that are of no use, to learn how long they take on the uplink.
-pub type Probe = Arc<dyn Fn(u64) -> Result<Duration> + Send + Sync>;

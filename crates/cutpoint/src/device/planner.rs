@@ -3,12 +3,12 @@
 //! The runtime carries out plans and makes none. When the link has changed, or the server is lost
 //! or back, or jobs have arrived, it asks a [`Planner`] for a program for the jobs that are left.
 
-use super::program::Program;
+use super::program::{Program, Segments};
 use crate::error::Result;
 use cutpoint_plan::plan::Partition;
 use cutpoint_plan::replan::Backlog;
 use cutpoint_plan::units::{Bandwidth, Time};
-use cutpoint_plan::workload::{JobId, ModelId};
+use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use std::sync::Arc;
 
 /// What is known about the way to the server.
@@ -40,6 +40,22 @@ pub struct Planned {
     pub suffixes: Vec<Option<Arc<str>>>,
     /// When these jobs are complete by the plan, from now on.
     pub makespan: Time,
+}
+
+impl Planned {
+    /// A program that keeps jobs on the device.
+    pub(crate) fn local(
+        segments: &Segments,
+        workload: &Workload,
+        jobs: &[(JobId, ModelId)],
+    ) -> Planned {
+        let time = |&(_, model): &(JobId, ModelId)| -> Time {
+            workload.models[model.index()].layers.iter().map(|layer| layer.device).sum()
+        };
+        let makespan = jobs.iter().map(time).sum();
+        let program = Program::local(segments, workload, jobs);
+        Planned { program, suffixes: vec![None; jobs.len()], makespan }
+    }
 }
 
 /// Makes plans for jobs that have not begun, from what is loaded.

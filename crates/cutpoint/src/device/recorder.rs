@@ -20,6 +20,8 @@ struct Partial {
 /// What has been reported so far.
 #[derive(Default)]
 pub(crate) struct Recorder {
+    /// How many jobs are listed at least.
+    jobs: usize,
     partial: BTreeMap<JobId, Partial>,
     arrived: BTreeMap<JobId, Time>,
     crossings: Vec<Crossing>,
@@ -29,7 +31,13 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A job has arrived after the start of the run.
+    /// Jobs that the execution lists even if they do not end.
+    pub(crate) fn expect(&mut self, jobs: &[JobId]) {
+        let count = jobs.iter().map(|job| job.index() + 1).max().unwrap_or(0);
+        self.jobs = self.jobs.max(count);
+    }
+
+    /// A job has arrived, on its own.
     pub(crate) fn arrive(&mut self, job: JobId, arrived: Time) {
         self.arrived.insert(job, arrived);
     }
@@ -69,12 +77,23 @@ impl Recorder {
                 on_outputs(job, outputs);
             }
             Event::Failed(job, error) => self.fail(job, format!("{error:?}")),
+            Event::Cancelled(job) => self.cancel(job),
             Event::Transferred(_)
+            | Event::Command(_)
             | Event::Called(_)
             | Event::Probed(..)
             | Event::Arrived(..)
             | Event::Changed
             | Event::ThreadEnded => {}
+        }
+    }
+
+    /// A job was cancelled.
+    pub(crate) fn cancel(&mut self, job: JobId) {
+        self.partial.remove(&job);
+        self.complete(job, None);
+        if self.execution.cancelled.len() < RECORDED_JOBS_MAX {
+            self.execution.cancelled.push(job);
         }
     }
 
@@ -112,9 +131,8 @@ impl Recorder {
         }
     }
 
-    /// What really happened in a run whose `jobs` were there from the start, or which has ended so
-    /// many.
-    pub(crate) fn into_execution(mut self, jobs: usize, waits: Waits) -> Execution {
+    /// What really happened.
+    pub(crate) fn into_execution(mut self, waits: Waits) -> Execution {
         let schedule = &mut self.execution.schedule;
         let over = |job: JobId| self.over.get(job.index()).copied().flatten();
         schedule.uplink = crossed(std::mem::take(&mut self.crossings), over);
@@ -123,7 +141,7 @@ impl Recorder {
         }
         one_after_the_other(&mut schedule.downlink);
         self.execution.failures.sort_by_key(|(job, _)| *job);
-        let jobs = jobs.min(RECORDED_JOBS_MAX).max(self.execution.completions.len());
+        let jobs = self.jobs.min(RECORDED_JOBS_MAX).max(self.execution.completions.len());
         self.execution.completions.resize(jobs, None);
         self.execution.waits = waits;
         self.execution
@@ -179,7 +197,7 @@ mod tests {
         assert_eq!(ended, jobs);
         assert!(recorder.partial.is_empty() && recorder.arrived.is_empty());
         assert_eq!(recorder.over.len(), RECORDED_JOBS_MAX);
-        let execution = recorder.into_execution(jobs, Waits::default());
+        let execution = recorder.into_execution(Waits::default());
         assert_eq!(execution.ended, jobs as u64);
         assert_eq!((execution.raw_bytes, execution.sent_bytes), (2 * jobs as u64, jobs as u64));
         assert_eq!(execution.completions.len(), RECORDED_JOBS_MAX);

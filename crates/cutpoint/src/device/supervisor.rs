@@ -1,15 +1,16 @@
-//! The thread that began the run: it lets jobs in, has them planned anew, has the server called
-//! again and the idle uplink probed, and collects what the others report.
+//! Supervision of a run, on the thread that began it: it lets jobs in, has them planned, looks after
+//! the way to the server, and carries out commands.
 
 use super::arrivals::{Arrival, Arrivals, Gate};
-use super::event::{Event, Transferred};
+use super::control::JobNumbers;
+use super::event::{Command, Event, Transferred};
 use super::inputs::JobInputs;
 use super::job::Job;
-use super::monitor::Monitor;
-use super::options::{Connection, Probe};
+use super::monitor::{Monitor, time_of};
+use super::options::{Access, Connection, ServerLink};
 use super::planner::{PlanChange, Planned, Planner, Reach, Standing};
+use super::program::Segments;
 use super::recorder::Recorder;
-use super::tensor_checks::TensorChecks;
 use crate::bandwidth::estimator::BandwidthEstimator;
 use crate::bandwidth::probe_schedule::ProbeSchedule;
 use crate::bandwidth::window::Acknowledgement;
@@ -20,7 +21,7 @@ use crate::trace::Execution;
 use cutpoint_plan::plan::{Operation, Partition};
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -28,57 +29,72 @@ use std::time::Duration;
 /// The most changes of plan that are listed.
 const CHANGES_LISTED_MAX: usize = 1000;
 
-/// What can be done about the way to the server.
-pub(crate) struct Calls {
-    pub(crate) again: Arc<dyn Fn() -> Result<Connection> + Send + Sync>,
-    pub(crate) probe: Probe,
-    pub(crate) expect: Arc<dyn Fn(Bandwidth) + Send + Sync>,
+/// A job that was submitted and waits outside.
+struct Submitted {
+    job: JobId,
+    model: ModelId,
+    arrived: Time,
+    inputs: Inputs,
 }
 
 /// What looks after a run.
-pub(crate) struct Supervisor<'s, 'a> {
-    monitor: &'s Monitor<'s>,
+pub(crate) struct Supervisor<'m, 'a, 's> {
+    monitor: &'m Monitor<'m>,
+    segments: Segments,
     planner: Option<&'a mut dyn Planner>,
-    source: Option<&'a mut dyn Arrivals>,
+    /// Until it says that no more jobs will come.
+    arrivals: Option<&'a mut dyn Arrivals<'s>>,
+    submitted: VecDeque<Submitted>,
+    /// Whether jobs may still be submitted.
+    accepts: bool,
+    /// Whether more jobs may come, in one way or the other.
+    is_open: bool,
+    numbers: JobNumbers,
     gate: Gate,
-    next_job: u32,
-    calls: Option<Calls>,
+    server: Option<Access>,
     estimator: BandwidthEstimator,
     probes: ProbeSchedule,
     follows_link: bool,
-    /// The connection whose loss has been dealt with.
-    seen_lost: Option<u32>,
+    /// The number of the connection.
     connection: u32,
+    /// Whether the loss of that connection has been dealt with.
+    is_loss_seen: bool,
+    /// A connection that has no threads yet.
+    opened: Option<(u32, Connection)>,
     recorder: Recorder,
-    checks: &'s TensorChecks<'s>,
     events: Sender<Event>,
 }
 
-impl<'s, 'a> Supervisor<'s, 'a> {
+impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
     pub(crate) fn new(
-        (monitor, checks): (&'s Monitor<'s>, &'s TensorChecks<'s>),
+        monitor: &'m Monitor<'m>,
+        segments: Segments,
         planner: Option<&'a mut dyn Planner>,
-        source: Option<&'a mut dyn Arrivals>,
-        calls: Option<Calls>,
+        arrivals: &'a mut dyn Arrivals<'s>,
+        (numbers, accepts): (JobNumbers, bool),
         follows_link: bool,
         events: &Sender<Event>,
-    ) -> Supervisor<'s, 'a> {
-        let (link, acknowledgement) =
-            (&monitor.workload.link, Acknowledgement::of(monitor.workload));
+    ) -> Supervisor<'m, 'a, 's> {
+        let link = &monitor.workload.link;
+        let acknowledgement = Acknowledgement::of(monitor.workload);
         Supervisor {
             monitor,
+            segments,
             planner,
-            source,
+            arrivals: Some(arrivals),
+            submitted: VecDeque::new(),
+            accepts,
+            is_open: true,
+            numbers,
             gate: Gate::default(),
-            next_job: 0,
-            calls,
+            server: None,
             estimator: BandwidthEstimator::new(link.uplink, acknowledgement, link.message_overhead),
             probes: ProbeSchedule::new(),
             follows_link,
-            seen_lost: None,
             connection: 0,
+            is_loss_seen: true,
+            opened: None,
             recorder: Recorder::default(),
-            checks,
             events: events.clone(),
         }
     }
@@ -96,13 +112,15 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         self.follow_link();
         self.probe(now);
         let arrival = self.let_in();
-        let is_lost = self.monitor.ask(|state| state.jobs.lost().is_some());
-        let deadline = self.monitor.ask(|state| state.jobs.deadline());
-        let deadline = deadline.filter(|_| !is_lost || self.may_call());
+        let may_call = self.server.is_some() && self.planner.is_some();
+        let deadline = self.monitor.ask(|state| {
+            let jobs = &state.jobs;
+            jobs.deadline().filter(|_| may_call || jobs.lost().is_none())
+        });
         deadline.into_iter().chain(arrival).min()
     }
 
-    /// Takes notice of what a thread reports.
+    /// Takes note of what a thread reports, and carries out commands.
     pub(crate) fn handle(
         &mut self,
         event: Event,
@@ -118,8 +136,66 @@ impl<'s, 'a> Supervisor<'s, 'a> {
                     self.recorder.cross(job, at.saturating_sub(round_trip));
                 }
             }
+            Event::Called(answer) => self.handle_called(answer),
+            Event::Probed(connection, answer) => self.handle_probed(connection, answer),
+            Event::Command(command) => self.carry_out(command),
             event => self.recorder.add(event, on_outputs),
         }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Submit { job, model, inputs, at } => {
+                let arrived = self.monitor.at(at);
+                self.submitted.push_back(Submitted { job, model, arrived, inputs });
+            }
+            Command::Cancel(job) => {
+                let outside = self.submitted.iter().position(|waiting| waiting.job == job);
+                match outside.and_then(|place| self.submitted.remove(place)) {
+                    Some(_) => self.recorder.cancel(job),
+                    None => self.monitor.tell(|state| state.cancel(job, &self.events)),
+                }
+            }
+            Command::CancelAll => self.cancel_all(),
+            Command::Plan(planned) => {
+                let planned = planned.unwrap_or_else(|| {
+                    let fresh = self.monitor.ask(|state| state.fresh());
+                    let jobs: Vec<_> = fresh.iter().map(|(id, job)| (*id, job.model)).collect();
+                    Planned::local(&self.segments, self.monitor.workload, &jobs)
+                });
+                self.put_in_force(planned, self.reach(), "a plan was given");
+            }
+            Command::Connect(server) => {
+                self.disconnect("another server takes its place");
+                self.connect(server);
+            }
+            Command::Disconnect => self.disconnect("it was taken away"),
+            Command::Close => self.accepts = false,
+        }
+    }
+
+    /// Cancels the run.
+    pub(crate) fn cancel_all(&self) {
+        self.monitor.tell(|state| state.jobs.handle_cancelled());
+    }
+
+    /// Connects the run to a server.
+    pub(crate) fn connect(&mut self, server: ServerLink) {
+        let ServerLink { connection, access } = server;
+        self.server = Some(access);
+        self.handle_connected(connection, "a server is connected");
+    }
+
+    pub(crate) fn disconnect(&mut self, cause: &str) {
+        self.server = None;
+        let now = self.monitor.now();
+        self.monitor.tell(|state| state.gone(cause, now));
+        self.after_loss();
+    }
+
+    /// A connection that has no threads yet, and its number.
+    pub(crate) fn take_opened(&mut self) -> Option<(u32, Connection)> {
+        self.opened.take()
     }
 
     fn handle_transfer(&mut self, transferred: &Transferred) {
@@ -131,46 +207,46 @@ impl<'s, 'a> Supervisor<'s, 'a> {
         }
         let Operation { job, start, end, .. } = operation;
         self.probes.handle_transfer();
-        // What monitor the uplink with a probe says less about it.
+        // What shared the uplink with a probe says less about it.
         if !self.probes.is_out() && self.estimator.handle_transfer(job, sent, start, end) {
             self.probes.handle_sample(end);
         }
     }
 
-    /// What came of calling the server; the new connection and its number, if there is one.
-    pub(crate) fn answered(&mut self, answer: Result<Connection>) -> Option<(u32, Connection)> {
-        let now = self.monitor.now();
+    fn handle_called(&mut self, answer: Result<Connection>) {
         match answer {
+            // Nobody waits for it if the server was taken away or replaced in the meantime.
             Ok(connection) => {
-                let number = self.monitor.tell(|state| state.jobs.handle_connected(now));
-                self.connection = number;
-                self.estimator.handle_connected();
-                self.probes.handle_changed(now);
-                log::info!("the server is back");
-                let reach = Reach::Connected(self.estimator.planned());
-                self.plan_fresh(reach, "the server is back");
-                Some((number, connection))
+                if self.server.is_some() && self.reach() == Reach::Lost {
+                    self.handle_connected(connection, "the server is back");
+                }
             }
             Err(error) => {
                 log::debug!("the server does not answer: {error:?}");
+                let now = self.monitor.now();
                 self.monitor.tell(|state| state.jobs.handle_no_answer(now));
-                None
             }
         }
     }
 
-    /// What came of a probe on connection number `connection`.
-    pub(crate) fn probed(&mut self, connection: u32, answer: Result<Duration>) {
+    fn handle_connected(&mut self, connection: Connection, cause: &str) {
+        let now = self.monitor.now();
+        self.connection = self.monitor.tell(|state| state.jobs.handle_connected(now));
+        self.is_loss_seen = false;
+        self.estimator.handle_connected();
+        self.probes.handle_changed(now);
+        self.opened = Some((self.connection, connection));
+        log::debug!("{cause}");
+        self.plan_fresh(cause);
+    }
+
+    fn handle_probed(&mut self, connection: u32, answer: Result<Duration>) {
         if connection != self.connection {
             return;
         }
         let now = self.monitor.now();
         match answer {
-            Ok(time) => {
-                let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-                let time = Time::from_nanoseconds(time);
-                self.probes.handle_answer(now, time, &mut self.estimator);
-            }
+            Ok(time) => self.probes.handle_answer(now, time_of(time), &mut self.estimator),
             Err(error) => {
                 log::debug!("a probe was lost: {error:?}");
                 self.probes.handle_no_answer(now);
@@ -179,117 +255,132 @@ impl<'s, 'a> Supervisor<'s, 'a> {
     }
 
     /// What really happened.
-    pub(crate) fn into_execution(mut self, jobs: usize) -> Execution {
+    pub(crate) fn into_execution(self) -> Execution {
+        let mut execution = self.recorder.into_execution(self.gate.waits);
         self.monitor.ask(|state| {
-            self.recorder.execution.is_cancelled = state.jobs.is_cancelled();
-            self.recorder.execution.fallbacks = state.jobs.fallbacks().to_vec();
-            self.recorder.execution.fallback_count = state.jobs.fallback_count();
+            execution.is_cancelled = state.jobs.is_cancelled();
+            execution.fallbacks = state.jobs.fallbacks().to_vec();
+            execution.fallback_count = state.jobs.fallback_count();
         });
-        self.recorder.into_execution(jobs, self.gate.waits)
+        execution
     }
 
-    fn may_call(&self) -> bool {
-        self.calls.is_some() && self.planner.is_some()
+    /// What a plan made now reckons with.
+    fn reach(&self) -> Reach {
+        match self.monitor.ask(|state| state.jobs.lost().is_some()) {
+            true => Reach::Lost,
+            false => Reach::Connected(self.estimator.planned()),
+        }
     }
 
     /// After a loss, jobs that have not begun are planned without the server, or begin as they are.
     fn after_loss(&mut self) {
-        if self.seen_lost == Some(self.connection) {
+        if self.is_loss_seen {
             return;
         }
         let Some(cause) = self.monitor.ask(|state| state.jobs.lost().map(str::to_owned)) else {
             return;
         };
-        self.seen_lost = Some(self.connection);
-        let has_fresh = self.monitor.ask(|state| state.jobs.fresh_count() > 0);
-        let cause = format!("the server was lost: {cause}");
-        if has_fresh && !self.plan_fresh(Reach::Lost, &cause) {
+        self.is_loss_seen = true;
+        if !self.plan_fresh(&format!("the server was lost: {cause}")) {
             self.monitor.tell(|state| state.begin_all());
         }
     }
 
     fn call_again(&mut self, now: Time) {
-        let Some(calls) = self.calls.as_ref().filter(|_| self.may_call()) else { return };
-        let is_lost = self.monitor.ask(|state| state.jobs.lost().is_some());
-        if is_lost && self.monitor.tell(|state| state.jobs.poll_call(now)) {
-            let (call, events) = (calls.again.clone(), self.events.clone());
+        let Some(access) = self.server.as_ref().filter(|_| self.planner.is_some()) else { return };
+        if self.reach() == Reach::Lost && self.monitor.tell(|state| state.jobs.poll_call(now)) {
+            let (access, events) = (access.clone(), self.events.clone());
             // Not a thread of the run: a call may take longer than what is left to do.
             std::thread::spawn(move || {
-                let _ = events.send(Event::Called(call()));
+                let _ = events.send(Event::Called((access.call)()));
             });
         }
     }
 
-    /// Plans anew if the uplink's bandwidth has changed.
-    fn follow_link(&mut self) {
-        if !self.follows_link || self.planner.is_none() || self.estimator.estimate().is_none() {
-            return;
+    /// How many jobs could be planned anew, at most; none without a planner or a server, or if the
+    /// link is not followed.
+    fn jobs_to_replan(&self) -> usize {
+        if !self.follows_link || self.planner.is_none() || self.reach() == Reach::Lost {
+            return 0;
         }
-        let Some(uplink) = self.estimator.poll_change(self.jobs_left()) else { return };
-        if self.monitor.ask(|state| state.jobs.lost().is_some()) {
-            return;
+        match self.is_open {
+            true => usize::MAX,
+            false => self.monitor.ask(|state| state.jobs.fresh_count()),
         }
-        let [before, after] = [self.estimator.planned(), uplink].map(Bandwidth::mbit_per_s);
-        self.estimator.handle_planned(uplink);
-        if let Some(calls) = &self.calls {
-            (calls.expect)(uplink);
-        }
-        self.probes.handle_changed(self.monitor.now());
-        let cause = format!("the uplink went from {before:.2} to {after:.2} Mbit/s");
-        self.plan_fresh(Reach::Connected(uplink), &cause);
     }
 
-    /// How many jobs could be planned anew, at most.
-    fn jobs_left(&self) -> usize {
-        match self.source {
-            Some(_) => usize::MAX,
-            None => self.monitor.ask(|state| state.jobs.fresh_count()),
+    /// Has the jobs planned anew if the uplink's bandwidth has changed.
+    fn follow_link(&mut self) {
+        if self.estimator.estimate().is_none() {
+            return;
         }
+        let Some(uplink) = self.estimator.poll_change(self.jobs_to_replan()) else { return };
+        let [before, after] = [self.estimator.planned(), uplink].map(Bandwidth::mbit_per_s);
+        self.estimator.handle_planned(uplink);
+        if let Some(access) = &self.server {
+            (access.expect)(uplink);
+        }
+        self.probes.handle_changed(self.monitor.now());
+        self.plan_fresh(&format!("the uplink went from {before:.2} to {after:.2} Mbit/s"));
     }
 
     /// Has a probe sent if the idle uplink is due for one.
     fn probe(&mut self, now: Time) {
-        let Some(calls) = self.calls.as_ref().filter(|_| self.follows_link) else { return };
-        let is_lost = self.monitor.ask(|state| state.jobs.lost().is_some());
-        if is_lost || self.planner.is_none() || self.jobs_left() < BandwidthEstimator::JOBS_MIN {
+        if self.server.is_none() || self.jobs_to_replan() < BandwidthEstimator::JOBS_MIN {
             return;
         }
+        let Some(access) = &self.server else { return };
         let uplink = self.monitor.ask(|state| state.uplink());
-        let planned = self.estimator.planned();
-        let Some(bytes) = self.probes.poll(now, uplink, planned) else { return };
-        let (probe, events) = (calls.probe.clone(), self.events.clone());
-        let connection = self.connection;
+        let Some(bytes) = self.probes.poll(now, uplink, self.estimator.planned()) else { return };
+        let (access, events, connection) = (access.clone(), self.events.clone(), self.connection);
         // Not a thread of the run: a probe may take longer than what is left to do.
         std::thread::spawn(move || {
-            let _ = events.send(Event::Probed(connection, probe(bytes)));
+            let _ = events.send(Event::Probed(connection, (access.probe)(bytes)));
         });
     }
 
-    /// Has the jobs that have not begun planned anew; says whether there is a plan for them.
-    fn plan_fresh(&mut self, reach: Reach, cause: &str) -> bool {
-        let Some(planner) = self.planner.as_deref_mut() else { return false };
-        let (link, workload) = (self.estimator.planned(), self.monitor.workload);
-        let (fresh, backlog) =
-            self.monitor.ask(|state| (state.fresh(), state.backlog(workload, link)));
-        let jobs: Vec<(JobId, ModelId)> = fresh.iter().map(|(id, job)| (*id, job.model)).collect();
-        let cuts = fresh.iter().map(|(_, job)| job.partition.clone()).collect();
-        let planned = match planner.plan(&jobs, &Standing { reach, backlog, cuts }) {
-            Ok(Some(planned)) => planned,
-            Ok(None) => return false,
-            Err(error) => {
-                log::warn!("the jobs that are left are not planned anew: {error:?}");
-                return false;
-            }
-        };
-        if is_same(&fresh, &planned) {
+    /// A plan of the planner's for some jobs, which are cut in a way so far or new.
+    fn ask_planner(
+        &mut self,
+        jobs: &[(JobId, ModelId)],
+        cuts: Vec<Arc<Partition>>,
+    ) -> Result<Option<Planned>> {
+        let (reach, link) = (self.reach(), self.estimator.planned());
+        let Some(planner) = self.planner.as_deref_mut() else { return Ok(None) };
+        let workload = self.monitor.workload;
+        let backlog = self.monitor.ask(|state| state.backlog(workload, link));
+        planner.plan(jobs, &Standing { reach, backlog, cuts })
+    }
+
+    /// Has the jobs that have not begun planned anew; returns whether there is a plan for them.
+    fn plan_fresh(&mut self, cause: &str) -> bool {
+        let fresh = self.monitor.ask(|state| state.fresh());
+        if fresh.is_empty() {
             return true;
         }
+        let jobs: Vec<(JobId, ModelId)> = fresh.iter().map(|(id, job)| (*id, job.model)).collect();
+        let cuts = fresh.iter().map(|(_, job)| job.partition.clone()).collect();
+        match self.ask_planner(&jobs, cuts) {
+            Ok(Some(planned)) if is_same(&fresh, &planned) => true,
+            Ok(Some(planned)) => {
+                self.put_in_force(planned, self.reach(), cause);
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                log::warn!("the jobs that are left are not planned again: {error:?}");
+                false
+            }
+        }
+    }
+
+    fn put_in_force(&mut self, planned: Planned, reach: Reach, cause: &str) {
         let offloaded = planned.program.jobs.iter().filter(|job| job.is_offloaded).count();
         let makespan = planned.makespan;
-        let events = &self.events;
-        let jobs = self.monitor.tell(|state| state.plan(planned, BTreeMap::new(), events));
+        let jobs = self.monitor.tell(|state| state.plan(planned, BTreeMap::new(), &self.events));
         if jobs == 0 {
-            return true;
+            return;
         }
         let at = self.monitor.now();
         let uplink = match reach {
@@ -297,66 +388,69 @@ impl<'s, 'a> Supervisor<'s, 'a> {
             Reach::Connected(uplink) => Some(uplink),
         };
         let predicted = at + makespan;
-        log::info!("{cause}: a new plan for {jobs} jobs, {offloaded} of them offloaded");
+        log::info!("{cause}: a new plan for the {jobs} jobs left, {offloaded} of them offloaded");
         self.recorder.execution.change_count += 1;
         let changes = &mut self.recorder.execution.changes;
         if changes.len() < CHANGES_LISTED_MAX {
             let cause = cause.to_owned();
             changes.push(PlanChange { at, cause, jobs, offloaded, uplink, predicted });
         }
-        true
     }
 
     /// Lets in the jobs that have arrived, as far as there is room; returns when to look again.
-    fn let_in(&mut self) -> Option<Time> {
-        loop {
-            if self.monitor.ask(|state| state.jobs.is_cancelled()) {
-                return None;
-            }
+    pub(crate) fn let_in(&mut self) -> Option<Time> {
+        while self.is_open && !self.monitor.ask(|state| state.jobs.is_cancelled()) {
             let now = self.monitor.now();
             let in_system = self.monitor.ask(|state| state.jobs.in_system());
             let has_room = self.gate.has_room(in_system, now);
-            match self.source.as_mut()?.poll(now, has_room) {
-                Arrival::Job { model, arrived, inputs } => {
-                    self.gate.let_in(arrived, now);
-                    self.plan_arrived(model, arrived, inputs);
+            if let Some(submitted) = self.submitted.pop_front_if(|_| has_room) {
+                self.plan_arrived(submitted, now);
+                continue;
+            }
+            match self.arrivals.as_mut().map(|arrivals| arrivals.poll(now, has_room)) {
+                Some(Arrival::Job { model, arrived, inputs }) => {
+                    let job = self.numbers.next();
+                    self.plan_arrived(Submitted { job, model, arrived, inputs }, now);
                 }
-                Arrival::Later(again) => return again,
-                Arrival::End => {
-                    self.source = None;
+                Some(Arrival::Planned(planned)) => self.begin_batch(planned),
+                Some(Arrival::Later(again)) => return again,
+                Some(Arrival::End) => self.arrivals = None,
+                None if self.accepts || !self.submitted.is_empty() => return None,
+                None => {
+                    self.is_open = false;
                     self.monitor.tell(|state| state.jobs.handle_last());
                 }
             }
         }
+        None
     }
 
-    fn plan_arrived(&mut self, model: ModelId, arrived: Time, inputs: Inputs) {
-        let job = JobId(self.next_job);
-        self.next_job = self.next_job.wrapping_add(1);
+    fn begin_batch(&mut self, mut planned: Planned) {
+        let jobs: Vec<JobId> = planned.program.jobs.iter().map(|_| self.numbers.next()).collect();
+        planned.program.renumber(&jobs);
+        self.recorder.expect(&jobs);
+        let inputs = |(number, job)| (job, Arc::new(JobInputs::supplied(number)));
+        let inputs = jobs.into_iter().enumerate().map(inputs).collect();
+        self.monitor.tell(|state| state.plan(planned, inputs, &self.events));
+    }
+
+    fn plan_arrived(&mut self, submitted: Submitted, now: Time) {
+        let Submitted { job, model, arrived, inputs } = submitted;
+        self.gate.let_in(arrived, now);
         self.recorder.arrive(job, arrived);
-        if let Err(error) = self.checks.check_inputs(model, &inputs) {
+        if let Err(error) = self.monitor.checks.check_inputs(model, &inputs) {
             log::error!("job {}: {error:?}", job.0);
             return self.recorder.fail(job, format!("{error:?}"));
         }
-        let is_lost = self.monitor.ask(|state| state.jobs.lost().is_some());
-        let reach = if is_lost { Reach::Lost } else { Reach::Connected(self.estimator.planned()) };
-        let planner = self.planner.as_deref_mut();
-        let (link, workload) = (self.estimator.planned(), self.monitor.workload);
-        let backlog = self.monitor.ask(|state| state.backlog(workload, link));
-        let standing = Standing { reach, backlog, cuts: Vec::new() };
-        let planned = planner.map(|planner| planner.plan(&[(job, model)], &standing));
-        match planned.transpose().map(Option::flatten) {
-            Ok(Some(planned)) => {
-                let inputs = [(job, Arc::new(JobInputs::given(inputs)))].into();
-                let events = &self.events;
-                self.monitor.tell(|state| state.plan(planned, inputs, events));
-            }
-            Ok(None) => self.recorder.fail(job, "there is no plan for it".to_owned()),
-            Err(error) => {
-                log::warn!("job {}: {error:?}", job.0);
-                self.recorder.fail(job, format!("{error:?}"));
-            }
-        }
+        let planned = self.ask_planner(&[(job, model)], Vec::new()).unwrap_or_else(|error| {
+            log::warn!("job {} is not planned and stays on the device: {error:?}", job.0);
+            None
+        });
+        let workload = self.monitor.workload;
+        let planned =
+            planned.unwrap_or_else(|| Planned::local(&self.segments, workload, &[(job, model)]));
+        let inputs = [(job, Arc::new(JobInputs::given(inputs)))].into();
+        self.monitor.tell(|state| state.plan(planned, inputs, &self.events));
     }
 }
 

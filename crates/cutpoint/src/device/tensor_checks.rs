@@ -11,7 +11,7 @@ use cutpoint_plan::workload::{ModelId, TensorId, Workload};
 /// An output: which tensor it is, its name, and what it must be unless that depends on the inputs.
 type Output = (TensorId, String, Option<TensorSpec>);
 
-/// What is checks for the jobs of each model.
+/// Names, types and shapes of the inputs and outputs of each model.
 #[derive(Debug)]
 pub(crate) struct TensorChecks<'a> {
     pub(crate) workload: &'a Workload,
@@ -94,7 +94,7 @@ fn check(value: &Tensor, spec: &TensorSpec) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "{} {:?}, checks {} {:?}",
+        "{} {:?}, expected {} {:?}",
         value.element_type().protocol_name(),
         value.shape(),
         spec.element_type.protocol_name(),

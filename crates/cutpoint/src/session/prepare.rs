@@ -6,8 +6,8 @@ use super::options::{RunOptions, SessionModel};
 use super::replan::{JobsLeft, cuts_of, is_alike, other_plans};
 use super::server_models::offer;
 use crate::device::{
-    Connection, Device, ExecuteOptions, Jobs, LoadedSuffix, Planner, Prepared, Program, ServerLink,
-    SuffixContent, Suffixes, execute, segments_for,
+    Access, Arrivals, Batch, Connection, Device, ExecuteOptions, Executor, Inbox, LoadedSuffix,
+    Planner, Prepared, Program, ServerLink, SuffixContent, Suffixes, segments_for,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::Supply;
@@ -130,7 +130,7 @@ impl DeviceSide {
     /// Executes a prepared plan as it is.
     ///
     /// # Errors
-    /// As [`execute`], and if the stream to the server cannot be opened.
+    /// As [`Executor::run`], and if the stream to the server cannot be opened.
     pub fn execute(
         &self,
         prepared: &mut Prepared,
@@ -139,10 +139,8 @@ impl DeviceSide {
         how: &RunOptions,
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {
-        let server = self.connect(prepared, workload)?;
-        let options = execute_options(workload, how, false);
-        let jobs = Jobs::AllThere(inputs);
-        execute(prepared, workload, jobs, server, None, options, on_outputs)
+        let mut batch = Batch::new(prepared, inputs)?;
+        self.execute_with(prepared, workload, &mut batch, None, (how, false), on_outputs)
     }
 
     /// Executes a plan that was prepared for change: jobs that have not begun are planned anew when
@@ -161,23 +159,26 @@ impl DeviceSide {
         let options =
             PlanOptions { objective: plan.objective, ..PlanOptions::raw(plan.granularity) };
         let mut planner = JobsLeft::new(workload, plan, options, prepared);
-        let jobs = Jobs::AllThere(inputs);
-        self.execute_with(prepared, workload, jobs, &mut planner, (how, true), on_outputs)
+        let mut batch = Batch::new(prepared, inputs)?;
+        let how = (how, true);
+        self.execute_with(prepared, workload, &mut batch, Some(&mut planner), how, on_outputs)
     }
 
-    /// Executes with a planner; `follows_link` says whether a change of bandwidth counts.
+    /// Executes what arrives; `follows_link` says whether a change of bandwidth counts.
     pub(super) fn execute_with<'r>(
         &self,
         prepared: &mut Prepared,
-        workload: &Workload,
-        jobs: Jobs<'r>,
-        planner: &'r mut dyn Planner,
+        workload: &'r Workload,
+        arrivals: &'r mut dyn Arrivals<'_>,
+        planner: Option<&'r mut dyn Planner>,
         (how, follows_link): (&RunOptions, bool),
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {
         let server = self.connect(prepared, workload)?;
         let options = execute_options(workload, how, follows_link);
-        execute(prepared, workload, jobs, server, Some(planner), options, on_outputs)
+        let inbox = Inbox::closed();
+        let executor = Executor { workload, arrivals, planner, server, inbox, options };
+        executor.run(prepared, on_outputs)
     }
 
     /// A connection for what was prepared, if the server has a part in it.
@@ -196,7 +197,7 @@ impl DeviceSide {
         let call = Arc::new(move || call_again(&client, &models, &suffixes));
         let probe = Arc::new(move |bytes| probe.up(bytes));
         let expect = Arc::new(move |uplink| expecting.expect_link(uplink, acknowledgement));
-        Ok(Some(ServerLink { connection, call, probe, expect }))
+        Ok(Some(ServerLink { connection, access: Access { call, probe, expect } }))
     }
 
     fn load_suffix(

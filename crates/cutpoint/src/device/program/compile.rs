@@ -3,8 +3,9 @@
 use super::order::{Run, add_departures, drops_after, labels_of, runs_of, segments_of, sends_of};
 use super::steps::{JobProgram, NEVER, Program, SegmentLayers, Segments, Step, StepWork};
 use crate::error::Result;
-use cutpoint_plan::plan::Plan;
-use cutpoint_plan::workload::{JobId, Workload};
+use cutpoint_plan::cut::LayerSet;
+use cutpoint_plan::plan::{Partition, Plan};
+use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -105,6 +106,37 @@ impl Program {
         let jobs = (0..workload.jobs.len()).map(job).collect();
         let sends = sends_of(workload, plan, &layer_runs);
         Ok(Some(Program { segments: segments.clone(), steps, sends, jobs }))
+    }
+
+    /// A program that keeps jobs on the device, each in one step.
+    pub(crate) fn local(
+        segments: &Segments,
+        workload: &Workload,
+        jobs: &[(JobId, ModelId)],
+    ) -> Program {
+        let step = |&(job, model): &(JobId, ModelId)| {
+            let layers = workload.models[model.index()].topological.clone();
+            let segments = (0..segments[model.index()].len()).collect();
+            let work = StepWork::Layers { segments, layers };
+            Step { job, work, departs: Vec::new(), drops: Vec::new(), is_last: true }
+        };
+        let part = |&(job, model): &(JobId, ModelId)| {
+            let device_layers = LayerSet::all(&workload.models[model.index()]);
+            JobProgram {
+                job,
+                model,
+                partition: Arc::new(Partition { device_layers, uploads: Vec::new() }),
+                has_steps: true,
+                is_offloaded: false,
+                server_segments: Vec::new(),
+            }
+        };
+        Program {
+            segments: segments.clone(),
+            steps: jobs.iter().map(step).collect(),
+            sends: Vec::new(),
+            jobs: jobs.iter().map(part).collect(),
+        }
     }
 
     /// The same program for other jobs: its job at position `i` becomes `jobs[i]`.

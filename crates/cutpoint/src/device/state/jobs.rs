@@ -51,7 +51,7 @@ struct Job {
     server_part: ServerPart,
 }
 
-/// The server, as far as the jobs knows.
+/// The server, as far as is known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Server {
     /// There is a connection.
@@ -221,6 +221,15 @@ impl JobStates {
         true
     }
 
+    /// There is no server from `now` on, and it is not to be called.
+    pub(crate) fn handle_gone(&mut self, cause: &str, now: Time) {
+        self.handle_lost(self.connection, cause, now);
+        self.call_again = CALL_AGAIN_FIRST;
+        if let Server::Lost { at, .. } = &mut self.server {
+            *at = None;
+        }
+    }
+
     /// Whether the server is to be called again now. After the answer `true` the caller reports
     /// what came of it, with [`JobStates::handle_connected`] or [`JobStates::handle_no_answer`].
     pub(crate) fn poll_call(&mut self, now: Time) -> bool {
@@ -261,9 +270,9 @@ impl JobStates {
         self.end_if_complete(job)
     }
 
-    /// A job has failed for a reason of its own, which no other machine would change. Says whether
-    /// that is news.
-    pub(crate) fn handle_failed(&mut self, job: JobId) -> bool {
+    /// A job is dropped: it has failed for a reason of its own, which no other machine would change, or
+    /// is cancelled. Returns whether it had not ended.
+    pub(crate) fn handle_dropped(&mut self, job: JobId) -> bool {
         let Some(state) = self.jobs.get_mut(&job) else { return false };
         state.is_device_done = true;
         self.set(job, ServerPart::Done);
@@ -295,7 +304,7 @@ impl JobStates {
         self.handle_lost(self.connection, &cause, now)
     }
 
-    /// When the jobs is to be asked again, should nothing happen until then: the server will
+    /// When to ask again, should nothing happen until then: the server will
     /// have been silent for too long, or is to be called again.
     pub(crate) fn deadline(&self) -> Option<Time> {
         match &self.server {

@@ -56,7 +56,7 @@ pub(crate) enum Task {
 
 /// What is to be done ahead of the jobs.
 pub(crate) enum Ahead {
-    Load(JobId, Arc<Job>),
+    Load(Arc<Job>),
     /// By a new plan the job does not come next.
     PutBack(Arc<JobInputs>),
 }
@@ -137,7 +137,7 @@ impl State {
         let next = coming.into_iter().find(|job| !loaded.contains_key(job))?;
         let job = self.planned.get(&next)?;
         loaded.insert(next, job.inputs.clone());
-        Some(Ahead::Load(next, job.clone()))
+        Some(Ahead::Load(job.clone()))
     }
 
     /// A plan is in force from now on for those of its jobs that have not begun; `inputs` has those
@@ -203,7 +203,9 @@ impl State {
         now: Time,
         events: &Sender<Event>,
     ) {
-        let _ = events.send(Event::Part(job, outputs, now));
+        if self.jobs.is_known(job) {
+            let _ = events.send(Event::Part(job, outputs, now));
+        }
         if self.jobs.handle_device_done(job) {
             self.end(job, events);
         }
@@ -217,7 +219,9 @@ impl State {
         now: Time,
         events: &Sender<Event>,
     ) {
-        let _ = events.send(Event::Part(job, outputs, now));
+        if self.jobs.is_known(job) {
+            let _ = events.send(Event::Part(job, outputs, now));
+        }
         if self.jobs.handle_finished_on_device(job) {
             self.end(job, events);
         }
@@ -272,20 +276,36 @@ impl State {
 
     /// A job cannot be computed.
     pub(crate) fn failed(&mut self, job: JobId, error: Error, events: &Sender<Event>) {
+        self.drop_job(job, Event::Failed(job, error), events);
+    }
+
+    /// A job is cancelled: what is left of it is dropped.
+    pub(crate) fn cancel(&mut self, job: JobId, events: &Sender<Event>) {
+        self.drop_job(job, Event::Cancelled(job), events);
+    }
+
+    fn drop_job(&mut self, job: JobId, event: Event, events: &Sender<Event>) {
         self.agenda.drop_job(job);
-        if self.jobs.handle_failed(job) {
-            self.retained.end(job);
-            self.planned.remove(&job);
-            self.ended.push(job);
-            let _ = events.send(Event::Failed(job, error));
+        if self.jobs.handle_dropped(job) {
+            self.retire(job, event, events);
         }
     }
 
     fn end(&mut self, job: JobId, events: &Sender<Event>) {
+        self.retire(job, Event::Ended(job), events);
+    }
+
+    fn retire(&mut self, job: JobId, event: Event, events: &Sender<Event>) {
         self.retained.end(job);
         self.planned.remove(&job);
         self.ended.push(job);
-        let _ = events.send(Event::Ended(job));
+        let _ = events.send(event);
+    }
+
+    /// The server is gone, and nobody calls it.
+    pub(crate) fn gone(&mut self, cause: &str, now: Time) {
+        self.jobs.handle_gone(cause, now);
+        self.drop_unwanted_sends();
     }
 
     fn drop_unwanted_sends(&mut self) {

@@ -69,7 +69,7 @@ impl<'a> Compute<'a> {
     fn step(&mut self, step: &Step, job: &Job) -> Result<()> {
         let id = step.job;
         // As a rule they are there; loading them is no work that the plan knows of.
-        let inputs = &*self.monitor.inputs(id, job)?;
+        let inputs = &*self.monitor.inputs(job)?;
         match &step.work {
             StepWork::Layers { segments, layers } => {
                 let last = *layers.last().expect("a step has a layer");
@@ -159,7 +159,7 @@ impl<'a> Compute<'a> {
 
     /// The server's part of a job, on the device.
     fn finish(&mut self, id: JobId, job: &Job) -> Result<()> {
-        let inputs = &*self.monitor.inputs(id, job)?;
+        let inputs = &*self.monitor.inputs(job)?;
         let all = &self.segments[job.model.index()];
         let last = job.server_segments.last().and_then(|&s| all[s].layers.last()).copied();
         let before = self.outputs(id, job);

@@ -23,9 +23,9 @@ pub(crate) fn load_ahead(monitor: &Monitor<'_>, mut loaded: LoadedAhead) {
 
 fn carry_out(monitor: &Monitor<'_>, ahead: Ahead) {
     match ahead {
-        Ahead::Load(id, job) => {
+        Ahead::Load(job) => {
             // What cannot be loaded fails its job when that begins.
-            let _ = monitor.inputs(id, &job);
+            let _ = monitor.inputs(&job);
         }
         Ahead::PutBack(held) => held.put_back(),
     }

@@ -1,7 +1,7 @@
 //! The receiver of a connection: replies come in any order.
 
 use crate::device::event::Event;
-use crate::device::monitor::Monitor;
+use crate::device::monitor::{Monitor, time_of};
 use crate::device::options::TICK;
 use crate::device::state::state::Returned;
 use crate::device::tensor_checks::TensorChecks;
@@ -28,10 +28,8 @@ pub(crate) fn receive(
                 if let StreamReply::Done(reply) = &reply
                     && let Ok(id) = reply.id.parse()
                 {
-                    let there = reply.queue + reply.compute;
-                    let there = u64::try_from(there.as_nanos()).unwrap_or(u64::MAX);
-                    let at = monitor.at(reply.received);
-                    let at = at.saturating_sub(Time::from_nanoseconds(there));
+                    let there = time_of(reply.queue + reply.compute);
+                    let at = monitor.at(reply.received).saturating_sub(there);
                     let _ = events.send(Event::Arrived(JobId(id), connection, at));
                 }
                 accept(monitor, checks, reply, round_trip, events);
@@ -82,11 +80,10 @@ fn accept(
                 Err(error) => return refuse(&error.to_string(), reply.received),
             };
             let now = monitor.at(reply.received);
-            let busy = u64::try_from(reply.compute.as_nanos()).unwrap_or(u64::MAX);
             let over = now.saturating_sub(round_trip.half());
             let back = on_downlink(monitor, &outputs);
             let end = over.saturating_sub(back.unwrap_or_default());
-            let start = end.saturating_sub(Time::from_nanoseconds(busy));
+            let start = end.saturating_sub(time_of(reply.compute));
             let suffix = Operation { job: id, work: Work::Suffix, start, end };
             let work = Work::Download;
             let download = back.map(|_| Operation { job: id, work, start: end, end: over });

@@ -102,7 +102,7 @@ fn request(
     let missing = |what: &str| Error::new(ErrorKind::Input, what).at(name);
     let value = match form {
         Some(form) => form,
-        None => match monitor.inputs(departure.job, job)?.get(name) {
+        None => match monitor.inputs(job)?.get(name) {
             Some(input) => input.tensor()?.clone().into(),
             None => return Err(missing("it is to be sent, and not there")),
         },

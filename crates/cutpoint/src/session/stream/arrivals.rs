@@ -39,7 +39,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-impl Arrivals for Replay<'_> {
+impl Arrivals<'_> for Replay<'_> {
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
         let Some(&model) = self.models.get(self.next) else { return Arrival::End };
         let loaded = self.loaded.take().unwrap_or_else(|| self.supply.inputs(self.next));
@@ -121,7 +121,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Arrivals for Watch<'_> {
+impl Arrivals<'_> for Watch<'_> {
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
         if self.stop.load(Ordering::SeqCst) || self.count_max.is_some_and(|max| self.taken >= max) {
             return Arrival::End;
@@ -280,7 +280,7 @@ mod tests {
         let mut replay = Replay::new(at(10), &models, &inputs);
         let arrived = |arrival| match arrival {
             Arrival::Job { arrived, .. } => Some(arrived),
-            Arrival::Later(_) | Arrival::End => None,
+            Arrival::Planned(_) | Arrival::Later(_) | Arrival::End => None,
         };
         assert_eq!(arrived(replay.poll(at(0), true)), Some(at(0)));
         assert!(matches!(replay.poll(at(5), true), Arrival::Later(Some(due)) if due == at(10)));

@@ -2,7 +2,7 @@
 
 use super::plan::StreamPlan;
 use crate::device::{
-    Arrivals, JobProgram, Jobs, Planned, Planner, Prepared, Program, Reach, Standing, Step,
+    Arrivals, JobProgram, Planned, Planner, Prepared, Program, Reach, Standing, Step,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::device_side::DeviceSide;
@@ -37,16 +37,15 @@ impl DeviceSide {
         &self,
         prepared: &mut Prepared,
         stream: &StreamPlan,
-        source: &mut dyn Arrivals,
+        arrivals: &mut dyn Arrivals<'_>,
         follows_link: bool,
         how: &RunOptions,
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {
         let mut patterns = Patterns::new(stream, prepared)?;
-        let jobs = Jobs::Arriving(source);
         let workload = &stream.workload;
         let how = (how, follows_link);
-        self.execute_with(prepared, workload, jobs, &mut patterns, how, on_outputs)
+        self.execute_with(prepared, workload, arrivals, Some(&mut patterns), how, on_outputs)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::meddler::{Habits, Meddler, Then};
 use super::{Bench, JobId, LONG, OPTIONS, RunOptions, plan_at, rten, serve};
-use crate::device::{Arrival, Arrivals, Jobs};
+use crate::device::{Arrival, Arrivals};
 use crate::input::{Inputs, Supply};
 use crate::onnx::LayeredModel;
 use crate::onnx::tests::small::*;
@@ -190,7 +190,7 @@ const LATE_JOBS: usize = 3;
 /// A second server that is not called by then never is.
 const LATEST: Time = Time::from_nanoseconds(60_000_000_000);
 
-impl Arrivals for Jobwise<'_> {
+impl Arrivals<'_> for Jobwise<'_> {
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
         let requests = self.stage.requests.lock().unwrap().len();
         if now > LATEST {
@@ -246,12 +246,11 @@ fn a_plain_server_that_is_lost_costs_no_job_and_is_given_its_suffixes_again() {
     let options = PlanOptions::raw(Granularity::Layer);
     let mut planner = JobsLeft::new(&workload, &plan, options, &prepared);
     let how = RunOptions { patience: LONG, ..RunOptions::default() };
-    let jobs = Jobs::Arriving(&mut source);
     let execution = bench.side.execute_with(
         &mut prepared,
         &workload,
-        jobs,
-        &mut planner,
+        &mut source,
+        Some(&mut planner),
         (&how, false),
         on_outputs,
     );

@@ -2,7 +2,7 @@
 //! offloaded again, though nothing was sent in between.
 
 use super::{Bench, LONG, OPTIONS, check_output, rten, serve};
-use crate::device::{Arrival, Arrivals, Jobs, Planned, Planner, Reach, SpeedFraction, Standing};
+use crate::device::{Arrival, Arrivals, Planned, Planner, Reach, SpeedFraction, Standing};
 use crate::error::Result;
 use crate::input::Inputs;
 use crate::link::{Client, ConnectOptions};
@@ -68,7 +68,7 @@ struct Jobwise<'a> {
     story: &'a Story,
 }
 
-impl Arrivals for Jobwise<'_> {
+impl Arrivals<'_> for Jobwise<'_> {
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival {
         let Story { given, ended, late, .. } = self.story;
         if late.borrow().len() >= LATE_JOBS {
@@ -119,7 +119,6 @@ fn jobs_are_offloaded_again_when_a_link_recovers_that_no_plan_used() {
     let inner = JobsLeft::new(&workload, &best, options, &prepared);
     let mut planner = Watched { inner, client: &client, story: &story };
     let how = RunOptions { patience: LONG, ..RunOptions::default() };
-    let jobs = Jobs::Arriving(&mut source);
     let on_outputs = |job: JobId, found: Vec<_>| {
         for (name, expected) in &expected[0] {
             check_output(job.index(), &found, name, expected);
@@ -131,8 +130,8 @@ fn jobs_are_offloaded_again_when_a_link_recovers_that_no_plan_used() {
     let execution = bench.side.execute_with(
         &mut prepared,
         &workload,
-        jobs,
-        &mut planner,
+        &mut source,
+        Some(&mut planner),
         (&how, true),
         on_outputs,
     );

@@ -255,7 +255,7 @@ impl Run {
                 jobs.handle_refused(JobId(j), "no", now);
             }
             Fault::Fail(j) if self.begun[j as usize] => {
-                let is_ended = jobs.handle_failed(JobId(j));
+                let is_ended = jobs.handle_dropped(JobId(j));
                 self.count(JobId(j), is_ended);
             }
             Fault::Replan(j, is_offloaded) if jobs.is_known(JobId(j)) => {
