@@ -9,7 +9,7 @@
 
 use crate::units::Time;
 
-/// So many points are sorted together at least.
+/// The fewest points that are sorted together.
 const SORTED_MIN: usize = 64;
 
 /// The points by their first time; each has a smaller second time than all before it. Of points

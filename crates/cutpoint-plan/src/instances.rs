@@ -241,7 +241,7 @@ pub fn wide(layers: usize) -> Shape {
 
 /// A graph like GoogLeNet's: a stem in a line, nine modules of four branches (of one, two, two and
 /// two layers) that a concatenation joins, with pools between some, and a head. It has 9 x 53
-/// downward-closed cuts inside modules, besides those in line.
+/// downward-closed cuts inside modules, and more in the stem and the head.
 pub fn inception() -> Shape {
     let mut shape = line(5);
     for module in 0..9 {

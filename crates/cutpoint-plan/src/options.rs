@@ -146,7 +146,7 @@ impl FromStr for Granularity {
     }
 }
 
-/// What a plan depends on besides workload and policy.
+/// What a plan depends on, apart from workload and policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlanOptions {
     /// When transfers may start.

@@ -4,7 +4,7 @@
 //! worth considering hardly does: with transfer times in proportion to bytes, a cut that another
 //! one beats is beaten at every bandwidth, and the hull keeps its vertices; only the point where
 //! device and uplink balance moves along it. So the cuts are listed once, and a change of bandwidth
-//! only prices them anew.
+//! only reprices them.
 //!
 //! Paper: section 5.7.
 
@@ -132,7 +132,7 @@ impl<'w> Replanner<'w> {
     }
 }
 
-/// How many jobs of each class take each mode; `None` if a job has a cut that is no mode.
+/// How many jobs of each class take each mode; `None` if a job's cut is not a mode.
 fn counts_of(problem: &Problem<'_>, cuts: &[&Partition]) -> Option<Counts> {
     let mut counts = Vec::with_capacity(problem.classes.len());
     for class in &problem.classes {

@@ -232,7 +232,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What a job's results take on the downlink; `None` if there is none or nothing to bring.
+    /// How long a job's results take on the downlink; `None` without a downlink or results to send.
     fn download_time(&self, job: JobId) -> Option<Time> {
         let downlink = self.workload.link.downlink?;
         let model = self.workload.model_of(job);

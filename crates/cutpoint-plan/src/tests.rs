@@ -42,7 +42,7 @@ fn shape(rng: &mut ChaCha8Rng, kind: usize, layers: usize) -> Shape {
     }
 }
 
-/// What an instance has besides device and uplink times.
+/// What an instance has in addition to device and uplink times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extras {
     TwoMachines,

@@ -35,7 +35,7 @@ const COARSE: u64 = 8;
 /// At most this many mixes are given.
 const MIXES_MAX: usize = 6;
 
-/// Prices, in sixteenths of [`PARTS`], that sums are weighed at besides those of the load bound.
+/// Prices, in sixteenths of [`PARTS`], for weighing sums in addition to those of the load bound.
 const PRICES: [Loads; 7] = [
     [16, 0, 0, 0],
     [0, 16, 0, 0],
@@ -83,7 +83,7 @@ pub(crate) fn within(
     found
 }
 
-/// Times of which the least over all jobs counts.
+/// Times whose minimum over all jobs counts.
 #[derive(Clone, Copy, Debug)]
 struct Least {
     /// Device time before the first parcel.
@@ -145,7 +145,7 @@ impl Least {
         }
     }
 
-    /// What passes on each machine besides its load.
+    /// Each machine's unavoidable idle time.
     fn idle(&self, half: u64) -> Loads {
         let downlink = if self.made == u64::MAX { 0 } else { self.made.saturating_add(half) };
         [

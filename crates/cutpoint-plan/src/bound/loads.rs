@@ -79,7 +79,7 @@ pub(super) fn climb(table: &Table) -> LoadBound {
     LoadBound { time: Time::from_nanoseconds(time), prices }
 }
 
-/// Loads of all modes, and what passes on each machine besides.
+/// Loads of all modes, and each machine's unavoidable idle time.
 pub(super) struct Table {
     pub(super) classes: Vec<(u64, Vec<Loads>)>,
     /// Head and tail of each machine.

@@ -25,7 +25,7 @@ impl<V> FromIterator<(String, V)> for Entries<V> {
 }
 
 impl<V> Entries<V> {
-    /// Whether there is none.
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

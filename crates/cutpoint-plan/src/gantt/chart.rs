@@ -62,7 +62,7 @@ impl Chart {
 }
 
 impl Chart {
-    /// A plan and what came of it on a common time axis: for each machine a lane of what was
+    /// A plan and its run on a common time axis: for each machine a lane of what was
     /// planned above one of what was measured. Machines without any operation are left out.
     pub fn of_run(workload: &Workload, plan: &Plan, measured: &Schedule, makespan: Time) -> Chart {
         let mut lanes = Vec::new();

@@ -204,7 +204,7 @@ fn crowd(rows: &[Vec<&Bar>], end: Time, cells: usize) -> Row {
     Row { cells: shades.collect(), jobs: vec![None; cells], has_numbers: false, has_shades: true }
 }
 
-/// Under a row with shades: which jobs it shows, every so many columns.
+/// The line under a shaded row that says which jobs it shows, at regular columns.
 fn jobs_text(out: &mut String, row: &Row, name_width: usize) {
     const SPAN: usize = 14;
     let mut line = format!("{:name_width$}", "");

@@ -9,7 +9,7 @@ use crate::units::Time;
 /// Evaluations of a mix that a search may spend, whatever the number of classes.
 const EVALUATIONS: u64 = 4_000;
 
-/// Evaluations of a mix that a search may spend besides, for each class.
+/// Further evaluations of a mix that a search may spend for each class.
 const EVALUATIONS_EACH: u64 = 200;
 
 /// Evaluations of a mix that a search may spend if it starts near the bound.
@@ -57,7 +57,7 @@ pub(crate) fn best_mix(
     best_mix_within(problem, bound, known, (EVALUATIONS + each, EVALUATIONS_NEAR + each))
 }
 
-/// The same with so many evaluations for each start: in general, and if `known` is near the bound.
+/// The same with a limit of evaluations for each start: in general, and if `known` is near the bound.
 pub(crate) fn best_mix_within(
     problem: &Problem<'_>,
     bound: &LoadBound,

@@ -1,7 +1,7 @@
 //! When each job of a sequence is complete, where jobs arrive over time or each completion counts.
 //!
 //! The device does all of a job's work when its turn comes, so that no job waits for work that
-//! another one needs not. That is not the order of `Outline`, which leaves to the end what no
+//! it does not need. That is not the order of `Outline`, which leaves to the end what no
 //! transfer waits for: good for the last completion, bad for the mean.
 
 use crate::cut::LayerSet;

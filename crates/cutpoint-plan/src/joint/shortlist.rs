@@ -17,7 +17,7 @@ use crate::partition::sketch::{Sketch, Sketches};
 use crate::problem::{Context, Counts, EXACT_JOBS_MAX, Mode, ModeSet, Problem, weighted};
 use crate::units::Time;
 
-/// So many modes are tried at once for all jobs together.
+/// How many modes are tried, each for all jobs together.
 const SINGLE_TRIED: usize = 8;
 
 /// What is found by going through all modes.

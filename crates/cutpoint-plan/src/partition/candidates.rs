@@ -1,4 +1,4 @@
-//! Modes of which only the sums are known: what is listed of a model before anything is compared
+//! Modes known only by their sums: what is listed of a model before anything is compared
 //! in full.
 
 use crate::cut::closed_sets::Ideal;
@@ -14,7 +14,7 @@ pub(super) const FORMS_MAX: usize = 512;
 /// With at most this many candidates each new one is compared at once.
 const WEIGHED_MAX: usize = 48;
 
-/// A mode of which only the sums are known.
+/// A mode known only by its sums.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub layers: LayerSet,

@@ -93,7 +93,7 @@ pub(crate) fn dominates(a: &Mode, b: &Mode) -> bool {
     is_lighter && a.parcels.len() <= PLACED_MAX.min(b.parcels.len()) && place(a, b, &mut Vec::new())
 }
 
-/// Whether the parcels of `a` from `taken.len()` on can take places in `b` besides those taken.
+/// Whether the parcels of `a` from `taken.len()` on can take the remaining places in `b`.
 fn place(a: &Mode, b: &Mode, taken: &mut Vec<usize>) -> bool {
     let Some(parcel) = a.parcels.get(taken.len()) else { return true };
     for q in 0..b.parcels.len() {

@@ -7,7 +7,7 @@ pub(crate) const STEPS: u64 = 60_000;
 /// bound; and counts that exceed a plan by no more may yet lead to a shorter one.
 pub(crate) const NEAR_ENOUGH: u64 = 500;
 
-/// So many mixes whose loads leave room for a shorter plan are tried.
+/// How many mixes are tried whose loads leave room for a shorter plan.
 pub(crate) const STARTS_MAX: usize = 4;
 
 /// Nodes that the exact search may visit on behalf of `joint`.
@@ -32,7 +32,7 @@ pub(crate) const TURNS: u64 = 400_000;
 /// Sequences of more jobs than this are not improved turn by turn.
 pub(crate) const IMPROVED_JOBS_MAX: usize = 500;
 
-/// So many of the best starts are improved.
+/// How many of the best starts are improved.
 pub(crate) const IMPROVED_STARTS: usize = 3;
 
 /// The exact search of a restricted problem is tried for at most this many jobs.

@@ -14,7 +14,7 @@ use crate::simulate::plan_of;
 use crate::workload::Workload;
 use std::fmt;
 
-/// Why there is no plan.
+/// Why no plan can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlanError {
@@ -65,7 +65,7 @@ impl std::error::Error for PlanError {}
 ///
 /// # Errors
 ///
-/// [`PlanError`] says why there is no plan.
+/// Returns [`PlanError`] if no plan can be made.
 pub fn plan(workload: &Workload, policy: Policy, options: &PlanOptions) -> Result<Plan, PlanError> {
     let found = search(workload, policy, options)?;
     Ok(with_least_gain(workload, found, options))

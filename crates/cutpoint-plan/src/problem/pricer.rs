@@ -25,7 +25,7 @@ const UPLOADS_APART_MAX: usize = 40;
 /// whole cut.
 const ANCESTOR_LAYERS_MAX: usize = 8192;
 
-/// What the cost of a mode depends on besides the model and the cut.
+/// What the cost of a mode depends on, apart from the model and the cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pricing {
     pub link: Link,

@@ -99,7 +99,7 @@ impl Least {
         both
     }
 
-    /// What passes on each machine besides its work, if the server is used at all.
+    /// Each machine's unavoidable idle time, if the server is used at all.
     pub(super) fn idle(&self, half: u64) -> Loads {
         let or_none = |time: u64| if time == u64::MAX { 0 } else { time };
         let head = if self.head == u64::MAX { self.lead } else { self.head };

@@ -42,7 +42,7 @@ const ORDERED_JOBS_MAX: usize = 12;
 /// Looks at a mode that the division into cases may take.
 const LOOKS_MAX: usize = 3_000_000;
 
-/// At most so many cases in either direction.
+/// The most cases in either direction.
 const CASES_MAX: usize = 48;
 
 /// With more jobs than this they are not given their modes one by one.

@@ -141,7 +141,7 @@ fn way(
     })
 }
 
-/// A job of which some tensors are sent and some are not.
+/// A job with some of its tensors sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Open {
     class: usize,

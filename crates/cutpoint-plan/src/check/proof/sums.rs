@@ -12,7 +12,7 @@ use crate::check::proof::prices::{Weights, around, time_of, weighted};
 /// Sums kept after each job.
 const WIDTH: usize = 20_000;
 
-/// A sum is compared with so many others that come before it by their device time.
+/// How many sums with less device time each sum is compared with.
 const COMPARED: usize = 24;
 
 /// What is asked of some jobs.

@@ -18,7 +18,7 @@ const PAIRS_MAX: usize = 2_000;
 /// The most that are looked at: not every cut can be first where another one is last.
 const TAKEN_MAX: usize = 4 * PAIRS_MAX;
 
-/// So many cuts at one end are sorted first.
+/// How many cuts at one end are sorted first.
 const PORTION: usize = 64;
 
 /// Pairs of first and last cut, each with its bound, the least bound first.
