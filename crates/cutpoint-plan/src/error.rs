@@ -54,7 +54,7 @@ impl fmt::Display for InputError {
 
 impl std::error::Error for InputError {}
 
-/// What can be wrong with a workload or a plan.
+/// The rules that a workload or a plan can break.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Rule {

@@ -70,7 +70,7 @@ impl FromStr for Policy {
     }
 }
 
-/// What a plan makes small.
+/// The time that a plan minimises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Objective {
     /// The last completion.
@@ -146,7 +146,7 @@ impl FromStr for Granularity {
     }
 }
 
-/// What a plan depends on, apart from workload and policy.
+/// Options of a plan, apart from workload and policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlanOptions {
     /// When transfers may start.

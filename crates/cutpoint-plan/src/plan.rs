@@ -34,7 +34,7 @@ impl Machine {
     }
 }
 
-/// What an operation does.
+/// The work of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Work {
     /// One layer, on the device.

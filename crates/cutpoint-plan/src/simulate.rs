@@ -11,7 +11,7 @@ use crate::workload::{JobId, TensorId, Workload};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// What to do, without times.
+/// A plan without times: cuts, what is sent, and the order on each machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Where each job is cut.

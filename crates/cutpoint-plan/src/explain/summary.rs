@@ -37,7 +37,7 @@ impl CutUse {
     }
 }
 
-/// What there is to say about a plan at a glance.
+/// A plan at a glance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// What made the plan.

@@ -38,7 +38,7 @@ pub fn read_workload(json: &[u8]) -> Result<Workload, InputError> {
 /// Reads a workload file without judging it, so that parts can be replaced first.
 ///
 /// # Errors
-/// What is not JSON, or not of the format's keys and types.
+/// The text is not JSON, or has other keys or types than the format.
 pub fn read_workload_file(json: &[u8]) -> Result<WorkloadFile, InputError> {
     parse(json, limits::WORKLOAD_BYTES_MAX)
 }

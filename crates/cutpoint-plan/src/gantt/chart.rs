@@ -17,7 +17,7 @@ pub struct Chart {
     pub marks: Vec<(Time, String)>,
 }
 
-/// What one machine does.
+/// The operations of one machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChartLane {
     /// The name of the machine; for a trace also whether planned or measured.

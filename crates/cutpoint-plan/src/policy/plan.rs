@@ -14,7 +14,7 @@ use crate::simulate::plan_of;
 use crate::workload::Workload;
 use std::fmt;
 
-/// Why no plan can be made.
+/// The reasons why no plan can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlanError {

@@ -133,7 +133,7 @@ pub(crate) struct Problem<'c> {
     pub behind: Backlog,
 }
 
-/// What machines still have to do for other jobs before they turn to those that are planned.
+/// Work that the machines must finish before they turn to the jobs that are planned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// On the device.

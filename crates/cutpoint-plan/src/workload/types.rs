@@ -120,7 +120,7 @@ pub struct Layer {
     pub writes: Vec<TensorId>,
 }
 
-/// What flows between layers.
+/// A tensor that flows between layers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     /// Its name, unique in the model.
