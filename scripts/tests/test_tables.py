@@ -177,5 +177,19 @@ class Grid(unittest.TestCase):
         self.assertNotIn("reference", tables.grid(runs, []))
 
 
+class Accuracy(unittest.TestCase):
+    def test_a_link_has_a_row_and_a_missing_emulator_a_dash(self):
+        link = dict.fromkeys(
+            ["uplink_rate_error", "downlink_rate_error", "rtt_expected_ms", "rtt_median_ms", "rtt_p5_ms"], 0.0012
+        )
+        link |= {"mbps": 1.1, "rtt_ms": 100.0, "rtt_p95_ms": 2.0, "rtt_error_ms": -0.2}
+        link |= {"queue_drops": 0, "late_mean_ms": None, "emulator_cpu": 0.05}
+        targets = {"rate_error_target": 0.01, "rtt_error_ms_target": 1.0, "within_targets": False}
+        text = tables.accuracy({"links": [link], **targets})
+        self.assertIn("| 1.1 Mbit/s, 100 ms | +0.12 % |", text)
+        self.assertIn("| -0.20 ms | 0 | - | 5.0 % of a core |", text)
+        self.assertTrue(text.endswith("targets (rate within 1 %, median round trip within 1 ms): missed\n"))
+
+
 if __name__ == "__main__":
     unittest.main()

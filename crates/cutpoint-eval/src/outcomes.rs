@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_have_the_bounds_and_times_that_were_asked_for() {
+    fn answers_have_the_requested_bounds_and_times() {
         let profiles = Profiles::load(None).unwrap();
         let further = r#","prove":true,"repeats":2,"without_server":true"#;
         let found = answer(&profiles, &question("squeezenet", 5, 18.88, further)).unwrap();

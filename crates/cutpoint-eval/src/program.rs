@@ -1,4 +1,4 @@
-//! What the subcommands share: other programs, and how to end.
+//! Helpers of the subcommands: finding other programs, reporting misuse.
 
 use anyhow::Context;
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_outlier_moves_no_median() {
+    fn an_outlier_does_not_move_the_median() {
         let cases: [(&[f64], f64); 4] =
             [(&[], 0.0), (&[7.0], 7.0), (&[3.0, 1.0], 2.0), (&[10.0, 1000.0, 9.0], 10.0)];
         for (values, expected) in cases {

@@ -54,7 +54,7 @@ pub(crate) struct Args {
     levels: Vec<i32>,
 }
 
-/// What was measured of one tensor.
+/// Size and cost of one tensor in an encoding.
 struct Sample {
     ratio: f64,
     encode_ms_per_mb: f64,

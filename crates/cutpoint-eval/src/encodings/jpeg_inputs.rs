@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     inputs: Vec<String>,
 
-    /// How far outputs may move.
+    /// Bounds on the change of outputs.
     #[arg(long, value_name = "BOUNDS", default_value = "cosine=0.99")]
     accuracy: AccuracyBudget,
 
@@ -65,7 +65,7 @@ pub(crate) struct Args {
     engine: EngineChoice,
 }
 
-/// What was measured of a model.
+/// A model with its measured profile.
 struct Measured {
     name: String,
     model: LayeredModel,

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn photographs_are_made_by_rule_and_of_the_weight_of_photographs() {
+    fn photographs_are_deterministic_and_as_large_as_real_ones() {
         for number in 0..4 {
             let file = jpeg(number).unwrap();
             assert_eq!(file, jpeg(number).unwrap());

@@ -1,4 +1,4 @@
-//! What does cutting a model cost? Prefix and suffix, one after the other on the same engine,
+//! The cost of cutting a model: prefix and suffix, one after the other on the same engine,
 //! against the whole model, at many boundaries.
 
 use crate::statistics::median;

@@ -28,7 +28,7 @@ pub(crate) enum Rule {
     DadsHeavy,
 }
 
-/// What a cut puts on each stage.
+/// The load of a cut on each stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Stages {
     device: Time,

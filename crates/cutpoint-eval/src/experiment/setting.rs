@@ -35,7 +35,7 @@ pub(crate) enum Forms {
     All,
 }
 
-/// What a workload is computed from.
+/// The jobs, device, link and forms that a workload is computed from.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Setting {
@@ -79,7 +79,7 @@ impl Setting {
         Ok(Workload::try_from(file)?)
     }
 
-    /// One job of each model after the other, as long as it has any left.
+    /// One job of each model in turn, until all are used up.
     pub(super) fn turns(&self) -> Vec<JobsFile> {
         let one = |model: &String| JobsFile { model: model.clone(), count: 1.into() };
         if let [(model, count)] = self.jobs.as_slice() {

@@ -32,7 +32,7 @@ fn peers_cut_where_their_rules_say() {
 }
 
 #[test]
-fn joint_is_never_behind_what_is_left_of_it() {
+fn joint_is_never_behind_its_ablations() {
     for jobs in [1, 2, 5, 12] {
         let study = study(jobs);
         let joint = study.plan_by(Strategy::Policy(Policy::Joint)).unwrap();

@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::fmt;
 use std::num::NonZeroU32;
 
-/// What the generators' small times are multiplied by, so that ties hardly happen.
+/// Factor on the generators' small times, so that ties are rare.
 const UNIT: u64 = 1000;
 
 /// Server times are shorter than this at most.
@@ -47,7 +47,7 @@ impl Filling {
     const ALL: [Filling; 3] = [Filling::Even, Filling::LikeCnn, Filling::Hourglass];
 }
 
-/// What the models of an instance have in common.
+/// A kind of model graph, and for lines of stage times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Family {
@@ -165,7 +165,7 @@ mod tests {
     use cutpoint_plan::units::Time;
 
     #[test]
-    fn instances_have_the_jobs_models_and_machines_that_they_should() {
+    fn instances_have_the_requested_jobs_models_and_machines() {
         for family in Family::value_variants() {
             for (seed, models) in [(0, 1), (1, 3), (2, 7), (3, 1), (5, 7), (8, 7)] {
                 let two = instance(*family, Machines::Two, 7, seed);

@@ -11,7 +11,7 @@ use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
 use serde::Serialize;
 
-/// How far the optimum is looked for.
+/// How much effort goes into finding the optimum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effort {
     /// Up to this many jobs.
@@ -20,7 +20,7 @@ pub(super) struct Effort {
     pub nodes: u64,
 }
 
-/// What came of one instance at one granularity.
+/// The plan of one instance at one granularity, and how good it is.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct PlanGap {
     pub machines: Machines,
@@ -49,7 +49,7 @@ pub(super) struct PlanGap {
     pub gap_to_optimum: Option<f64>,
     /// Policies whose plan is shorter; must be empty.
     pub behind: Vec<String>,
-    /// What the plan claims and the optimum refutes; must be empty.
+    /// Claims of the plan that the optimum refutes; must be empty.
     pub refuted: Vec<String>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Optimum {
     pub by: Source,
 }
 
-/// What found an optimum.
+/// The method that found an optimum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Source {

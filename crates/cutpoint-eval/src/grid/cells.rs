@@ -1,4 +1,4 @@
-//! What a grid consists of, and what came of it.
+//! The cells of a grid and the records of their runs.
 
 use super::lines::Lines;
 use super::setting::{GridLink, Subject};
@@ -35,7 +35,7 @@ pub(super) struct Choice {
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "20")]
     jobs: Vec<usize>,
 
-    /// On links below 2 Mbit/s at most so many jobs, since raw inputs take seconds each.
+    /// The most jobs on links below 2 Mbit/s, where each raw input takes seconds.
     #[arg(long, value_name = "COUNT", default_value_t = 5)]
     slow_jobs_max: usize,
 
@@ -62,7 +62,7 @@ pub(super) struct Choice {
     pub(super) spread_max: f64,
 }
 
-/// What is run if nothing else is asked for.
+/// The networks of the default grid.
 const NETWORKS: [Network; 7] = [
     Network::AlexNet,
     Network::ResNet18,
@@ -100,7 +100,7 @@ impl fmt::Display for Block {
     }
 }
 
-/// What came of a cell in one turn.
+/// The run of a cell in one turn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     #[serde(flatten)]
@@ -245,7 +245,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_was_run_is_there_when_the_grid_goes_on() {
+    fn a_resumed_grid_keeps_its_runs() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grid.jsonl");
         let mut records = Records::open(&path).unwrap();
@@ -266,7 +266,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn turns_that_differ_are_told_apart_from_those_that_agree() {
+    fn turns_that_differ_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let mut records = Records::open(&folder.path().join("grid.jsonl")).unwrap();
         records.add(record(3, 1)).unwrap();

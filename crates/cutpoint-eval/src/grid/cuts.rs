@@ -1,9 +1,9 @@
-//! What a plan does, without its times: two runs with the same text are runs of the same plan.
+//! A plan's cuts as text: two runs with the same text are runs of the same plan.
 
 use cutpoint_plan::plan::{Plan, Upload};
 use cutpoint_plan::workload::{JobId, Workload};
 
-/// How many jobs are cut where, in the order in which they begin, such as `6 data, 14 device`.
+/// The cuts and their numbers of jobs, in starting order, such as `6 data, 14 device`.
 pub(super) fn cuts(workload: &Workload, plan: &Plan) -> String {
     let cuts: Vec<String> =
         plan.jobs_in_order().into_iter().map(|job| cut(workload, plan, job)).collect();
@@ -12,7 +12,7 @@ pub(super) fn cuts(workload: &Workload, plan: &Plan) -> String {
     runs.join(", ")
 }
 
-/// What a job sends, `device` if nothing.
+/// The tensors that a job sends; `device` if it sends none.
 fn cut(workload: &Workload, plan: &Plan, job: JobId) -> String {
     let tensors = &workload.model_of(job).tensors;
     let name = |upload: &Upload| {
@@ -38,7 +38,7 @@ mod tests {
     use cutpoint_plan::policy::plan;
 
     #[test]
-    fn a_plan_is_told_by_its_cuts_in_the_order_of_its_jobs() {
+    fn a_plan_is_described_by_its_cuts_in_job_order() {
         let text = r#"{ "schema": "cutpoint.workload/1",
             "link": { "uplink_mbps": 8.0, "rtt_ms": 1.0 },
             "models": { "m": { "inputs": { "i": 9000 }, "layers": [

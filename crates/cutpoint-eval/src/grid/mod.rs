@@ -55,7 +55,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 8)]
     rehearse: usize,
 
-    /// Short runs are repeated until so many milliseconds have passed, and the median counts.
+    /// Repeat short runs for this long; the median counts.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 1_000)]
     repeat_ms: u64,
 
@@ -78,7 +78,7 @@ pub(crate) struct Args {
     reference: Option<PathBuf>,
 }
 
-/// What `cutpoint run` says at its end, as far as it is used.
+/// The part of `cutpoint run`'s summary that is used.
 #[derive(Debug, Deserialize)]
 struct Summary {
     predicted_ms: f64,

@@ -4,8 +4,7 @@ use super::cells::{Block, Cell};
 use super::lines::Lines;
 use serde::{Deserialize, Serialize};
 
-/// What the program does, as its first argument has it: everything on the device, or every frame sent
-/// to its own server.
+/// The program's first argument: everything on the device, or every frame sent to its own server.
 const WAYS: [&str; 2] = ["local", "offload"];
 
 /// One run of it.
@@ -25,7 +24,7 @@ fn is_same_setting(a: &Cell, b: &Cell) -> bool {
     Cell { policy, granularity, ..b.clone() } == *a
 }
 
-/// What is run for a block: both ways for each number of jobs.
+/// The runs of a block: both ways for each number of jobs.
 pub(super) fn cells(block: &Block) -> Vec<Cell> {
     let mut settings: Vec<&Cell> = block.cells.iter().collect();
     settings.dedup_by(|a, b| is_same_setting(a, b));
@@ -42,7 +41,7 @@ impl References {
     }
 }
 
-/// What the program says at its end.
+/// The last line that the program prints.
 #[derive(Debug, Deserialize)]
 pub(super) struct Said {
     pub makespan_ms: f64,

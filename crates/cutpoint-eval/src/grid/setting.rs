@@ -18,7 +18,7 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// What it is called in tables.
+    /// Its name in tables.
     pub(super) fn name(&self) -> String {
         match self {
             Subject::Zoo(network) => network.name().to_owned(),
@@ -52,7 +52,7 @@ impl FromStr for Subject {
     }
 }
 
-/// What joins device and server.
+/// The link between device and server.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum GridLink {

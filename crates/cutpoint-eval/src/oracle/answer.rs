@@ -1,4 +1,4 @@
-//! What the oracle is asked for, and what it answers.
+//! The oracle's limits, answers and errors.
 
 use cutpoint_plan::units::Time;
 use std::fmt;
@@ -15,7 +15,7 @@ pub(crate) struct Limits {
     pub reached: Option<Time>,
 }
 
-/// What the oracle found.
+/// The oracle's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// The smallest makespan of all plans.

@@ -44,7 +44,7 @@ use segment::{Part, Segment};
 ///
 /// # Errors
 ///
-/// [`OracleError`] says what the workload has besides, or that the solver failed.
+/// [`OracleError`] if the workload has anything else, or if the solver failed.
 pub(crate) fn optimum(
     workload: &Workload,
     granularity: Granularity,

@@ -141,7 +141,7 @@ pub(super) fn relaxation(classes: &[Class]) -> f64 {
     }
 }
 
-/// What counts may be.
+/// The range of a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Numbers {
     Whole,

@@ -102,7 +102,7 @@ impl<'c> Graph<'c> {
         let members = self.cut.steps.iter().enumerate().filter(|(s, _)| (from ^ to) >> s & 1 == 1);
         let (device, uplink) =
             members.fold((0, 0), |(f, g), (_, step)| (f + step.device, g + step.uplink));
-        // The makespan is all that is sent, and the peak besides.
+        // The makespan is all uplink time plus the peak.
         let alone = uplink + u64::try_from(peak).expect("a peak is not below its start");
         Segment { device, uplink, alone, part }
     }

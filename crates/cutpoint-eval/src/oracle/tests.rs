@@ -132,7 +132,7 @@ fn thm7_segments_of_a_cut_are_its_work_and_run_as_fast_as_any_order() {
 }
 
 #[test]
-fn cuts_are_the_line_structures_layers_and_one() {
+fn the_cuts_of_a_line_and_of_branches_are_counted() {
     let workload = instance(1, 3, &[1]);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let model = fill(&mut rng, "line", &line(7), 0);
@@ -160,7 +160,7 @@ fn exhaustive_plans_have_the_programs_makespan() {
 }
 
 #[test]
-fn a_makespan_that_is_reached_narrows_the_search_but_not_the_answer() {
+fn a_known_makespan_shortens_the_search_but_keeps_the_answer() {
     for seed in 0..10 {
         let workload = instance(seed, 4, &[2, 1]);
         for granularity in GRANULARITIES {

@@ -1,4 +1,4 @@
-//! What do models take on this machine? Measured once and kept in `testdata/profiles`, so that every
+//! Layer times of models on this machine, measured once and kept in `testdata/profiles`, so that every
 //! simulated table and figure can be computed again anywhere.
 //!
 //! A profile is a workload of one job: each layer's time on one core, the same for device and
@@ -120,9 +120,6 @@ fn measure(subject: &Subject, args: &Args, scratch: &Path) -> anyhow::Result<(Wo
     let (_, model) = file.models.0.first_mut().context("the profile has no model")?;
     for layer in &mut model.layers {
         layer.server_ms = layer.device_ms;
-    }
-    if !inputs.is_empty() {
-        jpeg::add(model, &args.photos)?;
     }
     let whole_ms = model.layers.iter().map(|layer| layer.device_ms).sum();
     // What is kept must be a workload that can be planned.

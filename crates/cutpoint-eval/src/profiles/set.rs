@@ -30,7 +30,7 @@ pub(crate) struct About {
     pub photos: usize,
     /// The sum of all layers.
     pub whole_ms: f64,
-    /// What a person added.
+    /// A remark that a person added.
     pub note: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a link is asked to be: rate, delay, queue, loss and jitter in each direction.
+//! The requested link: rate, delay, queue, loss and jitter in each direction.
 
 use anyhow::{Context, ensure};
 use cutpoint_plan::units::Time;
@@ -14,7 +14,7 @@ const DELAY_MS_MAX: f64 = 10_000.0;
 const QUEUE_KIB_MAX: u64 = 64 * 1024;
 /// The most bytes that one direction may hold, in its queue and in flight.
 pub(crate) const HELD_BYTES_MAX: u64 = 256 << 20;
-/// What a link adds to every IP packet: an Ethernet header.
+/// Bytes that a link adds to every IP packet: an Ethernet header.
 pub(crate) const FRAME_OVERHEAD_BYTES: u64 = 14;
 
 /// The link between device and server.
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_survive_the_way_to_another_process() {
+    fn link_arguments_round_trip_through_flags() {
         let link = parse(&["--uplink-mbps=5.85", "--rtt-ms=0.3", "--loss=0.015", "--seed=9"]);
         let flags = link.to_flags();
         assert_eq!(parse(&flags.iter().map(String::as_str).collect::<Vec<_>>()), link);

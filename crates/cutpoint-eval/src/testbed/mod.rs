@@ -26,7 +26,7 @@ pub(crate) mod session;
 
 use std::process::ExitCode;
 
-/// What `cutpoint-eval testbed` can be asked to do.
+/// The subcommands of `cutpoint-eval testbed`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 pub(crate) struct Args {
     #[command(flatten)]
     settings: Settings,
-    /// What runs on the server, by `sh`; {server} and {device} stand for the addresses. It starts
+    /// The server's command, run by `sh`; {server} and {device} stand for the addresses. It starts
     /// first, writes to standard error, and is stopped when the device is done.
     #[arg(long, value_name = "COMMAND")]
     server_command: String,
-    /// What runs on the device, by `sh`; {server} and {device} stand for the addresses. Its
+    /// The device's command, run by `sh`; {server} and {device} stand for the addresses. Its
     /// standard output and its exit code become those of the testbed.
     #[arg(long, value_name = "COMMAND")]
     device_command: String,
@@ -43,10 +43,10 @@ pub(crate) struct Args {
     output: Option<PathBuf>,
 }
 
-/// What happened in a run.
+/// The report of a run.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
-    /// What the link was asked to be; none on a loopback.
+    /// The requested link; none on a loopback.
     link: Option<&'a LinkArgs>,
     emulated: bool,
     device_cores: f64,
@@ -59,7 +59,7 @@ struct Report<'a> {
     device_wall_ms: f64,
     /// How often the device's quota held it back; none if it has whole cores.
     throttling: Option<Throttling>,
-    /// What the link carried; none if the kernel made it.
+    /// The link's traffic; none if the kernel made the link.
     carried: Option<EmulatorReport>,
 }
 

@@ -28,7 +28,7 @@ pub(crate) use ready::{Ready, wait_ready};
 /// How long the emulator may take to make its devices, or to tell what it did.
 const EMULATOR_LIMIT: Duration = Duration::from_secs(20);
 
-/// What makes the link.
+/// The implementation of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LinkKind {
@@ -38,7 +38,7 @@ pub(crate) enum LinkKind {
     Emulator,
     /// The kernel's `tbf` and `netem`, with a router in between.
     Kernel,
-    /// None: both sides share one loopback, which nothing slows down.
+    /// Both sides share one loopback at full speed.
     Loopback,
 }
 
@@ -48,12 +48,12 @@ pub(crate) enum Switch {
     Off,
 }
 
-/// What a testbed is to be like.
+/// The settings of a testbed.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Settings {
     #[command(flatten)]
     pub(crate) link: LinkArgs,
-    /// What makes the link.
+    /// The implementation of the link.
     #[arg(long = "link", value_enum, default_value_t = LinkKind::Auto)]
     pub(crate) link_kind: LinkKind,
     /// How much of a core the device has; it is pinned to as few cores as hold that.

@@ -145,7 +145,7 @@ fn an_interrupted_run_cleans_up() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_cleaned() {
+fn leftovers_of_a_killed_run_are_removed() {
     if !works_here() {
         return;
     }

@@ -2,7 +2,6 @@
 
 mod report;
 
-use super::check::Format;
 use super::host::children::ChildGroup;
 use super::host::interrupts::{Interrupts, Waited};
 use super::link_shape::{LinkArgs, LinkShape};
@@ -27,7 +26,7 @@ const WARM_UP_MS: u64 = 1_000;
 const SPARE: Duration = Duration::from_secs(30);
 /// Long enough that nothing is dropped: a retransmission takes the link's time, not its rate.
 const QUEUE_KIB: u64 = 1_024;
-/// What a sender may have on its way beyond what fits on the link.
+/// Bytes in flight beyond those that fit on the link.
 const SPARE_BYTES: u64 = 32 * 1_024;
 const READY_LIMIT: Duration = Duration::from_secs(20);
 /// The longest answer of a probe that is read.
@@ -36,18 +35,15 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// Flags of `testbed accuracy`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How to print.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
     /// How long each of the six bulk transfers takes, between 2 and 60.
     #[arg(long, value_name = "S", default_value_t = 7)]
     bulk_s: u64,
-    /// What makes the link.
+    /// The implementation of the link.
     #[arg(long = "link", value_enum, default_value_t = LinkKind::Auto)]
     link_kind: LinkKind,
 }
 
-/// Measures each link and prints a table; the exit code does not depend on the result.
+/// Measures each link and prints JSON; the exit code does not depend on the result.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !(2..=60).contains(&args.bulk_s) {
         return Ok(misuse(&anyhow!("--bulk-s is {}, expected 2 to 60", args.bulk_s)));
@@ -59,10 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         rows.push(measure(mbps, rtt_ms, args, &interrupts)?);
     }
     let accuracy = Accuracy::new(rows);
-    match args.format {
-        Format::Text => print!("{}", accuracy.to_text()),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&accuracy)?),
-    }
+    println!("{}", serde_json::to_string(&accuracy)?);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,4 +1,4 @@
-//! What the emulator did, counted while it runs and told at its end.
+//! The emulator's counters, reported at its end.
 
 use crate::testbed::host::priority::Priority;
 use cutpoint_plan::units::Time;
@@ -56,7 +56,7 @@ impl Counters {
     }
 }
 
-/// What one direction carried.
+/// The traffic of one direction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DirectionReport {
     /// Packets delivered.
@@ -75,7 +75,7 @@ pub(crate) struct DirectionReport {
     pub(crate) late_max_ms: f64,
 }
 
-/// What the emulator did in its life.
+/// The emulator's traffic and effort.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct EmulatorReport {
     /// From device to server.

@@ -20,7 +20,7 @@ use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::thread;
 
-/// What the process prints once both devices exist.
+/// The line that the process prints once both devices exist.
 pub(crate) const READY: &str = "ready";
 /// The name of the TUN device in each namespace.
 pub(crate) const DEVICE: &str = "link0";

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use std::collections::VecDeque;
 
-/// What becomes of a packet.
+/// The fate of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It arrives at this time. Arrivals never overtake one another.
@@ -68,7 +68,7 @@ impl Pipe {
         }
     }
 
-    /// What becomes of a packet of `bytes` (all that the link carries for it) that comes at `now`.
+    /// The fate of a packet of `bytes` (all that the link carries for it) that comes at `now`.
     ///
     /// A packet that finds the link idle is sent whatever the queue's size; any other is dropped if
     /// the bytes that wait before it and its own exceed the queue. O(1) amortised.

@@ -142,7 +142,7 @@ impl Drop for Group {
     }
 }
 
-/// What a quota did.
+/// How often a quota held the device back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Throttling {
     /// Periods in which something wanted to run.
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn both_versions_are_told_the_same_in_their_own_words() {
+    fn both_cgroup_versions_get_the_same_quota() {
         let folder = tempfile::tempdir().unwrap();
         let owner = Owner::this_process().unwrap();
         let quota = Quota::new(0.125, 10).unwrap();

@@ -5,7 +5,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::fmt;
 use std::str::FromStr;
 
-/// The server has at least so many cores, if it can.
+/// The least number of cores of the server, if there are enough.
 const SERVER_CORES_MIN: usize = 2;
 
 /// Cores by number, ascending.
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn cores_survive_the_way_to_another_process() {
+    fn cores_round_trip_through_flags() {
         let cores = Cores(vec![0, 2, 11]);
         assert_eq!(cores.to_string(), "0,2,11");
         assert_eq!("0,2,11".parse(), Ok(cores));

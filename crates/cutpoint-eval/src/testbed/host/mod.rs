@@ -1,4 +1,4 @@
-//! What the testbed asks of the operating system: namespaces, control groups, cores, processes.
+//! The testbed's use of the operating system: namespaces, control groups, cores, processes.
 
 pub(crate) mod cgroup;
 pub(crate) mod children;

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_leads_back_to_its_owner() {
+    fn an_owner_is_read_from_a_name() {
         let owner = Owner { pid: 12, start: 345 };
         assert_eq!(owner.name("device"), "cutpoint-12-345-device");
         assert_eq!(Owner::of("cutpoint-12-345-device"), Some(owner));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_lives_and_its_predecessor_does_not() {
+    fn a_process_is_told_from_an_earlier_one_with_its_id() {
         let owner = Owner::this_process().unwrap();
         assert!(owner.is_alive());
         assert!(!Owner { start: owner.start - 1, ..owner }.is_alive());

@@ -102,11 +102,11 @@ pub(crate) fn remove(name: &str) -> anyhow::Result<()> {
     ip(&format!("netns delete {name}")).map(drop)
 }
 
-/// Kills every process of the namespace; the namespace and its devices would live as long as they.
+/// Kills every process of the namespace, which would keep it and its devices alive.
 fn kill_inside(name: &str) {
     let pids = ip(&format!("netns pids {name}")).unwrap_or_default();
     for pid in pids.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
-        // One that is gone already is no matter.
+        // It may be gone already.
         let _ = kill_process(pid, Signal::KILL);
     }
 }

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn priorities_are_told_apart() {
+    fn priorities_are_distinguished() {
         let stat = |priority: &str| {
             priority_in_stat(&format!("7 (a b) R 1 7 7 0 -1 4 1 2 3 4 5 6 7 8 {priority} 0 1 0 9"))
         };

@@ -28,7 +28,7 @@ enum Way {
     Down,
 }
 
-/// What a connection is for; its first line, in JSON.
+/// The purpose of a connection: its first line, in JSON.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Order {
     way: Way,
@@ -39,7 +39,7 @@ struct Order {
     send_buffer_bytes: usize,
 }
 
-/// What a receiver saw.
+/// The receiver's counts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Received {
     /// All bytes.
@@ -50,12 +50,12 @@ pub(crate) struct Received {
     pub(crate) measured_ms: f64,
 }
 
-/// What both ends of a bulk transfer say.
+/// Both ends' counts of a bulk transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Bulk {
     /// Bytes that the sender handed to its kernel; none where the receiver cannot know.
     pub(crate) sent_bytes: Option<u64>,
-    /// What arrived.
+    /// The receiver's counts.
     pub(crate) received: Received,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Measured {
     pub(crate) unanswered: usize,
 }
 
-/// Writes for as long as the order says and gives the number of bytes.
+/// Writes for the duration of the order; returns the number of bytes.
 fn send(mut stream: &TcpStream, order: Order) -> anyhow::Result<u64> {
     let duration = Duration::from_millis(order.duration_ms);
     ensure!(duration <= BULK_LIMIT, "a transfer of {} ms is too long", order.duration_ms);
