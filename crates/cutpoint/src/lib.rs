@@ -27,6 +27,7 @@
 //! [`session`] explains the steps; `examples/batch.rs` is a whole program.
 
 mod bandwidth;
+pub mod config;
 pub mod device;
 mod digest;
 pub mod encoding;
