@@ -4,20 +4,17 @@
 use crate::args::device;
 use crate::args::engine::EngineArgs;
 use crate::args::format::Format;
-use crate::args::model::ModelArgs;
 use crate::files::write_whole;
-use crate::measurement;
 use crate::progress::progress_bar;
+use crate::{measurement, setup};
+use cutpoint::Cancel;
+use cutpoint::config::{Config, ModelConfig};
 use cutpoint::device::SpeedFraction;
-use cutpoint::engine::EngineOptions;
 use cutpoint::error::{Error, ErrorKind, Result};
 use cutpoint::input::Inputs;
-use cutpoint::link::{Client, ConnectOptions};
-use cutpoint::profile::{median, unsplit_outputs};
-use cutpoint::session::{
-    DeviceSide, ProfileRequest, Rehearsal, RehearsalOptions, RunOptions, SessionModel,
-};
-use cutpoint::tensor::{Tensor, relative_difference};
+use cutpoint::profile::median;
+use cutpoint::session::{Outputs, PlannedRun, ProfileRequest, RehearsalOptions, Session};
+use cutpoint::tensor::relative_difference;
 use cutpoint::trace::{Execution, busy_share_of_span};
 use cutpoint::zoo::Network;
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
@@ -31,9 +28,6 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 /// The largest relative difference to the unsplit model at which outputs count as equal.
 const DIFFERENCE_MAX: f64 = 1e-5;
-
-/// How many jobs a rehearsal has at most.
-const REHEARSED_JOBS: usize = 10;
 
 /// The policies of the table, in its order.
 const POLICIES: [Policy; 5] = [
@@ -117,84 +111,64 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
         .ok_or_else(|| Error::new(ErrorKind::Usage, "must be above 0").at("--uplink-mbps"))?;
     // One thread on each side, so that device and server do not take each other's cores.
     args.engine.threads.get_or_insert(NonZeroUsize::MIN);
-    let (engine, options) = args.engine.select()?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join(format!("{}.onnx", args.model));
     std::fs::write(&path, args.model.to_onnx(0))?;
-    let source = ModelArgs { model: path.clone(), shapes: vec![] };
-    let model = device::load(&source, &*engine)?;
     let server = ServerProcess::start(&path, &args.engine)?;
-    let connect = ConnectOptions { uplink_limit: Some(limit), ..ConnectOptions::default() };
-    let client = Client::connect(&server.address, connect)?;
-    let runner = DeviceSide {
-        engine,
-        options,
-        speed: args.device_fraction,
-        models: vec![model],
-        client: Some(client),
-        replans: false,
-    };
-    print_setting(&args, &runner, &server);
+    let mut config = Config::default();
+    args.engine.apply(&mut config.device);
+    config.device.fraction = args.device_fraction;
+    config.server.address = Some(server.address.clone());
+    config.server.uplink_limit = Some(limit);
+    let model = ModelConfig { path, ..ModelConfig::default() };
+    let session = setup::open(&config, std::iter::once(&model), false)?;
+    print_setting(&args, &session, &server);
 
-    let measurement =
-        runner.measure(&ProfileRequest { jobs: vec![args.jobs], ..ProfileRequest::default() })?;
-    measurement::report(&runner, &measurement);
-    let whole = runner.models[0].model.model();
+    let request = ProfileRequest { jobs: vec![args.jobs], ..ProfileRequest::default() };
+    let profile = session.profile_with(&request)?;
+    if let Some(found) = profile.measurement() {
+        measurement::report(session.models(), found);
+    }
+    let model = &session.models()[0];
     let inputs: Vec<Inputs> = (0..args.jobs as u64)
-        .map(|seed| whole.synthetic_inputs(seed).into_iter().map(|(n, t)| (n, t.into())).collect())
+        .map(|seed| model.onnx().synthetic_inputs(seed).into_iter())
+        .map(|made| made.map(|(name, tensor)| (name, tensor.into())).collect())
         .collect();
-    let expected = expected(&runner, &runner.models[0], options, &inputs)?;
+    let expected = session.unsplit_outputs(model.name(), &inputs)?;
 
-    let plan_options = PlanOptions::at(args.granularity);
+    let plan = PlanOptions::at(args.granularity);
     let mut rows: Vec<Row> = POLICIES.into_iter().map(Row::new).collect();
     for turn in 1..=args.repeats.get() {
         for (policy, row) in POLICIES.into_iter().zip(&mut rows) {
-            let how = RehearsalOptions {
-                jobs: REHEARSED_JOBS,
-                policy,
-                plan: plan_options,
-                on_outputs: &|_, _| (),
-            };
-            let mut rehearsal = runner.rehearse(&measurement.workload, &how, &inputs)?;
+            let how = RehearsalOptions { policy, plan, ..RehearsalOptions::default() };
+            let jobs = [(model.name(), args.jobs)];
+            let planned = session.rehearse(&profile, &jobs, &how, &inputs)?;
             let label = format!("{policy} ({turn} of {})", args.repeats);
-            let (execution, worst) = execute(&runner, &mut rehearsal, &inputs, &expected, label)?;
-            let Rehearsal { workload, plan, .. } = &rehearsal;
+            let (execution, worst) = execute(&session, &planned, &inputs, &expected, label)?;
             if policy == Policy::Joint
                 && let Some(path) = &args.trace
             {
-                let trace = cutpoint::trace::chrome_trace(workload, plan, Some(&execution));
-                write_whole(path, serde_json::to_string(&trace)?.as_bytes())?;
+                write_whole(path, planned.trace(&execution).to_string().as_bytes())?;
             }
-            row.add(plan, &execution, worst);
+            row.add(planned.plan(), &execution, worst);
         }
     }
     drop(server);
     finish(&args, rows)
 }
 
-/// What the unsplit model makes of every input.
-fn expected(
-    runner: &DeviceSide,
-    model: &SessionModel,
-    options: EngineOptions,
-    inputs: &[Inputs],
-) -> Result<Vec<Vec<(String, Tensor)>>> {
-    unsplit_outputs(&*runner.engine, options, model.model.model(), inputs)
-}
-
 /// Runs one policy for real; returns what happened and the worst difference of an output.
 fn execute(
-    runner: &DeviceSide,
-    Rehearsal { workload, prepared, .. }: &mut Rehearsal,
+    session: &Session,
+    planned: &PlannedRun,
     inputs: &[Inputs],
-    expected: &[Vec<(String, Tensor)>],
+    expected: &[Outputs],
     label: String,
 ) -> Result<(Execution, f64)> {
     let bar = progress_bar(inputs.len());
     bar.set_message(label);
     let mut found = Vec::with_capacity(inputs.len());
-    let how = RunOptions::default();
-    let execution = runner.execute(prepared, workload, &inputs, &how, |job, outputs| {
+    let execution = session.run_each(planned, &inputs, &Cancel::new(), |job, outputs| {
         bar.inc(1);
         found.push((job, outputs));
     })?;
@@ -254,15 +228,15 @@ impl Row {
     }
 }
 
-fn print_setting(args: &Args, runner: &DeviceSide, server: &ServerProcess) {
+fn print_setting(args: &Args, session: &Session, server: &ServerProcess) {
     eprintln!(
-        "{} jobs of {} ({} layers, untrained) on {}\n\
+        "{} of {} ({} layers, untrained) on {}\n\
          device: {:.3} of this machine's speed, server: full speed at {}\n\
          uplink: held to {} Mbit/s",
-        args.jobs,
+        measurement::count(args.jobs, "job"),
         args.model,
-        runner.models[0].model.layers().layers.len(),
-        runner.engine.name(),
+        session.models()[0].layer_count(),
+        session.engine_name(),
         args.device_fraction.value(),
         server.address,
         args.uplink_mbps,
@@ -325,7 +299,7 @@ impl ServerProcess {
             .arg("serve")
             .arg(model)
             .args(["--listen", "127.0.0.1:0"])
-            .args(["--engine", &engine.engine.to_string()])
+            .args(["--engine", &engine.engine.clone().unwrap_or_default().to_string()])
             .args(["--threads", &threads.to_string()])
             .env("RUST_LOG", "cutpoint=warn")
             .stdin(Stdio::null())

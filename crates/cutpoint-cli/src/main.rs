@@ -17,6 +17,7 @@ mod progress;
 mod report;
 mod run;
 mod serve;
+mod setup;
 mod split;
 mod zoo;
 

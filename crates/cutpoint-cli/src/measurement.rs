@@ -2,17 +2,17 @@
 
 use crate::args::encoding;
 use cutpoint::profile::ModelProfile;
-use cutpoint::session::{DeviceSide, Measurement};
+use cutpoint::session::{Measurement, SessionModel};
 
 /// Says on standard error what was measured, and what not to trust.
-pub(crate) fn report(runner: &DeviceSide, measurement: &Measurement) {
-    for (m, model) in runner.models.iter().enumerate() {
-        one(&model.name, "device", &measurement.device[m]);
+pub(crate) fn report(models: &[SessionModel], measurement: &Measurement) {
+    for (m, model) in models.iter().enumerate() {
+        one(model.name(), "device", &measurement.device[m]);
         if let Some(server) = measurement.server.get(m) {
-            one(&model.name, "server", server);
+            one(model.name(), "server", server);
         }
         if let Some(encodings) = measurement.encodings.get(m) {
-            encoding::report(&model.name, encodings);
+            encoding::report(model.name(), encodings);
         }
     }
     if let Some(link) = &measurement.link {
@@ -31,16 +31,20 @@ pub(crate) fn report(runner: &DeviceSide, measurement: &Measurement) {
 
 fn one(model: &str, side: &str, profile: &ModelProfile) {
     log::info!(
-        "{model} on the {side}: {:.2} ms (spread {:.1} %) on {}, {} threads; its {} layers add up to {:.2} of \
-         that",
+        "{model} on the {side}: {:.2} ms (spread {:.1} %) on {}, {}; its {} layers sum to {:.0} % of that",
         profile.whole.median_ms,
         profile.whole.spread * 100.0,
         profile.engine,
-        profile.threads,
+        count(profile.threads, "thread"),
         profile.layers.len(),
-        profile.sum_over_whole,
+        100.0 * profile.sum_over_whole,
     );
     for warning in &profile.warnings {
         log::warn!("{model} on the {side}: {warning}");
     }
+}
+
+/// A number of things: "1 job", "2 jobs".
+pub(crate) fn count(number: usize, of: &str) -> String {
+    format!("{number} {of}{}", if number == 1 { "" } else { "s" })
 }

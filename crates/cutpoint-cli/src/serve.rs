@@ -1,15 +1,18 @@
 //! `cutpoint serve`: models behind the Open Inference Protocol.
 
-use crate::args::engine::EngineArgs;
-use crate::args::model::parse_shape;
-use anyhow::{Context, bail};
-use cutpoint::onnx::{Model, ReadOptions};
-use cutpoint::server::{Security, ServedModel, Server, ServerOptions, TlsIdentity};
+use crate::args::connect::replace;
+use crate::args::engine::{EngineArgs, select_engine};
+use crate::args::model::ShapeArgs;
+use cutpoint::config::Config;
+use cutpoint::server::{ServedModel, Server, ServerOptions};
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Where a server listens that is not told.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7070);
 
 /// Serve models, whole or cut, to devices and to any client of the Open Inference Protocol.
 ///
@@ -20,20 +23,25 @@ pub(crate) struct Args {
     #[arg(value_name = "MODEL")]
     models: Vec<PathBuf>,
 
-    /// Where to listen; port 0 for any that is free.
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7070")]
-    listen: SocketAddr,
+    /// A configuration: its models are served too, each with its own name and shapes, and its
+    /// settings hold unless an argument replaces them.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 
-    /// How many jobs are computed at the same time; each takes the memory of all models again.
-    #[arg(long, value_name = "COUNT", default_value = "1")]
-    executors: NonZeroUsize,
+    /// Where to listen; port 0 for any free port [default: 127.0.0.1:7070].
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
+
+    /// How many jobs are computed at the same time; each takes the memory of all models again
+    /// [default: 1].
+    #[arg(long, value_name = "COUNT")]
+    executors: Option<NonZeroUsize>,
 
     #[command(flatten)]
     engine: EngineArgs,
 
-    /// The shape of an input, instead of the one in the files. Repeatable.
-    #[arg(long = "shape", value_name = "NAME=1x3x224x224", value_parser = parse_shape)]
-    shapes: Vec<(String, Vec<usize>)>,
+    #[command(flatten)]
+    shapes: ShapeArgs,
 
     /// The certificate chain, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -51,34 +59,45 @@ pub(crate) struct Args {
     #[arg(long)]
     insecure: bool,
 
-    /// The longest message that is read, in MiB; a model that is pushed is one message.
-    #[arg(long, value_name = "MIB", default_value = "1024",
-          value_parser = clap::value_parser!(u32).range(1..=2047))]
-    message_mib: u32,
+    /// The longest message that is read, in MiB; a model that is pushed is one message [default:
+    /// 1024].
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=2047))]
+    message_mib: Option<u32>,
+}
+
+impl Args {
+    /// The configuration with what the arguments add and replace.
+    fn config(&self) -> anyhow::Result<Config> {
+        let mut config = self.config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+        config.models.extend(self.models.iter().map(|path| self.shapes.model(path)));
+        self.engine.apply(&mut config.device);
+        let server = &mut config.server;
+        replace(&mut server.listen, &self.listen);
+        replace(&mut server.executors, &self.executors);
+        replace(&mut server.tls_cert, &self.tls_cert);
+        replace(&mut server.tls_key, &self.tls_key);
+        replace(&mut server.token_file, &self.token_file);
+        server.insecure |= self.insecure;
+        replace(&mut config.limits.message_mib, &self.message_mib);
+        Ok(config)
+    }
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (engine, engine_options) = args.engine.select()?;
-    let options = ReadOptions { shapes: args.shapes.iter().cloned().collect() };
+    let config = args.config()?;
+    let (engine, engine_options) = select_engine(&config.device)?;
     let mut models = Vec::new();
-    for path in &args.models {
-        let model = Model::load(path, &options)?.into_layers(&*engine)?;
-        models.push(ServedModel { name: model_name(path)?, model });
+    for model in &config.models {
+        let layered = model.load()?.into_layers(&*engine)?;
+        models.push(ServedModel { name: model.name(), model: layered });
     }
-    let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(certificate), Some(key)) => {
-            Some(TlsIdentity { certificate_pem: read(certificate)?, key_pem: read(key)? })
-        }
-        _ => None,
-    };
-    let token = args.token_file.as_deref().map(read_token).transpose()?;
     let options = ServerOptions {
-        listen: args.listen,
-        executors: args.executors,
+        listen: config.server.listen.unwrap_or(LISTEN),
+        executors: config.server.executors.unwrap_or(NonZeroUsize::MIN),
         engine,
         engine_options,
-        security: Security { tls, token, is_open: args.insecure },
-        message_bytes_max: Some((args.message_mib as usize) << 20),
+        security: config.server.security()?,
+        message_bytes_max: Some((config.limits.message_mib.unwrap_or(1024) as usize) << 20),
     };
     let mut server = Server::start(options, models)?;
     let mut stdout = std::io::stdout().lock();
@@ -89,23 +108,4 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     log::info!("stopping");
     server.stop();
     Ok(ExitCode::SUCCESS)
-}
-
-fn model_name(path: &Path) -> anyhow::Result<String> {
-    let name = path.file_stem().and_then(|stem| stem.to_str());
-    Ok(name.with_context(|| format!("{}: no name for the model", path.display()))?.to_owned())
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
-}
-
-fn read_token(path: &Path) -> anyhow::Result<String> {
-    let text = String::from_utf8(read(path)?);
-    let text = text.with_context(|| format!("{}: the token is not text", path.display()))?;
-    let token = text.trim();
-    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        bail!("{}: expected one token of printable ASCII characters", path.display());
-    }
-    Ok(token.to_owned())
 }

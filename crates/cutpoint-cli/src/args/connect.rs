@@ -1,70 +1,62 @@
-//! The arguments that say where the server is and how to reach it.
+//! Arguments that say where the server is and how to reach it.
 
+use cutpoint::config::ServerConfig;
 use cutpoint::error::{Error, ErrorKind, Result};
-use cutpoint::link::{Client, ConnectOptions, Tls};
 use cutpoint_plan::units::Bandwidth;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Instead of an address: no server.
-pub(crate) const NO_SERVER: &str = "local";
-
 /// Flattened into every subcommand that talks to a server.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ConnectArgs {
-    /// The server, as HOST:PORT; `local` for none.
-    #[arg(long, value_name = "HOST:PORT", default_value = NO_SERVER)]
-    pub(crate) server: String,
+    /// The server, as HOST:PORT; `local` for none [default: local].
+    #[arg(long, value_name = "HOST:PORT")]
+    server: Option<String>,
 
-    /// Holds the uplink to this bandwidth, in millions of bits per second; without root.
+    /// Hold the uplink to this bandwidth, in Mbit/s; needs no root.
     #[arg(long, value_name = "MBPS", value_parser = parse_bandwidth)]
-    pub(crate) uplink_limit_mbps: Option<Bandwidth>,
+    uplink_limit_mbps: Option<Bandwidth>,
 
     /// A file with the token that the server asks for.
     #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
+    token_file: Option<PathBuf>,
 
     /// Use TLS, and trust the certificate authority in this PEM file.
     #[arg(long, value_name = "FILE")]
-    pub(crate) tls_ca: Option<PathBuf>,
+    tls_ca: Option<PathBuf>,
 
-    /// How long to wait for the server to accept a connection, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
-    pub(crate) connect_timeout_s: f64,
+    /// How long to wait for the server to accept a connection, in seconds [default: 5].
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    connect_timeout_s: Option<Duration>,
 }
 
 impl ConnectArgs {
-    /// The connection; `None` for `local`.
-    pub(crate) fn connect(&self) -> Result<Option<Client>> {
-        if self.server == NO_SERVER {
-            return Ok(None);
-        }
-        let read = |path: &PathBuf| {
-            std::fs::read_to_string(path).map_err(|e| {
-                Error::new(ErrorKind::File, format!("cannot be read: {e}")).at(path.display())
-            })
-        };
-        let connect_timeout = Duration::try_from_secs_f64(self.connect_timeout_s)
-            .map_err(|e| Error::new(ErrorKind::Usage, e.to_string()).at("--connect-timeout-s"))?;
-        let options = ConnectOptions {
-            uplink_limit: self.uplink_limit_mbps,
-            connect_timeout,
-            token: self.token_file.as_ref().map(&read).transpose()?.map(|t| t.trim().to_owned()),
-            tls: self
-                .tls_ca
-                .as_ref()
-                .map(&read)
-                .transpose()?
-                .map(|pem| Tls { authority_pem: pem.into_bytes(), server_name: None }),
-            ..ConnectOptions::default()
-        };
-        Client::connect(&self.server, options).map(Some)
+    /// Replaces what the arguments name in a configuration.
+    pub(crate) fn apply(&self, server: &mut ServerConfig) {
+        replace(&mut server.address, &self.server);
+        replace(&mut server.uplink_limit, &self.uplink_limit_mbps);
+        replace(&mut server.token_file, &self.token_file);
+        replace(&mut server.tls_ca, &self.tls_ca);
+        replace(&mut server.connect_timeout, &self.connect_timeout_s);
     }
+}
+
+/// Replaces a setting by an argument, if it is given.
+pub(crate) fn replace<T: Clone>(setting: &mut Option<T>, argument: &Option<T>) {
+    if argument.is_some() {
+        setting.clone_from(argument);
+    }
+}
+
+/// A time in seconds.
+pub(crate) fn parse_seconds(text: &str) -> Result<Duration> {
+    let seconds = text.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+    seconds.ok_or_else(|| Error::new(ErrorKind::Usage, "expected a number of seconds, 0 or more"))
 }
 
 fn parse_bandwidth(text: &str) -> Result<Bandwidth> {
     let bandwidth = text.parse().ok().and_then(Bandwidth::from_mbit_per_s);
-    bandwidth.filter(|b| b.mbit_per_s() > 0.0).ok_or_else(|| {
-        Error::new(ErrorKind::Usage, format!("no bandwidth {text:?}, expected Mbit/s above 0"))
-    })
+    bandwidth
+        .filter(|b| b.mbit_per_s() > 0.0)
+        .ok_or_else(|| Error::new(ErrorKind::Usage, "expected a bandwidth in Mbit/s above 0"))
 }

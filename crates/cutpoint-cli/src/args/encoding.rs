@@ -1,11 +1,8 @@
 //! The arguments that say which encodings a plan may use, and what is said about those measured.
 
-use cutpoint::frames::{Frame, FrameOptions};
-use cutpoint::input::{Inputs, tensors};
-use cutpoint::profile::{
-    AccuracyBudget, Effect, EncodingOptions, EncodingProfile, EncodingSummary, INPUTS_MAX,
-};
-use cutpoint::session::SessionModel;
+use cutpoint::input::Supply;
+use cutpoint::profile::{AccuracyBudget, Effect, EncodingProfile, EncodingSummary};
+use cutpoint::session::EncodingRequest;
 
 /// Flattened into the subcommands that measure.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,28 +23,15 @@ impl EncodingArgs {
         self.accuracy.is_some()
     }
 
-    /// What to measure on the frames of each model; `None` for nothing.
-    pub(crate) fn options(
+    /// What to measure on inputs of each model; `None` for nothing.
+    pub(crate) fn request<'a>(
         &self,
-        models: &[SessionModel],
-        frames: &[(&[Frame], &FrameOptions)],
-    ) -> Option<EncodingOptions> {
-        if self.raw {
-            return None;
-        }
-        let of_model = |(model, (frames, how)): (&SessionModel, &(&[Frame], &FrameOptions))| {
-            let wanted = frames.len().min(INPUTS_MAX);
-            let chosen = (0..wanted).map(|i| &frames[i * frames.len() / wanted]);
-            // What cannot be read fails its own job later, or does no harm.
-            let usable = chosen.filter_map(|frame| {
-                let inputs = frame.load(model.model.model(), how);
-                let inputs = inputs.and_then(|inputs| tensors(&inputs).map(|_| inputs));
-                inputs.map_err(|error| log::warn!("not measured on: {error:?}")).ok()
-            });
-            usable.collect::<Vec<Inputs>>()
-        };
-        let inputs = models.iter().zip(frames).map(of_model).collect();
-        Some(EncodingOptions { inputs, budget: self.accuracy.unwrap_or_default() })
+        inputs: impl Iterator<Item = &'a dyn Supply>,
+        without_server: bool,
+    ) -> Option<EncodingRequest<'a>> {
+        let budget = self.accuracy.unwrap_or_default();
+        let inputs = inputs.collect();
+        (!self.raw).then_some(EncodingRequest { budget, inputs, without_server })
     }
 }
 

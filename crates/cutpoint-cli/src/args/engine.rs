@@ -1,5 +1,7 @@
-//! The arguments that say which engine runs a model, and with how many threads.
+//! Arguments that say which engine runs a model, and with how many threads.
 
+use super::connect::replace;
+use cutpoint::config::DeviceConfig;
 use cutpoint::engine::onnxruntime::Optimization;
 use cutpoint::engine::select::{EngineChoice, SelectOptions, select};
 use cutpoint::engine::{Engine, EngineOptions};
@@ -12,29 +14,43 @@ use std::thread::available_parallelism;
 /// Flattened into every subcommand that runs models.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct EngineArgs {
-    /// auto, rten, onnxruntime, or onnxruntime:LIBRARY; auto is ONNX Runtime where its library is
-    /// found (ORT_DYLIB_PATH, or after `cutpoint engine install`), else the embedded rten.
-    #[arg(long, value_name = "ENGINE", default_value_t = EngineChoice::Auto)]
-    pub(crate) engine: EngineChoice,
+    /// auto, rten, onnxruntime, or onnxruntime:LIBRARY; auto is ONNX Runtime if its library is found
+    /// (ORT_DYLIB_PATH, or after `cutpoint engine install`), else the embedded rten [default: auto].
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<EngineChoice>,
 
     /// How many threads one inference may use [default: one for each core].
     #[arg(long, value_name = "COUNT")]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// How far ONNX Runtime may rewrite a model before it runs: off, basic, extended or all; without
-    /// effect on rten.
-    #[arg(long, value_name = "LEVEL", default_value = "all")]
-    pub(crate) optimization: Optimization,
+    /// How far ONNX Runtime may rewrite a model before it runs: off, basic, extended or all; has no
+    /// effect on rten [default: all].
+    #[arg(long, value_name = "LEVEL")]
+    optimization: Option<Optimization>,
 }
 
 impl EngineArgs {
-    /// The engine, and how to load models with it. Says on standard error which engine it is.
-    pub(crate) fn select(&self) -> Result<(Arc<dyn Engine>, EngineOptions)> {
-        let cores = || available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let threads = self.threads.unwrap_or_else(cores);
-        let profiler = current_exe().ok();
-        let engine =
-            select(&self.engine, &SelectOptions { optimization: self.optimization, profiler })?;
-        Ok((engine, EngineOptions { threads }))
+    /// Replaces what the arguments name in a configuration.
+    pub(crate) fn apply(&self, device: &mut DeviceConfig) {
+        if let Some(engine) = &self.engine {
+            device.engine.clone_from(engine);
+        }
+        replace(&mut device.threads, &self.threads);
+        device.optimization = self.optimization.unwrap_or(device.optimization);
     }
+
+    /// The engine that the arguments name, and how to load models with it.
+    pub(crate) fn select(&self) -> Result<(Arc<dyn Engine>, EngineOptions)> {
+        let mut device = DeviceConfig::default();
+        self.apply(&mut device);
+        select_engine(&device)
+    }
+}
+
+/// The engine of a configuration, and how to load models with it. Logs which engine it is.
+pub(crate) fn select_engine(device: &DeviceConfig) -> Result<(Arc<dyn Engine>, EngineOptions)> {
+    let cores = || available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let options = SelectOptions { optimization: device.optimization, profiler: current_exe().ok() };
+    let engine = select(&device.engine, &options)?;
+    Ok((engine, EngineOptions { threads: device.threads.unwrap_or_else(cores) }))
 }

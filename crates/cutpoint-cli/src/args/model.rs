@@ -1,31 +1,46 @@
-//! The arguments of every command that reads a model.
+//! Arguments of every command that reads a model.
 
+use cutpoint::config::ModelConfig;
 use cutpoint::error::Result;
-use cutpoint::onnx::{Model, ReadOptions};
+use cutpoint::onnx::Model;
 use std::path::PathBuf;
+
+/// An input's name and shape.
+pub(crate) type Shape = (String, Vec<usize>);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ModelArgs {
     /// The ONNX file.
     pub(crate) model: PathBuf,
-    /// The shape of an input, instead of the one in the file. Needed where the file leaves a
-    /// dimension open, except the first one, which is then 1. Repeatable.
-    #[arg(long = "shape", value_name = "NAME=1x3x224x224", value_parser = parse_shape)]
-    pub(crate) shapes: Vec<(String, Vec<usize>)>,
+
+    #[command(flatten)]
+    shapes: ShapeArgs,
 }
 
 impl ModelArgs {
     pub(crate) fn load(&self) -> Result<Model> {
-        Model::load(&self.model, &self.options())
-    }
-
-    pub(crate) fn options(&self) -> ReadOptions {
-        ReadOptions { shapes: self.shapes.iter().cloned().collect() }
+        self.shapes.model(&self.model).load()
     }
 }
 
-/// An input's name and shape.
-pub(crate) fn parse_shape(text: &str) -> Result<(String, Vec<usize>), String> {
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ShapeArgs {
+    /// The shape of an input, instead of the one in the file; holds for every model that has an
+    /// input of this name. Needed where the file leaves a dimension open, except the first one, which
+    /// is then 1. Repeatable.
+    #[arg(long = "shape", value_name = "NAME=1x3x224x224", value_parser = parse_shape)]
+    pub(crate) shapes: Vec<Shape>,
+}
+
+impl ShapeArgs {
+    /// A model with these shapes.
+    pub(crate) fn model(&self, path: &std::path::Path) -> ModelConfig {
+        let shapes = self.shapes.iter().cloned().collect();
+        ModelConfig { path: path.to_owned(), shapes, ..ModelConfig::default() }
+    }
+}
+
+fn parse_shape(text: &str) -> Result<Shape, String> {
     let parse = || {
         let (name, dims) = text.rsplit_once('=')?;
         let dims: Option<Vec<usize>> =

@@ -62,6 +62,12 @@ impl WorkloadArgs {
     }
 }
 
+/// The workload in a file.
+pub(crate) fn read_workload(path: &Path) -> Result<Workload> {
+    let json = read_whole(path, limits::WORKLOAD_BYTES_MAX)?;
+    format::read_workload(&json).map_err(|e| refused(path, &e))
+}
+
 /// A workload and a plan for it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlanArgs {

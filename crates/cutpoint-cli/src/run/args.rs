@@ -1,30 +1,29 @@
 //! The arguments of `cutpoint run`.
 
-use crate::args::connect::ConnectArgs;
+use crate::args::connect::{ConnectArgs, parse_seconds};
 use crate::args::device;
 use crate::args::encoding::EncodingArgs;
 use crate::args::engine::EngineArgs;
 use crate::args::format::Format;
 use crate::args::image::ImageArgs;
 use crate::args::milliseconds::parse_milliseconds;
-use crate::args::model::parse_shape;
+use crate::args::model::ShapeArgs;
 use cutpoint::device::SpeedFraction;
 use cutpoint_plan::options::{Granularity, Policy};
 use cutpoint_plan::units::Time;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The ONNX file; or a jobs file, ending in .toml, that names several models and their inputs.
+    /// The ONNX file; or a configuration, ending in .toml, that names models and their inputs.
     pub(super) model: PathBuf,
 
-    /// The shape of an input, instead of the one in the file. Needed where the file leaves a
-    /// dimension open, except the first one, which is then 1. Repeatable.
-    #[arg(long = "shape", value_name = "NAME=1x3x224x224", value_parser = parse_shape)]
-    pub(super) shapes: Vec<(String, Vec<usize>)>,
+    #[command(flatten)]
+    pub(super) shapes: ShapeArgs,
 
     /// One job each: JPEG or PNG files, .npy files, glob patterns, `name=FILE,name=FILE` for a
-    /// model with several inputs, or synthetic:COUNT for made frames. None with a jobs file.
+    /// model with several inputs, or synthetic:COUNT for made frames. None with a configuration.
     pub(super) inputs: Vec<String>,
 
     /// How to plan: local-only, server-only, partition-only, schedule-only, best-single, adjacent,
@@ -60,9 +59,9 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 
-    /// A server that owes an answer and says nothing for so many seconds is given up.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
-    pub(super) patience_s: f64,
+    /// Give up a server that owes a reply and stays silent for this long [default: 30].
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(super) patience_s: Option<Duration>,
 
     /// Keep to the plan, whatever the link does. Without this, jobs that have not begun are planned
     /// anew when the uplink's bandwidth has changed, when the server is lost, and when it is back.
@@ -84,9 +83,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(super) stream: StreamArgs,
 
-    /// The device's speed as a fraction of this machine's: its compute thread rests in proportion.
-    #[arg(long, value_name = "FRACTION", default_value = "1", value_parser = device::parse_speed)]
-    pub(super) device_fraction: SpeedFraction,
+    /// The device's speed as a fraction of this machine's: its compute thread rests in proportion
+    /// [default: 1].
+    #[arg(long, value_name = "FRACTION", value_parser = device::parse_speed)]
+    pub(super) device_fraction: Option<SpeedFraction>,
 
     #[command(flatten)]
     pub(super) image: ImageArgs,

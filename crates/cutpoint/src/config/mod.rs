@@ -31,13 +31,14 @@ mod values;
 
 use crate::device::SpeedFraction;
 use crate::engine::onnxruntime::Optimization;
-use crate::engine::select::EngineChoice;
+use crate::engine::select::{EngineChoice, SelectOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frames::{Frame, FrameOptions, ImageOptions, parse_frames};
 use crate::input::ImageLayout;
 use crate::link::{ConnectOptions, Tls};
 use crate::onnx::{Model, ReadOptions};
 use crate::server::{Security, TlsIdentity};
+use crate::session::SessionOptions;
 use cutpoint_plan::units::Bandwidth;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -273,6 +274,27 @@ impl Config {
             all[j].model.name = names.find(is_free);
         }
         Ok(all)
+    }
+}
+
+impl Config {
+    /// How a session with these settings is opened.
+    ///
+    /// # Errors
+    /// Those of [`ServerConfig::connect_options`].
+    pub fn session_options(&self) -> Result<SessionOptions> {
+        let default = SessionOptions::default();
+        let DeviceConfig { engine, threads, optimization, fraction } = &self.device;
+        Ok(SessionOptions {
+            engine: engine.clone(),
+            select: SelectOptions { optimization: *optimization, ..SelectOptions::default() },
+            threads: *threads,
+            speed: *fraction,
+            server: self.server.address().map(str::to_owned),
+            connect: self.server.connect_options()?,
+            patience: self.limits.patience.unwrap_or(default.patience),
+            ..default
+        })
     }
 }
 

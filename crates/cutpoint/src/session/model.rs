@@ -65,6 +65,11 @@ impl Model {
         Ok(Model { name, onnx })
     }
 
+    /// A model that was read already, under a name.
+    pub fn from_onnx(name: impl Into<String>, onnx: onnx::Model) -> Model {
+        Model { name: name.into(), onnx }
+    }
+
     /// Its name in plans and on the server.
     pub fn name(&self) -> &str {
         &self.name
