@@ -2,7 +2,7 @@
 
 use crate::args::workload::{PlanArgs, read_trace};
 use crate::files::write_whole;
-use cutpoint::report::{Report, policy_outcomes, render_report};
+use cutpoint::report::html;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,13 +23,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (workload, plan) = args.plan.load_valid()?;
     let measured = read_trace(args.trace.as_deref(), &workload, &plan)?;
-    let policies = policy_outcomes(&workload, plan.granularity);
-    let page = render_report(&Report {
-        workload: &workload,
-        plan: &plan,
-        measured: measured.as_ref(),
-        policies: &policies,
-    });
+    let page = html(&workload, &plan, measured.as_ref());
     write_whole(&args.output, page.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! Which cuts a plan uses, each with a letter, so that every chart can speak of the same ones.
 
-use crate::report::scale::bytes;
+use super::text::label;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::plan::{Partition, Plan, Upload};
 use cutpoint_plan::units::{TIME_MAX, Time};
@@ -34,44 +34,32 @@ pub(super) struct CutCost {
 impl CutInUse {
     /// What the cut does, in words.
     pub(super) fn describe(&self, model: &Model) -> String {
+        let name = |upload| label(self.upload_name(model, upload), 60);
         let kept = self.partition.device_layers.count();
         match (kept, self.partition.uploads.as_slice()) {
             (kept, _) if kept == model.layers.len() => "all on the device".to_owned(),
             (0, _) => "all on the server".to_owned(),
             (_, []) => format!("{kept} of {} layers on the device", model.layers.len()),
-            (_, [upload]) => format!("after {}", self.upload_name(model, upload)),
+            (_, [upload]) => format!("after {}", name(upload)),
             (_, [first, rest @ ..]) => {
-                format!("after {} and {} more", self.upload_name(model, first), rest.len())
+                format!("after {} and {} more", name(first), rest.len())
             }
         }
     }
 
-    fn upload_name(&self, model: &Model, upload: &Upload) -> String {
+    fn upload_name<'m>(&self, model: &'m Model, upload: &Upload) -> &'m str {
         let tensor = &model.tensors[upload.tensor.index()];
-        match tensor.producer {
-            Some(layer) => model.layers[layer.index()].name.clone(),
-            None => tensor.name.clone(),
-        }
+        tensor.producer.map_or(&tensor.name, |layer| &model.layers[layer.index()].name)
     }
 
-    /// What is sent, in words: the size and, where there is one, the encoding.
-    pub(super) fn sent(&self, model: &Model) -> String {
-        if self.partition.uploads.is_empty() {
-            return "nothing".to_owned();
-        }
-        let mut forms: Vec<&str> = self
-            .partition
-            .uploads
-            .iter()
-            .filter_map(|u| {
-                u.encoding.map(|e| model.tensors[u.tensor.index()].encodings[e].name.as_str())
-            })
-            .collect();
-        forms.dedup();
-        match forms.as_slice() {
-            [] => bytes(self.cost.bytes),
-            forms => format!("{} ({})", bytes(self.cost.bytes), forms.join(", ")),
-        }
+    /// The encodings of what is sent, each once.
+    pub(super) fn encodings(&self, model: &Model) -> Vec<String> {
+        let uploads = self.partition.uploads.iter();
+        let encoding = |u: &Upload| Some(&model.tensors[u.tensor.index()].encodings[u.encoding?]);
+        let mut names: Vec<String> =
+            uploads.filter_map(encoding).map(|e| label(&e.name, 40)).collect();
+        names.dedup();
+        names
     }
 }
 

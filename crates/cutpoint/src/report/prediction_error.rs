@@ -1,57 +1,13 @@
-//! Where the prediction erred: measured against planned, by what the time was spent on, by
-//! machine, and by single operation.
+//! Where the prediction erred: measured against planned, by what the time was spent on and by
+//! single operation.
 
-use crate::report::timeline_blocks::busy;
 use crate::trace::MeasuredRun;
 use cutpoint_plan::plan::{Machine, Operation, Plan, Schedule, Work};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, TensorId, Workload};
 use std::collections::BTreeMap;
 
-/// What time is spent on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spending {
-    Compute,
-    Encode,
-    Link,
-    Server,
-    Queue,
-    Return,
-}
-
-impl Spending {
-    const ALL: [Spending; 6] = [
-        Spending::Compute,
-        Spending::Encode,
-        Spending::Link,
-        Spending::Server,
-        Spending::Queue,
-        Spending::Return,
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Spending::Compute => "Layers on the device",
-            Spending::Encode => "Encoding on the device",
-            Spending::Link => "Transfers on the uplink",
-            Spending::Server => "Layers on the server",
-            Spending::Queue => "Waiting at the server",
-            Spending::Return => "Results on the downlink",
-        }
-    }
-
-    /// The row of the timeline it belongs to.
-    pub(super) fn machine(self) -> Machine {
-        match self {
-            Spending::Compute | Spending::Encode => Machine::Device,
-            Spending::Link => Machine::Uplink,
-            Spending::Server | Spending::Queue => Machine::Server,
-            Spending::Return => Machine::Downlink,
-        }
-    }
-}
-
-/// The same thing planned and measured.
+/// A time planned and measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Both {
     pub planned: Time,
@@ -59,71 +15,62 @@ pub(super) struct Both {
 }
 
 impl Both {
-    /// How far apart they are, whichever is the longer.
-    pub(super) fn apart(self) -> Time {
+    fn apart(self) -> Time {
         self.measured.saturating_sub(self.planned) + self.planned.saturating_sub(self.measured)
     }
 }
 
-/// One operation, planned and measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Single {
-    /// As measured.
-    pub operation: Operation,
-    pub length: Both,
-}
-
 /// How a run differed from its plan.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Deviation {
-    /// Sums over all jobs; what neither plan nor run has is left out.
-    pub spendings: Vec<(Spending, Both)>,
-    /// The operations furthest from their plan, furthest first.
-    pub largest: Vec<Single>,
-    /// Measured operations that the plan does not have.
+pub(super) struct PredictionError {
+    /// What time was spent on, on which machine, summed over all jobs; without what neither plan nor
+    /// run has.
+    pub sums: Vec<(&'static str, Machine, Both)>,
+    /// The measured operations furthest from their plan, furthest first.
+    pub largest: Vec<(Operation, Both)>,
+    /// How many measured operations the plan does not have.
     pub unplanned: usize,
 }
 
-/// Compares a run with its plan; keeps the `count` operations furthest apart.
-pub(super) fn deviation(
-    workload: &Workload,
-    plan: &Plan,
-    measured: &MeasuredRun,
-    count: usize,
-) -> Deviation {
-    let half = workload.link.round_trip.half();
-    let spendings = Spending::ALL.into_iter().map(|spending| {
-        let planned = spent(&plan.schedule, spending, half);
-        let measured = spent(&measured.schedule, spending, half);
-        (spending, Both { planned, measured })
-    });
-    let spendings = spendings.filter(|(_, b)| b.planned > Time::ZERO || b.measured > Time::ZERO);
-    let (mut largest, unplanned) = singles(&plan.schedule, &measured.schedule);
-    largest.sort_by_key(|s| std::cmp::Reverse(s.length.apart()));
-    largest.truncate(count);
-    Deviation { spendings: spendings.collect(), largest, unplanned }
+impl PredictionError {
+    /// Compares a run with its plan; keeps the `count` operations furthest apart.
+    pub(super) fn of(workload: &Workload, plan: &Plan, run: &MeasuredRun, count: usize) -> Self {
+        let half = workload.link.round_trip.half();
+        let [planned, measured] = [&plan.schedule, &run.schedule].map(|s| spent(s, half));
+        let sums = planned.into_iter().zip(measured);
+        let sums = sums.map(|((name, machine, planned), (.., measured))| {
+            (name, machine, Both { planned, measured })
+        });
+        let sums = sums.filter(|(.., both)| *both != Both::default()).collect();
+        let (mut largest, unplanned) = pairs(&plan.schedule, &run.schedule);
+        largest.sort_by_key(|(_, length)| std::cmp::Reverse(length.apart()));
+        largest.truncate(count);
+        PredictionError { sums, largest, unplanned }
+    }
 }
 
-fn spent(schedule: &Schedule, spending: Spending, half: Time) -> Time {
+fn spent(schedule: &Schedule, half: Time) -> [(&'static str, Machine, Time); 6] {
     let sum = |machine, counts: fn(&Work) -> bool| {
-        let counted = schedule.on(machine).iter().filter(|o| counts(&o.work));
-        counted.map(length).sum::<Time>()
+        schedule.on(machine).iter().filter(|o| counts(&o.work)).map(length).sum::<Time>()
     };
-    match spending {
-        Spending::Compute => sum(Machine::Device, |w| matches!(w, Work::Layer(_))),
-        Spending::Encode => sum(Machine::Device, |w| matches!(w, Work::Encode(_))),
-        Spending::Link => sum(Machine::Uplink, |_| true),
-        Spending::Server => sum(Machine::Server, |_| true),
-        Spending::Queue => waiting(schedule, half),
-        Spending::Return => sum(Machine::Downlink, |_| true),
-    }
+    let is_encode = |w: &Work| matches!(w, Work::Encode(_));
+    let is_layer = |w: &Work| matches!(w, Work::Layer(_));
+    let all = |_: &Work| true;
+    [
+        ("Layers on the device", Machine::Device, sum(Machine::Device, is_layer)),
+        ("Encoding on the device", Machine::Device, sum(Machine::Device, is_encode)),
+        ("Transfers on the uplink", Machine::Uplink, sum(Machine::Uplink, all)),
+        ("Layers on the server", Machine::Server, sum(Machine::Server, all)),
+        ("Waiting at the server", Machine::Server, waiting(schedule, half)),
+        ("Results on the downlink", Machine::Downlink, sum(Machine::Downlink, all)),
+    ]
 }
 
 fn length(operation: &Operation) -> Time {
     operation.end.saturating_sub(operation.start)
 }
 
-/// How long the server blocks start after the last tensor of their job has arrived, in sum.
+/// How long after the arrival of their jobs' last tensors the server begins, summed over all jobs.
 fn waiting(schedule: &Schedule, half: Time) -> Time {
     let mut sent: BTreeMap<JobId, Time> = BTreeMap::new();
     for transfer in &schedule.uplink {
@@ -136,8 +83,8 @@ fn waiting(schedule: &Schedule, half: Time) -> Time {
     schedule.server.iter().map(wait).sum()
 }
 
-/// Pairs each measured operation with what was planned for it; also says for how many nothing was.
-fn singles(planned: &Schedule, measured: &Schedule) -> (Vec<Single>, usize) {
+/// Pairs each measured operation with the planned ones it covers; also counts those without any.
+fn pairs(planned: &Schedule, measured: &Schedule) -> (Vec<(Operation, Both)>, usize) {
     let mut layers: BTreeMap<JobId, Vec<&Operation>> = BTreeMap::new();
     let mut others: BTreeMap<(JobId, Machine, Option<TensorId>), Time> = BTreeMap::new();
     for operation in Machine::ALL.into_iter().flat_map(|m| planned.on(m)) {
@@ -149,7 +96,7 @@ fn singles(planned: &Schedule, measured: &Schedule) -> (Vec<Single>, usize) {
         }
     }
     layers.values_mut().for_each(|l| l.reverse());
-    let (mut singles, mut unplanned) = (Vec::new(), 0);
+    let (mut pairs, mut unplanned) = (Vec::new(), 0);
     for operation in Machine::ALL.into_iter().flat_map(|m| measured.on(m)) {
         let expected = match operation.work {
             Work::Layer(_) => {
@@ -159,13 +106,12 @@ fn singles(planned: &Schedule, measured: &Schedule) -> (Vec<Single>, usize) {
         };
         match expected {
             Some(planned) => {
-                let length = Both { planned, measured: length(operation) };
-                singles.push(Single { operation: *operation, length });
+                pairs.push((*operation, Both { planned, measured: length(operation) }));
             }
             None => unplanned += 1,
         }
     }
-    (singles, unplanned)
+    (pairs, unplanned)
 }
 
 fn tensor(work: Work) -> Option<TensorId> {
@@ -179,23 +125,6 @@ fn tensor(work: Work) -> Option<TensorId> {
 fn take_up_to(rest: &mut Vec<&Operation>, work: Work) -> Option<Time> {
     let position = rest.iter().rposition(|o| o.work == work)?;
     Some(rest.drain(position..).map(length).sum())
-}
-
-/// How long a machine works and how long it does not, planned and measured. The differences of
-/// both add up to the difference of the makespans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Load {
-    pub machine: Machine,
-    pub busy: Time,
-    pub idle: Time,
-}
-
-/// The load of each machine; a machine with several executors is busy while any of them is.
-pub(super) fn loads(schedule: &Schedule, makespan: Time) -> [Load; 4] {
-    Machine::ALL.map(|machine| {
-        let busy = busy(schedule.on(machine));
-        Load { machine, busy, idle: makespan.saturating_sub(busy) }
-    })
 }
 
 #[cfg(test)]
@@ -253,49 +182,33 @@ mod tests {
     }
 
     #[test]
-    fn every_error_is_put_where_it_arose() {
+    fn errors_are_summed_by_what_the_time_was_spent_on() {
         let workload = read_workload(WORKLOAD.as_bytes()).unwrap();
         let plan = read_plan(PLAN.as_bytes(), &workload).unwrap();
-        let found = deviation(&workload, &plan, &run(), 2);
+        let found = PredictionError::of(&workload, &plan, &run(), 2);
         let sums: Vec<_> =
-            found.spendings.iter().map(|(s, b)| (*s, b.planned, b.measured)).collect();
+            found.sums.iter().map(|(name, _, b)| (*name, b.planned, b.measured)).collect();
         // Layers: 1 + 2 + 1 against 5 + 1. Transfers: 3 + 2 against 4 + 2. Server: 2 + 3 against
         // 3 + 2. Queue: planned 7 - (6 + 1) and 9 - (8 + 1); measured 10 - 10 and 13 - 12.
         let expected = [
-            (Spending::Compute, ms(4), ms(6)),
-            (Spending::Link, ms(5), ms(6)),
-            (Spending::Server, ms(5), ms(5)),
-            (Spending::Queue, ms(0), ms(1)),
+            ("Layers on the device", ms(4), ms(6)),
+            ("Transfers on the uplink", ms(5), ms(6)),
+            ("Layers on the server", ms(5), ms(5)),
+            ("Waiting at the server", ms(0), ms(1)),
         ];
         assert_eq!(sums, expected);
         // Furthest apart: layers a and b of job 0, 5 ms for 3 ms; next, one of those off by 1 ms.
-        assert_eq!(found.largest[0].length, Both { planned: ms(3), measured: ms(5) });
-        assert_eq!(found.largest[1].length.apart(), ms(1));
+        assert_eq!(found.largest[0].1, Both { planned: ms(3), measured: ms(5) });
+        assert_eq!(found.largest[1].1.apart(), ms(1));
         assert_eq!((found.largest.len(), found.unplanned), (2, 0));
     }
 
     #[test]
-    fn what_was_not_planned_is_counted() {
+    fn measured_operations_without_a_planned_one_are_counted() {
         let workload = read_workload(WORKLOAD.as_bytes()).unwrap();
         let plan = read_plan(PLAN.as_bytes(), &workload).unwrap();
         let mut run = run();
         run.schedule.device.push(operation(1, Work::Layer(LayerId(2)), 6, 16));
-        assert_eq!(deviation(&workload, &plan, &run, 2).unplanned, 1);
-    }
-
-    #[test]
-    fn busy_and_idle_differences_add_up_to_that_of_the_makespans() {
-        let workload = read_workload(WORKLOAD.as_bytes()).unwrap();
-        let plan = read_plan(PLAN.as_bytes(), &workload).unwrap();
-        let run = run();
-        let planned = loads(&plan.schedule, plan.makespan);
-        let measured = loads(&run.schedule, run.makespan);
-        let busy = |l: &[Load; 4]| l.map(|l| l.busy);
-        assert_eq!(busy(&planned), [ms(4), ms(5), ms(5), ms(0)]);
-        assert_eq!(busy(&measured), [ms(6), ms(6), ms(5), ms(0)]);
-        for (p, m) in planned.iter().zip(&measured) {
-            assert_eq!(p.busy + p.idle, plan.makespan);
-            assert_eq!(m.busy + m.idle, run.makespan);
-        }
+        assert_eq!(PredictionError::of(&workload, &plan, &run, 2).unplanned, 1);
     }
 }

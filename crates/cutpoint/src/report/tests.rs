@@ -1,14 +1,15 @@
-//! The page as a whole, what it is made from, and the layout of models.
+//! The page as a whole, its data, and the rows of models.
 
-use crate::report::cuts::cuts_in_use;
-use crate::report::model_layout::{common_name, lanes, layer_order, prefix_length, units};
-use crate::report::plane::cloud;
-use crate::report::verdict::Places;
-use crate::report::{Report, policy_outcomes, render_report};
+use super::cuts::cuts_in_use;
+use super::data::data;
+use super::model_rows::{common_name, edges, layer_order, prefix_length, units};
+use super::plane::cloud;
+use super::verdict::Places;
+use super::{Report, html};
 use crate::trace::read_measured;
 use cutpoint_plan::format::read_workload;
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
-use cutpoint_plan::plan::Plan;
+use cutpoint_plan::plan::{Machine, Operation, Plan};
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{ModelId, Workload};
@@ -66,13 +67,18 @@ fn layer(name: &str, reads: &[&str], writes: &str, bytes: u64) -> Value {
             "server_ms": 0.1 })
 }
 
-fn page(workload: &Workload, plan: &Plan) -> String {
-    let policies = policy_outcomes(workload, plan.granularity);
-    render_report(&Report { workload, plan, measured: None, policies: &policies })
+fn data_of(workload: &Workload) -> Value {
+    data(&Report::new(workload, &joint(workload), None))
+}
+
+/// The JSON object that a page holds.
+fn embedded(page: &str) -> Value {
+    let start = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap().1;
+    serde_json::from_str(start.split_once("</script>").unwrap().0).unwrap()
 }
 
 #[test]
-fn names_from_files_are_nothing_but_text() {
+fn names_from_files_are_only_text() {
     let evil = "\"'><script>alert(1)</script><img src=x onerror=alert(2)></title></style>";
     let model = json!({
         "inputs": { evil: 9000 },
@@ -90,33 +96,121 @@ fn names_from_files_are_nothing_but_text() {
         "otherData": { "fallbacks": [{ "job": 0, "cause": evil }] },
     });
     let measured = read_measured(trace.to_string().as_bytes(), &workload, &plan).unwrap().unwrap();
-    let policies = policy_outcomes(&workload, plan.granularity);
-    let report =
-        Report { workload: &workload, plan: &plan, measured: Some(&measured), policies: &policies };
-    let page = render_report(&report);
-    for tag in ["<script", "</script", "<style", "</style", "<title>Cutpoint"] {
-        assert_eq!(page.matches(tag).count(), 1, "{tag}");
+    let page = html(&workload, &plan, Some(&measured));
+    // The script holds no markup, so tags are those of the page.
+    let counts = [("<script", 2), ("</script", 2), ("<style", 1), ("</style", 1), ("<title", 1)];
+    for (tag, count) in counts {
+        assert_eq!(page.matches(tag).count(), count, "{tag}");
     }
-    for tag in ["<img", "<b>", "<!--", "\"'>"] {
+    for tag in ["<img", "<b>", "<!--", "\"'>", "</svg"] {
         assert_eq!(page.matches(tag).count(), 0, "{tag}");
     }
-    assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
     assert!(page.contains("&lt;script&gt;alert"));
+    assert_eq!(embedded(&page)["models"][0]["rows"][1]["name"], "<b>");
+    assert_eq!(embedded(&page), data(&Report::new(&workload, &plan, Some(&measured))));
 }
 
 #[test]
 fn five_hundred_jobs_fit_in_a_megabyte() {
     let workload =
         workload(json!({ "m": branches(6) }), json!([{ "model": "m", "count": 500 }]), 8.0);
-    let page = page(&workload, &joint(&workload));
+    let page = html(&workload, &joint(&workload), None);
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
-    assert!(page.contains("500 jobs and their cuts"));
+    assert_eq!(embedded(&page)["jobs"].as_array().unwrap().len(), 500);
 }
 
 #[test]
-fn a_page_of_no_jobs_says_so() {
+fn the_page_is_deterministic() {
+    let jobs = json!([{ "model": "m", "count": 20 }]);
+    let workload = workload(json!({ "m": branches(3) }), jobs, 8.0);
+    let plan = joint(&workload);
+    assert_eq!(html(&workload, &plan, None), html(&workload, &plan, None));
+}
+
+#[test]
+fn a_page_without_jobs_says_so_and_has_no_invalid_numbers() {
     let workload = workload(json!({ "m": line(3) }), json!([]), 8.0);
-    assert!(page(&workload, &joint(&workload)).contains("There is nothing to do"));
+    let page = html(&workload, &joint(&workload), None);
+    assert!(page.contains("There is nothing to do") && page.contains("0 jobs of no model"));
+    let verdict = page.split_once("<script").unwrap().0;
+    assert!(!verdict.contains("NaN") && !verdict.contains("inf"), "{verdict}");
+}
+
+#[test]
+fn without_javascript_a_page_has_the_verdict_and_the_figures() {
+    let jobs = json!([{ "model": "m", "count": 6 }]);
+    let workload = workload(json!({ "m": branches(2) }), jobs, 8.0);
+    let plan = joint(&workload);
+    let page = html(&workload, &plan, None);
+    let text = page.split_once("<script").unwrap().0;
+    let advice = Places::of(&workload, &plan).advice();
+    for expected in [advice.as_str(), "Lower bound", "local-only", " of 10 layers"] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
+fn a_report_with_a_trace_leads_with_what_was_measured() {
+    let jobs = json!([{ "model": "m", "count": 2 }]);
+    let workload = workload(json!({ "m": line(3) }), jobs, 8.0);
+    let plan = joint(&workload);
+    let trace = json!({
+        "traceEvents": [{ "name": "job 0 l.0", "ph": "X", "pid": 2, "cat": "device",
+                          "ts": 0, "dur": 3000, "args": { "job": 0 } }],
+        "otherData": { "measured_makespan_ms": 2.0 * plan.makespan.milliseconds() },
+    });
+    let measured = read_measured(trace.to_string().as_bytes(), &workload, &plan).unwrap().unwrap();
+    let page = html(&workload, &plan, Some(&measured));
+    assert!(page.contains("<p class=\"lead\">Measured makespan"));
+    assert!(page.contains("100.0\u{a0}% above the plan’s"));
+    let first = &embedded(&page)["policies"][0];
+    assert_eq!((&first["isMeasured"], &first["own"]), (&json!(true), &json!(true)));
+    assert_eq!(first["makespan"], 2 * plan.makespan.nanoseconds());
+}
+
+#[test]
+fn all_rows_use_the_best_proved_bound() {
+    let jobs = json!([{ "model": "m", "count": 3 }]);
+    let workload = workload(json!({ "m": branches(2) }), jobs, 8.0);
+    let weak = Plan { lower_bound: Time::from_nanoseconds(1), optimal: false, ..joint(&workload) };
+    let report = Report::new(&workload, &weak, None);
+    assert!(report.bound > weak.lower_bound && report.bound <= weak.makespan);
+    assert_eq!(data(&report)["bound"], report.bound.nanoseconds());
+}
+
+#[test]
+fn ten_thousand_jobs_give_bounded_data() {
+    let jobs = json!([{ "model": "m", "count": 10_000 }]);
+    let workload = workload(json!({ "m": line(3) }), jobs, 8.0);
+    let plan = joint(&workload);
+    let report = Report {
+        workload: &workload,
+        plan: &plan,
+        measured: None,
+        policies: vec![],
+        bound: plan.lower_bound,
+    };
+    let data = data(&report);
+    for row in data["timeline"][0]["rows"].as_array().unwrap() {
+        let blocks = row["blocks"].as_array().unwrap();
+        assert!(blocks.len() <= 1000, "{} blocks", blocks.len());
+    }
+    assert_eq!((data["jobs"].as_array().unwrap().len(), &data["jobsLeftOut"]), (500, &json!(9500)));
+    assert!(data.to_string().len() < 500_000);
+}
+
+#[test]
+fn the_data_says_how_busy_each_machine_is() {
+    let jobs = json!([{ "model": "m", "count": 5 }]);
+    let workload = workload(json!({ "m": line(4) }), jobs, 8.0);
+    let plan = joint(&workload);
+    let data = data_of(&workload);
+    for row in data["timeline"][0]["rows"].as_array().unwrap() {
+        // One executor: operations of a machine do not overlap.
+        let machine = Machine::ALL.into_iter().find(|m| row["machine"] == m.name()).unwrap();
+        let length = |o: &Operation| (o.end - o.start).nanoseconds();
+        assert_eq!(row["busy"], plan.schedule.on(machine).iter().map(length).sum::<u64>());
+    }
 }
 
 #[test]
@@ -133,7 +227,7 @@ fn on_a_slow_link_the_advice_is_not_to_split() {
 }
 
 #[test]
-fn a_cut_in_use_is_a_line_across_the_rows() {
+fn cuts_in_use_lie_between_rows() {
     let jobs = json!([{ "model": "m", "count": 6 }]);
     let workload = workload(json!({ "m": branches(2) }), jobs, 8.0);
     let plan = joint(&workload);
@@ -185,19 +279,19 @@ fn short_models_are_shown_layer_by_layer() {
 }
 
 #[test]
-fn branches_take_lanes_of_their_own_and_give_them_back() {
+fn tensors_cross_from_the_row_that_writes_them_to_every_later_row_that_reads_them() {
     let workload = workload(json!({ "m": branches(1) }), json!([{ "model": "m" }]), 8.0);
     let model = &workload.models[0];
     let order = layer_order(model, &[]);
-    let slices = lanes(model, &order, &units(model, &order, &[]));
-    // Input, stem, left, right, side, join, head. While left's output waits in lane 1, right takes
-    // over lane 0, which the block's input leaves.
-    let nodes: Vec<usize> = slices.iter().map(|s| s.node).collect();
-    assert_eq!(nodes, [0, 0, 1, 0, 0, 0, 0]);
-    let waiting: Vec<usize> = slices[4].through.iter().map(|t| t.0).collect();
-    assert_eq!(waiting, [1]);
-    assert_eq!(slices[5].into.len(), 2);
-    assert!(slices[6].out.is_empty());
+    let edges = edges(model, &order, &units(model, &order, &[]));
+    let names: Vec<_> =
+        edges.iter().map(|e| model.tensors[e.tensor.index()].name.as_str()).collect();
+    let rows: Vec<_> =
+        edges.iter().map(|e| (e.from, e.to.iter().copied().collect::<Vec<_>>())).collect();
+    // Rows: inputs, stem, left, right, side, join, head.
+    assert_eq!(names, ["in", "b0", "x0", "y0", "z0", "b1", "out"]);
+    let expected = [[1].to_vec(), vec![2, 3], vec![5], vec![4], vec![5], vec![6], vec![]];
+    assert_eq!(rows, (0..).zip(expected).collect::<Vec<_>>());
 }
 
 #[test]
@@ -206,7 +300,7 @@ fn the_plane_has_every_downward_closed_set() {
     let cloud = cloud(&workload.models[0], &workload.link, &[]);
     // Nothing; stem; stem with left, with right, with both, each of the latter also with side;
     // all but the head; all.
-    assert_eq!((cloud.cuts, cloud.is_complete), (9, true));
+    assert_eq!((cloud.cuts, cloud.is_complete, cloud.outside), (9, true, 0));
     // 50,000 B at 8 Mbit/s take 50 ms; all six layers take 12 ms.
     let ends = [cloud.hull[0], *cloud.hull.last().unwrap()];
     let ms = |t: u64| Time::from_nanoseconds(t * 1_000_000);

@@ -1,8 +1,7 @@
-//! What one row of the timeline shows: operations joined into as many blocks as can be told apart.
+//! The blocks of one row of the timeline: operations, joined where they could not be told apart.
 
 use cutpoint_plan::plan::{Operation, Work};
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::JobId;
 
 /// A row has at most about this many blocks.
 pub(super) const BLOCKS_MAX: u64 = 900;
@@ -52,17 +51,6 @@ impl Block {
         self.is_mixed |= operation.job != self.last.job;
         self.last = *operation;
         self.operations += 1;
-    }
-
-    /// The only job in it.
-    pub(super) fn job(&self) -> Option<JobId> {
-        (!self.is_mixed).then_some(self.first.job)
-    }
-
-    /// How much of its length is work: 1 but for joined operations.
-    pub(super) fn density(&self) -> f64 {
-        let length = (self.end - self.start).nanoseconds().max(1);
-        (self.busy.nanoseconds() as f64 / length as f64).min(1.0)
     }
 
     /// Whether it is nothing but an encode.
@@ -141,7 +129,7 @@ pub(super) fn busy(operations: &[Operation]) -> Time {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cutpoint_plan::workload::LayerId;
+    use cutpoint_plan::workload::{JobId, LayerId};
 
     fn operation(job: u32, work: Work, start: u64, end: u64) -> Operation {
         let [start, end] = [start, end].map(Time::from_nanoseconds);
@@ -173,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn many_transfers_of_a_job_are_one_block() {
+    fn many_transfers_of_one_job_are_joined() {
         let transfer = |i: u32| {
             let tensor = cutpoint_plan::workload::TensorId(i % 4);
             let start = u64::from(i) * 10;
@@ -195,12 +183,12 @@ mod tests {
         let (joined, lanes) = blocks(&row, Time::from_nanoseconds(400_000));
         // 1333 ns, one part in 300, hold two operations, 1050 ns apart from start to end.
         assert_eq!((joined.len(), lanes), (200, 1));
-        let density = joined[0].density();
-        assert!((density - 100.0 / 1050.0).abs() < 1e-12, "{density}");
+        let [busy, length] = [joined[0].busy, joined[0].end - joined[0].start];
+        assert_eq!([busy, length].map(Time::nanoseconds), [100, 1050]);
     }
 
     #[test]
-    fn what_runs_at_the_same_time_has_lanes_of_its_own() {
+    fn operations_that_overlap_have_lanes_of_their_own() {
         let row = [
             operation(0, Work::Suffix, 0, 10),
             operation(1, Work::Suffix, 5, 12),

@@ -1,14 +1,15 @@
-//! The headline: what the plan says to do, and what that gains.
+//! The verdict: what the plan says to do, what came of it, and what that gains.
 
-use crate::report::Report;
-use crate::report::markup::{Markup, shortened};
-use crate::report::policies::outcome_of;
-use crate::report::scale::{change, time};
+use super::Report;
+use super::text::{compared, count, escaped, label, ratio, time};
 use cutpoint_plan::options::Policy;
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::Workload;
-use std::fmt::Display;
+use cutpoint_plan::workload::{JobId, Workload};
+use std::fmt::Write as _;
+
+/// More jobs in trouble than this are not listed.
+const TROUBLES_LISTED: usize = 100;
 
 /// Where the jobs of a plan run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,171 +37,167 @@ impl Places {
     /// What to do, in one sentence.
     pub(super) fn advice(self) -> String {
         let Places { on_device, on_server, cut } = self;
-        let each = |count: usize| if count == 1 { "1 job".into() } else { format!("{count} jobs") };
         match (on_device, on_server, cut) {
             (0, 0, 0) => "There is nothing to do".to_owned(),
             (1, 0, 0) => "Do not split: keep the job on the device".to_owned(),
             (_, 0, 0) => "Do not split: keep every job on the device".to_owned(),
             (0, 1, 0) => "Do not split: send the job to the server".to_owned(),
             (0, _, 0) => "Do not split: send every job to the server".to_owned(),
-            (_, _, 0) => format!(
-                "Do not cut inside the model: {} on the device, {on_server} on the server",
-                each(on_device)
-            ),
+            (_, _, 0) => {
+                let kept = count(on_device, "job");
+                format!("Do not split: keep {kept} on the device, send {on_server} to the server")
+            }
             (0, 0, 1) => "Split the job between device and server".to_owned(),
             (0, 0, _) => format!("Split all {cut} jobs between device and server"),
             _ => {
-                let rest = [
-                    (on_device, "keep", "on the device"),
-                    (on_server, "send", "whole to the server"),
-                ];
-                let rest: Vec<String> = rest
-                    .into_iter()
-                    .filter(|r| r.0 > 0)
-                    .map(|(count, what, place)| format!("{what} {count} {place}"))
-                    .collect();
-                format!("Split {}, {}", each(cut), rest.join(", "))
+                let mut advice = format!("Split {}", count(cut, "job"));
+                if on_device > 0 {
+                    advice += &format!(", keep {on_device} on the device");
+                }
+                if on_server > 0 {
+                    advice += &format!(", send {on_server} whole to the server");
+                }
+                advice
             }
         }
     }
 }
 
-/// How many times as fast: "2.31×".
-pub(super) fn times(slow: Time, fast: Time) -> String {
-    let ratio = slow.nanoseconds() as f64 / fast.nanoseconds().max(1) as f64;
-    format!("{ratio:.2}×")
-}
-
-/// What the page is called.
+/// The page's title.
 pub(super) fn title(report: &Report<'_>) -> String {
-    let jobs = report.workload.jobs.len();
-    format!("{jobs} jobs of {}, {}", models(report.workload), report.plan.policy)
+    let jobs = count(report.workload.jobs.len(), "job");
+    format!("{jobs} of {}, {}", models(report.workload), report.plan.policy)
 }
 
-/// The names of the models in use, in short.
-pub(super) fn models(workload: &Workload) -> String {
-    let used: Vec<String> = workload
-        .models
-        .iter()
-        .enumerate()
-        .filter(|&(i, _)| workload.jobs.iter().any(|id| id.index() == i))
-        .map(|(_, model)| shortened(&model.name, 32))
-        .collect();
+/// The names of the models in use.
+fn models(workload: &Workload) -> String {
+    let is_used = |i: usize| workload.jobs.iter().any(|id| id.index() == i);
+    let used = workload.models.iter().enumerate().filter(|&(i, _)| is_used(i));
+    let used: Vec<String> = used.map(|(_, model)| label(&model.name, 32)).collect();
     match used.as_slice() {
-        [first, second, third, _, ..] => {
-            format!("{first}, {second}, {third} and {} more", used.len() - 3)
+        [] => "no model".to_owned(),
+        [a, b, c, rest @ ..] if !rest.is_empty() => {
+            format!("{a}, {b}, {c} and {} more", rest.len())
         }
         used => used.join(", "),
     }
 }
 
-/// The headline and its figures.
-pub(super) fn verdict(m: &mut Markup, report: &Report<'_>) {
-    let places = Places::of(report.workload, report.plan);
-    m.element("header", &[("class", &"verdict")], |m| {
-        m.element("p", &[("class", &"kicker")], |m| {
-            m.text("Cutpoint report · ");
-            m.element("bdi", &[], |m| m.text(title(report)));
-        });
-        m.leaf("h1", &[], places.advice());
-        m.leaf("p", &[("class", &"lead")], lead(report));
-        figures(m, report);
-        troubles(m, report);
-    });
+/// The head of the page as HTML: advice, what came of it, the figures, and jobs in trouble.
+pub(super) fn verdict(report: &Report<'_>) -> String {
+    let advice = Places::of(report.workload, report.plan).advice();
+    let title = escaped(&title(report));
+    format!(
+        "<header class=\"verdict\"><p class=\"kicker\">Cutpoint report · <bdi>{title}</bdi></p>\n\
+         <h1>{advice}</h1>\n<p class=\"lead\">{}</p>\n<dl class=\"figures\">\n{}</dl>\n{}</header>\n",
+        lead(report),
+        figures(report),
+        troubles(report)
+    )
 }
 
-/// What the plan gains over doing everything in one place.
+/// How long the jobs take, and how long they would without splitting.
 fn lead(report: &Report<'_>) -> String {
-    let plan = report.plan;
-    let gain = |policy| outcome_of(report.policies, policy).map(|o| o.makespan);
-    let (local, server) = (gain(Policy::LocalOnly), gain(Policy::ServerOnly));
-    let best = match (local, server) {
-        (Some(l), Some(s)) if l <= s => Some((l, "keeping all on the device")),
-        (_, Some(s)) => Some((s, "sending all to the server")),
-        (Some(l), None) => Some((l, "keeping all on the device")),
-        (None, None) => None,
+    let planned = report.plan.makespan;
+    let (took, mut text) = match report.measured {
+        _ if report.workload.jobs.is_empty() => return "The workload has no jobs.".to_owned(),
+        None => (planned, format!("Planned makespan {}.", time(planned))),
+        Some(run) => {
+            let off = compared(run.makespan, planned);
+            let took = time(run.makespan);
+            (run.makespan, format!("Measured makespan {took}, {off} the plan’s {}.", time(planned)))
+        }
     };
-    let planned = time(plan.makespan);
-    match best {
-        Some((best, _)) if plan.makespan.nanoseconds() * 1000 >= best.nanoseconds() * 999 => {
-            let found = report.policies.iter().filter_map(|o| o.outcome.ok());
-            let least = found.map(|o| o.makespan).min().unwrap_or(plan.makespan);
-            if least.nanoseconds() * 1000 < plan.makespan.nanoseconds() * 999 {
-                return format!(
-                    "Planned for {planned}. Another policy below does better: {}.",
-                    time(least)
-                );
-            }
-            format!(
-                "Planned for {planned}. No cut inside the model makes this noticeably faster on \
-                 this link with these machines."
-            )
-        }
-        Some((best, what)) => format!(
-            "Planned for {planned}: {} as fast as {what}, the better of the two ways without \
-             splitting ({}).",
-            times(best, plan.makespan),
-            time(best)
-        ),
-        None => format!("Planned for {planned}."),
+    let whole = [
+        (Policy::LocalOnly, "keep every job on the device"),
+        (Policy::ServerOnly, "send every job to the server"),
+    ];
+    let whole =
+        whole.into_iter().filter_map(|(policy, way)| Some((makespan(report, policy)?, way)));
+    let Some((best, way)) = whole.min() else { return text };
+    if is_noticeably_shorter(planned, best) {
+        let times =
+            ratio(best, took).map_or_else(String::new, |r| format!(", {r:.2} times as long"));
+        text +=
+            &format!(" Without splitting, it is best to {way}: planned at {}{times}.", time(best));
+        return text;
     }
+    let found = report.policies.iter().filter_map(|o| o.outcome.ok());
+    match found.map(|o| o.makespan).min() {
+        Some(least) if is_noticeably_shorter(least, planned) => {
+            text += &format!(" Another policy below does better: {}.", time(least));
+        }
+        _ => text += " No cut inside a model is noticeably faster on this link and these machines.",
+    }
+    text
 }
 
-fn figures(m: &mut Markup, report: &Report<'_>) {
-    let plan = report.plan;
-    m.element("dl", &[("class", &"figures")], |m| {
-        figure(m, "Makespan, planned", time(plan.makespan), format!("policy {}", plan.policy));
-        if let Some(measured) = report.measured {
-            let off = format!("{} against the plan", change(plan.makespan, measured.makespan));
-            figure(m, "Makespan, measured", time(measured.makespan), off);
-        } else {
-            figure(m, "Makespan, measured", "–", "no trace was given");
-        }
-        let proof = if plan.optimal { "reached: the plan is optimal" } else { "no plan is faster" };
-        figure(m, "Lower bound", time(plan.lower_bound), proof);
-        let gap = format!("{:.2} %", plan.gap() * 100.0);
-        figure(m, "Gap to the bound", gap, "planned above the bound");
-        for (policy, name) in
-            [(Policy::LocalOnly, "Against local-only"), (Policy::ServerOnly, "Against server-only")]
-        {
-            match outcome_of(report.policies, policy) {
-                Some(o) => {
-                    let value = times(o.makespan, plan.makespan);
-                    figure(m, name, value, format!("planned; that takes {}", time(o.makespan)));
-                }
-                None => figure(m, name, "–", "it cannot be planned"),
-            }
-        }
-    });
+/// Whether `time` is below `other` by more than one part in a thousand.
+fn is_noticeably_shorter(time: Time, other: Time) -> bool {
+    u128::from(time.nanoseconds()) * 1000 < u128::from(other.nanoseconds()) * 999
 }
 
-fn figure(m: &mut Markup, name: &'static str, value: impl Display, note: impl Display) {
-    m.element("div", &[], |m| {
-        m.leaf("dt", &[], name);
-        m.leaf("dd", &[("class", &"value")], value);
-        m.leaf("dd", &[("class", &"under")], note);
-    });
+fn makespan(report: &Report<'_>, policy: Policy) -> Option<Time> {
+    let found = report.policies.iter().find(|o| o.policy == policy)?;
+    found.outcome.ok().map(|o| o.makespan)
+}
+
+fn figures(report: &Report<'_>) -> String {
+    let (plan, bound) = (report.plan, report.bound);
+    let mut list = String::new();
+    let mut figure = |name: &str, value: String, note: String| {
+        writeln!(
+            list,
+            "<div><dt>{name}</dt><dd class=\"value\">{value}</dd><dd class=\"under\">{note}</dd></div>"
+        )
+        .expect("a String takes everything");
+    };
+    let took = report.measured.map_or(plan.makespan, |run| run.makespan);
+    let off = format!("{} the bound", compared(took, bound));
+    match report.measured {
+        Some(run) => {
+            figure("Makespan, measured", time(run.makespan), off);
+            let off = format!("{} the bound", compared(plan.makespan, bound));
+            figure("Makespan, planned", time(plan.makespan), off);
+        }
+        None => figure("Makespan, planned", time(plan.makespan), off),
+    }
+    let proof = match plan.optimal || plan.makespan <= bound {
+        true => "reached: the plan is optimal",
+        false => "no plan is faster",
+    };
+    figure("Lower bound", time(bound), proof.to_owned());
+    for (policy, name) in [(Policy::LocalOnly, "Local-only"), (Policy::ServerOnly, "Server-only")] {
+        let Some(whole) = makespan(report, policy) else {
+            figure(name, "–".to_owned(), "cannot be planned".to_owned());
+            continue;
+        };
+        let times = ratio(whole, took).map_or_else(|| "–".to_owned(), |r| format!("{r:.2}×"));
+        let note = match report.measured {
+            Some(_) => format!("{times} the measured makespan"),
+            None => format!("{times} the planned makespan"),
+        };
+        figure(name, time(whole), format!("planned; {note}"));
+    }
+    list
 }
 
 /// Jobs that failed or that the device finished alone.
-fn troubles(m: &mut Markup, report: &Report<'_>) {
-    let Some(measured) = report.measured else { return };
-    let lists = [
-        ("failed", &measured.failures),
-        ("finished on the device, the server having let them down", &measured.fallbacks),
-    ];
-    for (what, list) in lists {
-        if list.is_empty() {
-            continue;
-        }
-        m.element("details", &[("class", &"trouble")], |m| {
-            let jobs = if list.len() == 1 { "job" } else { "jobs" };
-            m.leaf("summary", &[], format_args!("{} {jobs} {what}", list.len()));
-            m.element("ul", &[], |m| {
-                for (job, cause) in list.iter().take(100) {
-                    m.leaf("li", &[], format_args!("job {}: {}", job.0, shortened(cause, 300)));
-                }
-            });
-        });
-    }
+fn troubles(report: &Report<'_>) -> String {
+    let Some(run) = report.measured else { return String::new() };
+    let details = |what: &str, list: &[(JobId, String)]| {
+        let item = |(job, cause): &(JobId, String)| {
+            format!("<li>job {}: {}</li>\n", job.0, escaped(&label(cause, 300)))
+        };
+        let items: String = list.iter().take(TROUBLES_LISTED).map(item).collect();
+        let jobs = count(list.len(), "job");
+        format!(
+            "<details class=\"trouble\"><summary>{jobs} {what}</summary><ul>\n{items}</ul></details>\n"
+        )
+    };
+    [("failed", &run.failures), ("fell back to the device", &run.fallbacks)]
+        .into_iter()
+        .filter(|(_, list)| !list.is_empty())
+        .map(|(what, list)| details(what, list))
+        .collect()
 }

@@ -1,7 +1,6 @@
-//! A model as rows: its layers from input to output, long runs joined, and the lanes that tensors
-//! take between rows.
+//! A model as rows: its layers from input to output, long runs joined, and the tensors between rows.
 
-use crate::report::cuts::CutInUse;
+use super::cuts::CutInUse;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{LayerId, Model, TensorId};
@@ -187,73 +186,28 @@ pub(super) fn common_name<'m>(model: &'m Model, layers: &[LayerId]) -> Option<&'
     (users == layers.len() && name.len() > 1).then_some(name)
 }
 
-/// Where the tensors pass one row, as lanes from the left.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Slice {
-    /// The lane of the row's own mark.
-    pub node: usize,
-    /// Tensors that come from above and go on below.
-    pub through: Vec<(usize, TensorId)>,
-    /// Tensors from above that the row reads.
-    pub into: Vec<(usize, TensorId)>,
-    /// Tensors that the row writes for rows below.
-    pub out: Vec<(usize, TensorId)>,
+/// A tensor that leaves the row that writes it; row 0 is the inputs, row i + 1 is unit i.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Edge {
+    pub tensor: TensorId,
+    pub from: usize,
+    /// The later rows that read it, from the top; none for an output.
+    pub to: BTreeSet<usize>,
 }
 
-/// The lanes of a model's rows: first a row for the inputs, then one for each unit. Every tensor
-/// keeps its lane from the row that writes it to the last row that reads it.
-pub(super) fn lanes(model: &Model, order: &[LayerId], units: &[Unit]) -> Vec<Slice> {
+/// The tensors that leave their rows, by row.
+pub(super) fn edges(model: &Model, order: &[LayerId], units: &[Unit]) -> Vec<Edge> {
     let mut row_of = vec![0; model.layers.len()];
-    for (row, unit) in units.iter().enumerate() {
-        order[unit.layers.clone()].iter().for_each(|l| row_of[l.index()] = row);
+    for (i, unit) in units.iter().enumerate() {
+        order[unit.layers.clone()].iter().for_each(|l| row_of[l.index()] = i + 1);
     }
-    let last_reader =
-        |t: TensorId| model.tensors[t.index()].readers.iter().map(|r| row_of[r.index()]).max();
-    let mut taken: Vec<Option<TensorId>> = Vec::new();
-    let mut slices = Vec::with_capacity(units.len() + 1);
-    let mut first = Slice::default();
-    let inputs = model.inputs.iter().filter(|&&t| last_reader(t).is_some());
-    for (lane, &tensor) in inputs.enumerate() {
-        first.out.push((lane, tensor));
-        taken.push(Some(tensor));
-    }
-    slices.push(first);
-    for (row, unit) in units.iter().enumerate() {
-        let members = &order[unit.layers.clone()];
-        let reads: BTreeSet<TensorId> =
-            members.iter().flat_map(|l| &model.layers[l.index()].reads).copied().collect();
-        let mut slice = Slice::default();
-        let mut ending = None;
-        for (lane, place) in taken.iter_mut().enumerate() {
-            let Some(tensor) = *place else { continue };
-            if reads.contains(&tensor) {
-                slice.into.push((lane, tensor));
-            }
-            if last_reader(tensor) == Some(row) {
-                ending = ending.or(Some(lane));
-                *place = None;
-            } else {
-                slice.through.push((lane, tensor));
-            }
-        }
-        slice.node = ending.unwrap_or_else(|| free_lane(&mut taken));
-        let writes = members.iter().flat_map(|l| &model.layers[l.index()].writes);
-        for &tensor in writes.filter(|&&t| last_reader(t).is_some_and(|last| last > row)) {
-            let lane = match taken.get(slice.node) {
-                Some(None) => slice.node,
-                _ => free_lane(&mut taken),
-            };
-            taken[lane] = Some(tensor);
-            slice.out.push((lane, tensor));
-        }
-        slices.push(slice);
-    }
-    slices
-}
-
-fn free_lane(taken: &mut Vec<Option<TensorId>>) -> usize {
-    taken.iter().position(Option::is_none).unwrap_or_else(|| {
-        taken.push(None);
-        taken.len() - 1
-    })
+    let written = order.iter().flat_map(|l| &model.layers[l.index()].writes);
+    let edge = |&tensor: &TensorId| {
+        let tensor_of = &model.tensors[tensor.index()];
+        let from = tensor_of.producer.map_or(0, |layer| row_of[layer.index()]);
+        let readers = tensor_of.readers.iter().map(|r| row_of[r.index()]);
+        let to: BTreeSet<usize> = readers.filter(|&row| row > from).collect();
+        (!to.is_empty() || tensor_of.readers.is_empty()).then_some(Edge { tensor, from, to })
+    };
+    model.inputs.iter().chain(written).filter_map(edge).collect()
 }
