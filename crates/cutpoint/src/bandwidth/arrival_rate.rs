@@ -1,4 +1,4 @@
-//! How fast bytes reach the server, told by its answers.
+//! How fast bytes reach the server, as its replies show.
 //!
 //! A tensor has left when the device's system has taken it. That may be long before it has crossed
 //! the link: the system's window and the queues on the way fill first, and a slow link looks fast
@@ -10,20 +10,20 @@ use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::JobId;
 use std::collections::VecDeque;
 
-/// Of more jobs that wait for an answer the oldest are forgotten.
+/// How many jobs may wait for a reply; beyond that the oldest are forgotten.
 const WAITING_MAX: usize = 1024;
 
-/// A device that sent nothing for a greater share of the time than this did not fill the link.
+/// The greatest idle share of a device that still fills the link.
 const IDLE_MAX: f64 = 0.05;
 
-/// Pairs what was sent with the answers to it. A state machine without clock and I/O.
+/// Pairs what was sent with the replies to it. A state machine without clock and I/O.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ArrivalRate {
     /// In the order in which their last tensors so far have left.
     waiting: VecDeque<(JobId, Mark)>,
     sent: Mark,
     sent_until: Option<Time>,
-    /// The last job that is known to have arrived, and when it did.
+    /// The last job known to have arrived, and when.
     arrived: Option<(Mark, Time)>,
 }
 
@@ -49,9 +49,9 @@ impl ArrivalRate {
         self.waiting.push_back((job, self.sent));
     }
 
-    /// A job's last tensor had arrived at `at`, give or take what is the same for all jobs. Gives
-    /// the bytes that have crossed since an earlier arrival, and the time that took, if there are at
-    /// least `bytes_min` and the device had something to send all the while.
+    /// A job's last tensor had arrived at `at`, up to a constant offset for all jobs. Returns the
+    /// bytes that have crossed since an earlier arrival, and the time that took, if there are at
+    /// least `bytes_min` and the device always had something to send.
     pub(crate) fn handle_arrived(
         &mut self,
         job: JobId,

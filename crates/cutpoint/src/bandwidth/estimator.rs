@@ -1,5 +1,5 @@
-//! Has the uplink's bandwidth changed so much that the jobs that are left should be planned anew?
-//! Told by the transfers and the server's answers, by a state machine without clock and I/O.
+//! Estimates the uplink's bandwidth from transfers and replies, and decides whether it has changed
+//! enough to re-plan the remaining jobs. A state machine without clock and I/O.
 //!
 //! Transfers are gathered into samples of at least [`SAMPLE_BYTES_MIN`] and [`SAMPLE_TIME_MIN`]:
 //! what is shorter says more about timers and buffers than about the link. An estimate is the
@@ -27,20 +27,20 @@ const SAMPLE_BYTES_MIN: u64 = 48 << 10;
 /// The least time on the uplink of a sample.
 const SAMPLE_TIME_MIN: Time = Time::from_nanoseconds(2_000_000);
 
-/// How many samples are looked at.
+/// How many samples an estimate uses.
 const WINDOW: usize = 5;
 
 /// A change by more than this factor is acted on.
 const DRIFT: f64 = 1.3;
 
-/// The same for a change in the direction opposite to the last one that was acted on.
+/// The same for a change opposite to the last one that was acted on.
 const DRIFT_BACK: f64 = 1.6;
 
-/// Tensors leave ahead of the link by at most so many times what may be on its way: systems count by
-/// their own measure what a socket holds.
+/// How far tensors may leave ahead of the link, as a multiple of the window: systems count a
+/// socket's bytes in their own way.
 const AHEAD_MAX: u64 = 2;
 
-/// Watches the uplink.
+/// Estimates the bandwidth of the uplink.
 #[derive(Clone, Debug)]
 pub(crate) struct BandwidthEstimator {
     planned: Bandwidth,
@@ -63,14 +63,14 @@ pub(crate) struct BandwidthEstimator {
 }
 
 impl BandwidthEstimator {
-    /// An estimate is made of no fewer samples than this.
+    /// The fewest samples for an estimate.
     pub(crate) const SAMPLES_MIN: usize = 3;
 
-    /// For fewer jobs than this no new plan is made.
+    /// The fewest remaining jobs for a new plan.
     pub(crate) const JOBS_MIN: usize = 2;
 
-    /// Watches a link whose plan reckons with a bandwidth, and with this time for each message besides
-    /// its bytes.
+    /// Watches a link whose plan assumes a bandwidth and a time for each message on top of its
+    /// bytes.
     pub(crate) fn new(
         planned: Bandwidth,
         acknowledgement: Acknowledgement,
@@ -92,8 +92,8 @@ impl BandwidthEstimator {
         }
     }
 
-    /// A message of a job with so many bytes left from `start` to `end`; says whether a sample is
-    /// complete with that.
+    /// A message of a job, of `bytes`, left from `start` to `end`; returns whether that completes a
+    /// sample.
     pub(crate) fn handle_transfer(
         &mut self,
         job: JobId,
@@ -116,7 +116,7 @@ impl BandwidthEstimator {
         true
     }
 
-    /// Of the time that a message took to leave, that without what the ones before it were ahead.
+    /// The time that a message took to leave, less the head start of the messages before it.
     fn late(&mut self, bytes: u64, took: Time) -> Time {
         let Some(foreseen) = self.planned.transfer_time(bytes) else { return took };
         if took <= foreseen {
@@ -132,16 +132,16 @@ impl BandwidthEstimator {
         time_in_flight(self.planned, self.acknowledgement) * AHEAD_MAX
     }
 
-    /// The server's answer shows that a job's last message had arrived at `at`, give or take what is
-    /// the same for all jobs.
+    /// The server's reply shows that a job's last message had arrived at `at`, up to a constant
+    /// offset for all jobs.
     pub(crate) fn handle_arrival(&mut self, job: JobId, at: Time) {
         if let Some((bytes, time)) = self.arrival_rate.handle_arrived(job, at, SAMPLE_BYTES_MIN) {
             self.arrived.push(rate(bytes, time.max(SAMPLE_TIME_MIN)));
         }
     }
 
-    /// A probe of so many bytes took so long to cross the uplink: a sample of its own. Says whether
-    /// it alone would have the jobs planned anew.
+    /// A probe of `bytes` crossed the uplink in this time: a sample of its own. Returns whether it
+    /// alone would cause a new plan.
     pub(crate) fn handle_probe(&mut self, bytes: u64, time: Time) -> bool {
         // What takes no longer than a timer can tell is at least so fast: no reason to think of a link
         // as slower than the plan's.
@@ -155,8 +155,8 @@ impl BandwidthEstimator {
         self.is_change(mbit_per_s)
     }
 
-    /// The bandwidth that the last samples show, slower than the plan's as tensors leave or faster as
-    /// they arrive; `None` if there are too few.
+    /// The bandwidth that the last samples show: below the plan's as tensors leave, or above it as
+    /// they arrive. `None` with too few samples.
     pub(crate) fn estimate(&self) -> Option<Bandwidth> {
         let (left, planned) = (self.left.median()?, self.planned.mbit_per_s());
         if left <= planned {
@@ -166,7 +166,7 @@ impl BandwidthEstimator {
         Bandwidth::from_mbit_per_s(left.min(self.arrived.median()?).max(planned))
     }
 
-    /// The bandwidth to plan with, if `jobs_left` jobs are to be planned anew.
+    /// The bandwidth to plan with, if the `jobs_left` should be re-planned.
     pub(crate) fn poll_change(&self, jobs_left: usize) -> Option<Bandwidth> {
         let estimate = self.estimate().filter(|_| jobs_left >= BandwidthEstimator::JOBS_MIN)?;
         self.is_change(estimate.mbit_per_s()).then_some(estimate)
@@ -182,19 +182,19 @@ impl BandwidthEstimator {
         factor.max(1.0 / factor) > limit
     }
 
-    /// The bandwidth that plans reckon with.
+    /// The bandwidth that the current plan assumes.
     pub(crate) fn planned(&self) -> Bandwidth {
         self.planned
     }
 
-    /// Plans reckon with another bandwidth from now on; what was seen before counts no more.
+    /// The plan assumes another bandwidth from now on; earlier samples are dropped.
     pub(crate) fn handle_planned(&mut self, uplink: Bandwidth) {
         self.went_up = Some(uplink.mbit_per_s() > self.planned.mbit_per_s());
         self.planned = uplink;
         self.handle_connected();
     }
 
-    /// Transfers take another way from now on; what was seen before counts no more.
+    /// Transfers take another path from now on; earlier samples are dropped.
     pub(crate) fn handle_connected(&mut self) {
         self.left = Samples::default();
         self.left_late = Samples::default();

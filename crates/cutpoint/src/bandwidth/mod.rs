@@ -1,5 +1,5 @@
-//! Estimation of the uplink's bandwidth, and what follows from it: when to probe, how much may be in
-//! flight, and when a shaped uplink lets bytes pass. State machines without socket, clock or thread:
+//! Estimates the uplink's bandwidth and derives from it when to probe, how many bytes may be in
+//! flight, and when a paced uplink lets bytes pass. State machines without socket, clock or thread:
 //! time is an argument.
 
 pub(crate) mod arrival_rate;

@@ -1,5 +1,5 @@
-//! When may the next bytes leave, if the uplink has a given bandwidth? A virtual link, without a
-//! clock of its own: a test can drive it.
+//! Decides when the next bytes may leave, if the uplink has a given bandwidth: a virtual link,
+//! without a clock of its own, so that a test can drive it.
 
 use cutpoint_plan::units::Bandwidth;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const CATCH_UP: Duration = Duration::from_millis(100);
 /// the socket's buffer bridges it.
 const BRIDGED: Duration = Duration::from_micros(500);
 
-/// The slowest link that can be imitated.
+/// The slowest link that the pacer can hold.
 pub(crate) const MBIT_PER_S_MIN: f64 = 0.001;
 
 /// A virtual link that carries bytes one after the other.
@@ -43,7 +43,7 @@ impl Pacer {
         })
     }
 
-    /// Bytes reserved from now on pass at another bandwidth; says whether that can be imitated.
+    /// Bytes reserved from now on pass at another bandwidth; returns whether the pacer can hold it.
     pub(crate) fn set_bandwidth(&mut self, bandwidth: Bandwidth) -> bool {
         let mbit_per_s = bandwidth.mbit_per_s();
         let is_possible = mbit_per_s >= MBIT_PER_S_MIN;
@@ -77,9 +77,9 @@ impl Pacer {
         end
     }
 
-    /// Tells how long there was nothing to send, before the next bytes. The rest of the time in
-    /// between went by while threads woke each other, which on a real link happens while the
-    /// socket's buffer is sent.
+    /// Notes for how long nothing was to be sent before the next bytes. The rest of the pause went
+    /// by while threads woke each other, which on a real link happens while the socket's buffer is
+    /// sent.
     pub(crate) fn pause(&mut self, pause: Duration) {
         self.pause = Some(pause);
     }

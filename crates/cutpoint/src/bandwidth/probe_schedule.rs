@@ -1,5 +1,5 @@
-//! When is the uplink to be probed? A link over which nothing is sent tells nothing, so a plan that
-//! keeps all jobs on the device would never learn that the link has recovered. A state machine
+//! Decides when to probe the uplink. A link over which nothing is sent tells nothing, so a plan
+//! that keeps all jobs on the device would never learn that the link has recovered. A state machine
 //! without clock and I/O.
 //!
 //! Probes go in rounds, and only while the uplink is idle. While nothing is left to be sent, a round
@@ -23,7 +23,7 @@ const WAIT_FIRST: Time = Time::from_nanoseconds(250_000_000);
 /// The longest wait between two rounds.
 const WAIT_MAX: Time = Time::from_nanoseconds(8_000_000_000);
 
-/// A probe that takes so long tells the bandwidth.
+/// How long a probe must take to tell the bandwidth.
 const TIME_ENOUGH: Time = Time::from_nanoseconds(10_000_000);
 
 /// The least bytes of a probe, and the most.
@@ -41,14 +41,14 @@ const COUNTED_MAX: usize = BandwidthEstimator::SAMPLES_MIN;
 #[cfg(test)]
 const ROUND_BYTES_MAX: u64 = (1 + 4 + 16) * BYTES_MIN + COUNTED_MAX as u64 * BYTES_MAX;
 
-/// What the uplink does, as far as the plan knows.
+/// The state of the uplink, as far as the plan knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UplinkState {
     /// A tensor is being sent, or can be.
     Busy,
-    /// The tensor whose turn it is is not there.
+    /// The next tensor does not exist yet.
     Waits,
-    /// Nothing is left to be sent.
+    /// Nothing remains to be sent.
     Quiet,
 }
 
@@ -58,18 +58,18 @@ pub(crate) struct ProbeSchedule {
     /// Since when nothing has been learnt about the bandwidth, and no round has ended.
     since: Time,
     wait: Time,
-    /// Whether something was left to be sent when this was asked last.
+    /// Whether something remained to be sent at the last call.
     is_sending: bool,
     /// The bytes of the next probe of the round that has begun.
     next: Option<u64>,
     counted: usize,
-    /// The bytes of the probe that is on its way.
+    /// The bytes of the probe in flight.
     out: Option<u64>,
     is_disturbed: bool,
 }
 
 impl ProbeSchedule {
-    /// Nothing has been sent yet, at time zero.
+    /// Starts at time zero, before anything was sent.
     pub(crate) fn new() -> ProbeSchedule {
         ProbeSchedule {
             since: Time::ZERO,
@@ -82,8 +82,8 @@ impl ProbeSchedule {
         }
     }
 
-    /// The bytes of a probe that is to be sent now, if one is. The caller reports what came of it,
-    /// with [`ProbeSchedule::handle_answer`] or [`ProbeSchedule::handle_no_answer`].
+    /// The bytes of a probe to send now, if any. The caller reports the result with
+    /// [`ProbeSchedule::handle_answer`] or [`ProbeSchedule::handle_no_answer`].
     pub(crate) fn poll(
         &mut self,
         now: Time,
@@ -107,23 +107,23 @@ impl ProbeSchedule {
         Some(bytes)
     }
 
-    /// A tensor has left: a probe that was on its way was held up by it, and holds it up.
+    /// A tensor has left; it and a probe in flight delayed each other.
     pub(crate) fn handle_transfer(&mut self) {
         self.is_disturbed = true;
     }
 
-    /// Transfers have told the bandwidth at `now`.
+    /// Transfers told the bandwidth at `now`.
     pub(crate) fn handle_sample(&mut self, now: Time) {
         self.since = now;
     }
 
-    /// Whether a probe is on its way.
+    /// Whether a probe is in flight.
     pub(crate) fn is_out(&self) -> bool {
         self.out.is_some()
     }
 
-    /// The probe has come through at `now`, and took this time on the uplink; tells `estimator` if it
-    /// says something about the bandwidth.
+    /// The probe came through at `now`, and took this time on the uplink; passes it to `estimator`
+    /// if it says something about the bandwidth.
     pub(crate) fn handle_answer(
         &mut self,
         now: Time,
@@ -154,7 +154,7 @@ impl ProbeSchedule {
         }
     }
 
-    /// Plans reckon with another bandwidth, or take another way, since `now`.
+    /// Since `now`, the plan assumes another bandwidth or transfers take another path.
     pub(crate) fn handle_changed(&mut self, now: Time) {
         *self = ProbeSchedule { since: now, is_sending: self.is_sending, ..ProbeSchedule::new() };
     }

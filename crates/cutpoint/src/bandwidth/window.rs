@@ -1,38 +1,38 @@
-//! How much a stream may have on its way: enough to fill the link, and not so much that answers wait
-//! behind it.
+//! Computes how many bytes a stream may have in flight: enough to fill the link, and few enough
+//! that replies do not wait behind them.
 //!
-//! A sender that is free to fills every queue on the way, and keeps it full. The server's answers are
-//! acknowledged through the same queue, so an answer of more than a few packets then takes several
-//! times the time that the queue takes to empty: on a link of 18.88 Mbit/s with a queue of 1 MiB, half a
-//! second each. Once bandwidth and round trip are known, no more is needed on the way than what the
-//! link holds; the rest waits here, where it is in nobody's way.
+//! Without a limit a sender keeps every queue on the path full. Replies are acknowledged through
+//! the same queue, so a reply of more than a few packets takes several times as long as the queue
+//! takes to empty: on a link of 18.88 Mbit/s with a queue of 1 MiB, half a second each. Once
+//! bandwidth and round trip are known, what the link holds is enough; the rest waits on the device,
+//! where it delays nobody.
 //!
-//! Acknowledgements of what was sent wait behind answers in their turn. So as much more is on its way
-//! as the link carries while an answer arrives; with less the link stands idle beside large answers
-//! (docs/wire.md has figures).
+//! Acknowledgements of tensors in turn wait behind replies, so the window grows by what the link
+//! carries while a reply arrives; otherwise the link stands idle beside large replies
+//! (docs/wire.md).
 
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{Link, Model, Workload};
 
-/// What is on its way beyond what is not acknowledged yet: so much time of sending, while the sender
-/// waits for a processor, and so many bytes.
+/// What may be in flight beyond the unacknowledged bytes: a time of sending, while the sender waits
+/// for a processor, and some bytes.
 const SPARE: Time = Time::from_nanoseconds(10_000_000);
 const SPARE_BYTES: u64 = 16_384;
 
-/// Of more than this the system is left alone: systems seldom let a program ask for more.
+/// Beyond this no limit is set: systems seldom let a program ask for more.
 const BYTES_MAX: u64 = 262_144;
 
-/// What an acknowledgement of something that was sent has to wait for.
+/// How long an acknowledgement takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Acknowledgement {
-    /// The way there and back.
+    /// The round trip of an empty message.
     pub round_trip: Time,
-    /// The longest that the results of a job take on the downlink.
+    /// The longest time that a job's results take on the downlink.
     pub answer: Time,
 }
 
 impl Acknowledgement {
-    /// On the link of a workload, beside the largest results of its models.
+    /// For the link of a workload, beside the largest results of its models.
     pub fn of(workload: &Workload) -> Acknowledgement {
         let Link { round_trip, downlink, .. } = workload.link;
         let answer = |model: &Model| {
@@ -44,7 +44,7 @@ impl Acknowledgement {
     }
 }
 
-/// How many bytes fill a link; `None` if so many that nothing needs to be done.
+/// How many bytes fill a link; `None` if no limit is needed.
 pub(crate) fn bytes_for(uplink: Bandwidth, acknowledgement: Acknowledgement) -> Option<usize> {
     let Acknowledgement { round_trip, answer } = acknowledgement;
     let bytes_per_ms = uplink.mbit_per_s() * 1e3 / 8.0;
@@ -54,7 +54,7 @@ pub(crate) fn bytes_for(uplink: Bandwidth, acknowledgement: Acknowledgement) -> 
     (bytes <= most && bytes_per_ms > 0.0).then_some(beside_answers.min(most) as usize)
 }
 
-/// How long what may be on its way takes to cross a link.
+/// How long a full window takes to cross a link.
 pub(crate) fn time_in_flight(uplink: Bandwidth, acknowledgement: Acknowledgement) -> Time {
     let crossing = |bytes| uplink.transfer_time(bytes).unwrap_or_default();
     match bytes_for(uplink, acknowledgement) {

@@ -1,4 +1,4 @@
-//! A connection of a stream, which has no more on its way than fills the link.
+//! A stream's connection with a window: it limits the bytes in flight to what fills the link.
 
 use crate::bandwidth::window::{Acknowledgement, bytes_for};
 use cutpoint_plan::units::Bandwidth;
@@ -10,22 +10,22 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Systems count what a socket holds with its administration, about a quarter more than the bytes,
-/// and Linux takes half of what it is asked for as meant for that.
+/// Systems count a socket's bytes with their overhead, about a quarter more, and Linux reserves
+/// half of the requested buffer for it.
 const ASKED: f64 = 1.25 / 2.0;
 
-/// How many bytes may be on their way; shared by the connections of a client.
+/// How many bytes may be in flight; shared by the connections of a client.
 #[derive(Debug, Default)]
 pub(super) struct InFlight(AtomicUsize);
 
 impl InFlight {
-    /// From now on the link and its acknowledgements are like this.
+    /// Sets the link and the acknowledgement delay from now on.
     pub(super) fn expect(&self, uplink: Bandwidth, acknowledgement: Acknowledgement) {
         self.0.store(bytes_for(uplink, acknowledgement).unwrap_or(0), Ordering::Relaxed);
     }
 }
 
-/// A TCP connection that holds no more than it should.
+/// A TCP connection that limits the bytes in flight.
 pub(super) struct Bounded {
     tcp: TcpStream,
     in_flight: Option<Arc<InFlight>>,

@@ -25,8 +25,8 @@ use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-/// A connection to a server. Clones share it. For plain threads: its calls block, and panic
-/// within an asynchronous runtime.
+/// A connection to a server. Clones share it. For plain threads: its calls block, and panic inside
+/// an asynchronous runtime.
 #[derive(Clone)]
 pub struct Client {
     pub(super) core: Arc<Core>,
@@ -35,7 +35,7 @@ pub struct Client {
 pub(super) struct Core {
     pub(super) peer: Arc<Peer>,
     channel: Channel,
-    /// `None` only while it is dropped.
+    /// `None` only while the client is dropped.
     runtime: Option<Runtime>,
 }
 
@@ -54,12 +54,12 @@ impl Drop for Core {
 }
 
 impl Client {
-    /// Connects to the server at `address`, HOST:PORT, and makes sure that it speaks the protocol.
+    /// Connects to the server at `address`, HOST:PORT, and checks that it speaks the protocol.
     ///
     /// # Errors
-    /// [`ErrorKind::Network`] if it cannot be reached, [`ErrorKind::Protocol`] if what answers
-    /// there is no such server or refuses the token, [`ErrorKind::Usage`] if the address or an
-    /// option makes no sense.
+    /// [`ErrorKind::Network`] if it cannot be reached, [`ErrorKind::Protocol`] if it does not speak
+    /// the protocol or refuses the token, [`ErrorKind::Usage`] if the address or an option is
+    /// invalid.
     pub fn connect(address: &str, options: ConnectOptions) -> Result<Client> {
         let peer = Arc::new(Peer::new(address, options)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -74,27 +74,27 @@ impl Client {
         Ok(client)
     }
 
-    /// The address that it is connected to.
+    /// The server's address.
     pub fn address(&self) -> &str {
         &self.core.peer.address
     }
 
-    /// Holds the uplink to another bandwidth from now on, of all connections of this client.
+    /// Changes the bandwidth limit on the uplink, for all connections of this client.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] if the client was made without a limit, or the link would be too slow
-    /// to be imitated.
+    /// [`ErrorKind::Usage`] if the client was made without a limit, or the new limit is too slow
+    /// for the pacer.
     pub fn set_uplink_limit(&self, limit: Bandwidth) -> Result<()> {
         self.core.peer.set_uplink_limit(limit)
     }
 
-    /// Streams have no more on their way from now on than fills a link like this until it is
-    /// acknowledged, so that answers do not wait behind it.
+    /// Limits the bytes that streams have in flight to what fills this link until it is
+    /// acknowledged, so that replies do not queue behind them.
     pub fn expect_link(&self, uplink: Bandwidth, acknowledgement: Acknowledgement) {
         self.core.peer.in_flight.expect(uplink, acknowledgement);
     }
 
-    /// The bandwidth that the uplink was held to at first.
+    /// The uplink limit that the client was made with.
     pub fn uplink_limit(&self) -> Option<Bandwidth> {
         self.core.peer.options.uplink_limit
     }
@@ -116,7 +116,7 @@ impl Client {
         }
     }
 
-    /// What the server says about itself; `None` if it is not Cutpoint's own.
+    /// The server's greeting; `None` if it is not Cutpoint's own.
     ///
     /// # Errors
     /// [`ErrorKind::Protocol`] if it speaks another version; otherwise as for every call.
@@ -168,12 +168,12 @@ impl Client {
         }
     }
 
-    /// Has the server cut a suffix from a model that it holds, and load it as `name`. Nothing
-    /// happens if it has that suffix under that name already.
+    /// Has the server cut a suffix from a model that it holds, and load it as `name`. Does nothing
+    /// if it already has that suffix under that name.
     ///
     /// # Errors
     /// As for every call; [`ErrorKind::Protocol`] if the server lacks the model, or the layers are
-    /// no cut.
+    /// not a cut.
     pub fn load_suffix(&self, name: &str, suffix: &Suffix) -> Result<()> {
         let json = |value: serde_json::Result<String>| {
             value.map_err(|e| Error::new(ErrorKind::Usage, "cannot be written as JSON").because(e))
@@ -196,7 +196,7 @@ impl Client {
         self.push_model_with_config(name, r#"{"backend":"onnxruntime"}"#, onnx)
     }
 
-    /// Sends a model together with its configuration, as other servers want it, in JSON.
+    /// Sends a model together with its configuration in JSON, which generic servers need.
     ///
     /// # Errors
     /// As [`Client::push_model`].
@@ -242,12 +242,12 @@ impl Client {
         Ok(())
     }
 
-    /// Has the server measure a model's layers. The caller checks that the profile is of the
-    /// model that it has, with [`ModelProfile::check`].
+    /// Has the server measure a model's layers. The caller checks with [`ModelProfile::check`] that
+    /// the profile belongs to its model.
     ///
     /// # Errors
-    /// As for every call; [`ErrorKind::Protocol`] if the server is not Cutpoint's own, or answers
-    /// with something else than a profile.
+    /// As for every call; [`ErrorKind::Protocol`] if the server is not Cutpoint's own, or does not
+    /// answer with a profile.
     pub fn profile(&self, model: &str, how: &ProfileOptions) -> Result<ModelProfile> {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let request = own::ProfileRequest {
@@ -264,8 +264,8 @@ impl Client {
         })
     }
 
-    /// Has the server measure how long it takes to bring a tensor back from its encoding; `None` if
-    /// the server cannot, because it is not Cutpoint's own.
+    /// Has the server measure how long a tensor takes to decode; `None` if it cannot, because it is
+    /// not Cutpoint's own.
     ///
     /// # Errors
     /// As for every call.
@@ -288,7 +288,7 @@ impl Client {
         }
     }
 
-    /// Has the server compute one job, and waits for it.
+    /// Has the server compute one job, and waits for the reply.
     ///
     /// # Errors
     /// As for every call; [`ErrorKind::Protocol`] if the job's tensors do not fit the model.

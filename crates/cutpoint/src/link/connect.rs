@@ -1,5 +1,5 @@
-//! One connection to a server: TCP, TLS where it is asked for, the layers of [`super::socket`],
-//! HTTP/2; and what to tell a person when any of it fails.
+//! One connection to a server: TCP, TLS if asked for, the layers of [`super::socket`], and HTTP/2,
+//! with errors for people when any of them fails.
 
 use super::bounded::{Bounded, InFlight};
 use super::options::{ConnectOptions, Tls};
@@ -21,8 +21,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-/// Bytes that the kernel takes before they are on the wire. Small, so that a message counts as
-/// sent when it nearly is.
+/// Bytes that the kernel accepts before they are on the wire. Small, so that a message counts as
+/// sent only when it nearly is.
 const UNSENT_BYTES_MAX: u32 = 16 << 10;
 
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -37,7 +37,7 @@ pub(super) struct Peer {
     pacer: Option<Arc<Mutex<Pacer>>>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     authorization: Option<MetadataValue<Ascii>>,
-    /// How much streams may have on their way.
+    /// How many bytes streams may have in flight.
     pub(super) in_flight: Arc<InFlight>,
 }
 
@@ -62,7 +62,7 @@ impl Peer {
         Ok(Peer { address, options, pacer, tls, authorization, in_flight })
     }
 
-    /// A message, with the token where there is one.
+    /// A message, with the token if there is one.
     pub(super) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(value) = &self.authorization {
@@ -71,14 +71,14 @@ impl Peer {
         request
     }
 
-    /// Tells a limited uplink how long there was nothing to send.
+    /// Tells a limited uplink for how long nothing was to be sent.
     pub(super) fn pause(&self, pause: Duration) {
         if let Some(pacer) = &self.pacer {
             pacer.lock().unwrap_or_else(PoisonError::into_inner).pause(pause);
         }
     }
 
-    /// Holds the uplink to another bandwidth, if it is held to one and the other can be imitated.
+    /// Changes the uplink limit, if there is one and the pacer can hold the new one.
     pub(super) fn set_uplink_limit(&self, limit: Bandwidth) -> Result<()> {
         let usage = |message: String| Err(Error::new(ErrorKind::Usage, message));
         let Some(pacer) = &self.pacer else {
@@ -95,7 +95,7 @@ impl Peer {
         self.open_with(None).await
     }
 
-    /// Opens a connection that has no more on its way than fills the link.
+    /// Opens a connection that limits the bytes in flight to what fills the link.
     pub(super) async fn open_for_stream(self: &Arc<Peer>) -> Result<(Channel, Arc<Meter>)> {
         self.open_with(Some(self.in_flight.clone())).await
     }
@@ -205,8 +205,8 @@ impl Peer {
         .because(error)
     }
 
-    /// The error that a failed call is. `greeting` are the first bytes that the server sent, if
-    /// the call was the first on its connection.
+    /// The error for a failed call. `greeting` are the first bytes that the server sent, if the
+    /// call was the first on its connection.
     pub(super) fn failed(&self, status: &Status, greeting: Option<&[u8]>) -> Error {
         let message = status.message();
         let error = match status.code() {

@@ -1,9 +1,9 @@
-//! How fast is the link? Probes of several sizes go through a connection like a stream's, one
-//! after the other, and a line is laid through the times that their answers took.
+//! Measures the link. Probes of several sizes go through a connection like a stream's, one after
+//! the other, and a line is fitted to the times of their replies.
 //!
-//! Many systems let a connection that was idle begin again with a small window: the first message
-//! after a pause takes up to several round trips longer than one that follows another. On Linux that
-//! is so unless `net.ipv4.tcp_slow_start_after_idle` is 0. What that costs is measured, too.
+//! Many systems restart an idle connection with a small window: the first message after a pause
+//! takes up to several round trips longer than one that follows another. On Linux this happens
+//! unless `net.ipv4.tcp_slow_start_after_idle` is 0. Its cost is measured, too.
 
 use super::client::Client;
 use super::connect::Peer;
@@ -24,17 +24,17 @@ use tonic::{Code, Response, Status, Streaming};
 /// The smallest and the largest probe.
 const PROBE_BYTES: std::ops::Range<usize> = 2048..(8 << 20);
 
-/// Round trips that are not counted, and those that are.
+/// How many round trips are not counted, and how many are.
 const ROUND_TRIP_WARMUPS: usize = 3;
 const ROUND_TRIPS: usize = 15;
 
-/// How many probes of each size are hoped for.
+/// The wanted number of probes of each size.
 const REPEATS: u32 = 5;
 
-/// So often a message is sent after a pause; the median counts.
+/// How often a message is sent after a pause; the median counts.
 const PAUSES: usize = 3;
 
-/// After a message behind a pause so many follow at once, of which the fastest counts.
+/// How many messages follow at once after the one behind a pause; the fastest counts.
 const FOLLOWING: usize = 2;
 
 /// The most bytes of a message.
@@ -43,7 +43,7 @@ const PAUSE_BYTES_MAX: u64 = 8 << 20;
 /// How thoroughly to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeasureOptions {
-    /// After this no probe is begun that is not necessary.
+    /// After this time no optional probe is started.
     pub budget: Duration,
 }
 
@@ -53,16 +53,16 @@ impl Default for MeasureOptions {
     }
 }
 
-/// What was measured through the real connection, its limit and encryption included.
+/// The link as measured through the real connection, its limit and encryption included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LinkMeasurement {
-    /// From here to the server.
+    /// From device to server.
     pub uplink: Bandwidth,
-    /// From the server to here; `None` if the server is not Cutpoint's own.
+    /// From server to device; `None` if the server is not Cutpoint's own.
     pub downlink: Option<Bandwidth>,
-    /// Of an empty message and its empty answer, the median.
+    /// The median time of an empty message and its empty reply.
     pub round_trip: Duration,
-    /// What a message on the uplink takes beside its bytes and the round trip.
+    /// The time of a message on the uplink beyond its bytes and the round trip.
     pub message_overhead: Duration,
     /// Half the distance between the quartiles of the uplink's bandwidth, as a fraction of it:
     /// above 0.1 the measurement is noisy.
@@ -70,7 +70,7 @@ pub struct LinkMeasurement {
 }
 
 impl Client {
-    /// Measures the link on a connection of its own, after warming it up.
+    /// Measures the link on its own connection, after warming it up.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Network`] if the connection fails or an answer takes longer
@@ -82,7 +82,8 @@ impl Client {
     }
 
     /// How much longer a message of `bytes` (8 MiB at most) takes to the server after a pause than
-    /// right behind another one; nothing if it takes less. Blocks for three pauses and eleven messages.
+    /// right behind another one; zero if it takes less. Blocks for three pauses and eleven
+    /// messages.
     ///
     /// # Errors
     /// As [`Client::measure_link`].
@@ -253,13 +254,13 @@ pub(super) struct Prober<'a> {
 enum Calls {
     /// Cutpoint's own probe.
     Own { requests: mpsc::Sender<ProbeRequest>, replies: Streaming<ProbeReply> },
-    /// Any server of the Open Inference Protocol reads a whole request before it finds out that
-    /// it has no such model.
+    /// Any server of the Open Inference Protocol reads a whole request before it finds that the
+    /// model does not exist.
     Refused(GrpcInferenceServiceClient<Channel>),
 }
 
 impl<'a> Prober<'a> {
-    /// Gets ready for probes of up to `bytes_max`.
+    /// Prepares probes of up to `bytes_max`.
     pub(super) async fn new(
         peer: &'a Peer,
         channel: Channel,
@@ -287,7 +288,7 @@ impl<'a> Prober<'a> {
         matches!(self.calls, Calls::Own { .. })
     }
 
-    /// Sends `bytes` to the server; returns how long the answer took.
+    /// Sends `bytes` to the server; returns how long the reply took.
     pub(super) async fn up(&mut self, bytes: usize) -> Result<Duration> {
         self.probe(Direction::Up, bytes).await
     }
@@ -297,7 +298,7 @@ impl<'a> Prober<'a> {
         self.probe(Direction::Down, bytes).await
     }
 
-    /// Sends `bytes` in this direction; returns how long the answer took.
+    /// Sends `bytes` in this direction; returns how long the reply took.
     async fn probe(&mut self, direction: Direction, bytes: usize) -> Result<Duration> {
         let payload = self.payload.slice(..bytes.min(self.payload.len()));
         let peer = self.peer;

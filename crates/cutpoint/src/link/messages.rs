@@ -1,4 +1,4 @@
-//! What client and server tell each other.
+//! The messages between client and server.
 
 use crate::encoding::Form;
 use crate::error::{Error, ErrorKind, Result};
@@ -8,7 +8,7 @@ use crate::wire::{self, inference};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// What a Cutpoint server says about itself.
+/// The greeting of a Cutpoint server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// The program's version.
@@ -32,7 +32,7 @@ pub struct HeldModel {
     pub sha256: String,
 }
 
-/// The part of a model that the server shall compute, cut from its own copy of the model.
+/// The part of a model that the server computes, cut from its own copy of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suffix {
     /// SHA-256 of the whole model's ONNX file, in lower-case hexadecimal digits.
@@ -48,16 +48,16 @@ pub struct Suffix {
 pub struct InferRequest {
     /// The model's name on the server.
     pub model: String,
-    /// Comes back with the reply. On a stream no two unanswered jobs may share it.
+    /// Returned with the reply. Unanswered jobs of a stream must not share it.
     pub id: String,
-    /// Which part of the job this is; `None` if it is all of it. Only Cutpoint's own server puts
-    /// a job together from parts.
+    /// Which part of the job this is; `None` for the whole job. Only Cutpoint's own server joins
+    /// parts.
     pub part: Option<Part>,
     /// Input tensors by name. Only Cutpoint's own server reads encodings.
     pub tensors: Vec<(String, Form)>,
 }
 
-/// Which of a job's messages one is.
+/// The place of a message among those of its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     /// From 0.
@@ -66,27 +66,27 @@ pub struct Part {
     pub count: u32,
 }
 
-/// What a server takes to bring a tensor back from its encoding, and what it brings back.
+/// How long a server takes to decode a tensor, and what it decodes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeMeasurement {
-    /// The median of some runs.
+    /// The median over several runs.
     pub median: Duration,
-    /// SHA-256 of the tensor's bytes; empty if the server does not tell.
+    /// SHA-256 of the tensor's bytes; empty if the server does not report it.
     pub sha256: String,
 }
 
 /// A computed job.
 #[derive(Clone, Debug)]
 pub struct InferReply {
-    /// The request's.
+    /// The request's id.
     pub id: String,
     /// The model's outputs by name.
     pub outputs: Vec<(String, Tensor)>,
-    /// How long the job waited on the server; zero if the server does not tell.
+    /// How long the job waited on the server; zero if the server does not report it.
     pub queue: Duration,
-    /// How long the computation took; zero if the server does not tell.
+    /// How long the computation took; zero if the server does not report it.
     pub compute: Duration,
-    /// When the reply had arrived.
+    /// When the reply arrived.
     pub received: Instant,
 }
 

@@ -1,9 +1,9 @@
-//! The device's side of the link: a blocking client for plain threads, whose uplink can be held
-//! to a bandwidth, and which measures the link that it has.
+//! The device's end of the link: a blocking client for plain threads, which measures the link and
+//! can limit its uplink to a bandwidth.
 //!
-//! A [`Client`] speaks the Open Inference Protocol, version 2, so the other side may be Cutpoint's
-//! own server or another one. Each stream has a connection of its own, on which a tensor's first
-//! and last byte can be told; all connections of a client share one uplink limit.
+//! A [`Client`] speaks the Open Inference Protocol, version 2, so the server may be Cutpoint's own
+//! or a generic one. Each stream has its own connection, on which the first and last byte of a
+//! tensor can be timed; all connections of a client share one uplink limit.
 
 mod bounded;
 mod client;

@@ -6,11 +6,11 @@ use std::time::Duration;
 /// How to connect to a server.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
-    /// Holds everything that this client sends to a bandwidth, headers included.
+    /// Limits everything that this client sends, headers included, to a bandwidth.
     pub uplink_limit: Option<Bandwidth>,
     /// How long a connection may take to be set up.
     pub connect_timeout: Duration,
-    /// How long an answer may take, and how long sending may stand still.
+    /// How long a reply may take, and how long sending may stand still.
     pub request_timeout: Duration,
     /// How long the server may take to load or profile a model.
     pub load_timeout: Duration,
@@ -33,11 +33,11 @@ impl Default for ConnectOptions {
     }
 }
 
-/// Whom to trust.
+/// Which certificates to trust.
 #[derive(Clone, Debug)]
 pub struct Tls {
     /// Certificates in PEM: the server's own, or the authority's that signed it.
     pub authority_pem: Vec<u8>,
-    /// The name in the server's certificate, where it is not the host in the address.
+    /// The name in the server's certificate, if it differs from the host in the address.
     pub server_name: Option<String>,
 }

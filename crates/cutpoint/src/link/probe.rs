@@ -10,30 +10,30 @@ use tonic::transport::Channel;
 /// The largest probe.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// A connection that begins, anew or after a pause, sends so many bytes at once, and twice as many
-/// with each round trip. A larger probe is sent a second time, now that the window has room for it,
-/// unless it took more than [`GROWTH_ROUND_TRIPS`], of which growing is a small part.
+/// How many bytes a connection sends at once when it is new or was idle; each round trip doubles
+/// that. A larger probe is sent a second time, now that the window has room for it, unless it took
+/// more than [`GROWTH_ROUND_TRIPS`], of which growing is a small part.
 const FIRST_WINDOW_BYTES: usize = 14_480;
 const GROWTH_ROUND_TRIPS: u32 = 8;
 
-/// Sends probes through a connection of their own, which is opened with the first: what they take
-/// from the uplink they do not take from a stream's order.
+/// Sends probes on its own connection, opened with the first probe, so that they use the uplink
+/// without entering a stream's order.
 pub struct LinkProbe {
     core: Arc<Core>,
     channel: Mutex<Option<Channel>>,
 }
 
 impl Client {
-    /// Gets ready to probe the uplink; opens nothing yet.
+    /// Prepares to probe the uplink; opens nothing yet.
     pub fn probe(&self) -> LinkProbe {
         LinkProbe { core: self.core.clone(), channel: Mutex::new(None) }
     }
 }
 
 impl LinkProbe {
-    /// Sends `bytes` to the server, 1 MiB at most; returns how much longer the answer took than that
-    /// to an empty message. Twice, if the connection's window may have been too small for them: then
-    /// the faster counts. Blocks.
+    /// Sends `bytes` to the server, 1 MiB at most; returns how much longer the reply took than that
+    /// to an empty message. If the connection's window may have been too small, sends them twice
+    /// and counts the faster. Blocks.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Network`] if the connection fails or an answer takes longer than

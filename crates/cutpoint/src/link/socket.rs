@@ -1,5 +1,5 @@
-//! The two layers around the client's TCP connection: one holds the uplink to a bandwidth, the
-//! other watches HTTP/2 frames go out, to tell when a message's first and last byte left.
+//! The two layers around the client's TCP connection: one paces the uplink to a bandwidth, the
+//! other follows HTTP/2 frames to time a message's first and last byte.
 //!
 //! From the outside in: HTTP/2, [`Metered`], TLS where it is used, [`Paced`], TCP.
 
@@ -21,7 +21,7 @@ const CHUNK_BYTES: usize = 4096;
 /// error small and centred.
 const TIMER_LEAD: Duration = Duration::from_micros(500);
 
-/// How many of the peer's first bytes are kept, to say what it is if it does not speak HTTP/2.
+/// How many of the peer's first bytes are kept, to identify it if it does not speak HTTP/2.
 const GREETING_BYTES: usize = 48;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -32,7 +32,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// A connection whose writes pass a virtual link, which other connections may share.
+/// A connection whose writes pass a virtual link, which it may share with other connections.
 pub(super) struct Paced<T> {
     inner: T,
     pacer: Option<Arc<Mutex<Pacer>>>,
@@ -50,7 +50,7 @@ enum PacedState {
 }
 
 impl<T> Paced<T> {
-    /// Needs to be called within a runtime.
+    /// Must be called within a runtime.
     pub(super) fn new(inner: T, pacer: Option<Arc<Mutex<Pacer>>>) -> Paced<T> {
         let sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
         Paced { inner, pacer, sleep, state: PacedState::Free }
@@ -118,7 +118,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
     }
 }
 
-/// What is known about the bytes of one connection.
+/// The state of one connection's bytes.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     log: Mutex<MeterLog>,
@@ -141,8 +141,8 @@ struct Awaited {
 }
 
 impl Meter {
-    /// Announces that the connection's next message has `bytes`; the answer, when its last byte
-    /// was handed to the socket, is dropped if the connection is.
+    /// Announces that the connection's next message has `bytes`. The returned receiver gets the
+    /// moment at which its last byte was handed to the socket; it is dropped with the connection.
     pub(super) fn announce(&self, bytes: u64) -> oneshot::Receiver<Instant> {
         let (answer, receiver) = oneshot::channel();
         let mut log = lock(&self.log);
@@ -154,7 +154,7 @@ impl Meter {
         receiver
     }
 
-    /// What has left until now was announced by nobody; the next message begins here.
+    /// Skips bytes that left without being announced; the next message begins here.
     pub(super) fn begin_here(&self) {
         let mut log = lock(&self.log);
         log.announced = log.frames.message_bytes;
@@ -246,7 +246,7 @@ impl FrameScanner {
     }
 }
 
-/// A connection that tells a [`Meter`] what passes.
+/// A connection that reports what passes to a [`Meter`].
 pub(super) struct Metered {
     inner: Box<dyn Io>,
     meter: Arc<Meter>,

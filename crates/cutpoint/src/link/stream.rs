@@ -1,4 +1,4 @@
-//! A stream of jobs: tensors leave one at a time in the order of the calls, replies come back in
+//! A stream of jobs: tensors leave one at a time in the order of the calls; replies come back in
 //! any order.
 
 use super::client::{Client, Core};
@@ -26,39 +26,39 @@ const MESSAGE_PREFIX_BYTES: u64 = 5;
 /// When a request was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// When it was given to the link.
+    /// When it was handed to the link.
     pub start: Instant,
-    /// When its last byte was handed to the socket, which holds back at most 16 KiB.
+    /// When its last byte was handed to the socket, which buffers at most 16 KiB.
     pub end: Instant,
-    /// How many bytes it has, with what the protocol adds to the tensors.
+    /// Its bytes, including what the protocol adds to the tensors.
     pub bytes: u64,
 }
 
-/// What comes back for a job.
+/// The server's reply to a job.
 #[derive(Clone, Debug)]
 pub enum StreamReply {
     /// The job is computed.
     Done(InferReply),
-    /// The server refused the job, failed to compute it, or answered with tensors that are none.
-    /// Other jobs are not concerned.
+    /// The server refused the job, failed to compute it, or answered with malformed tensors. Other
+    /// jobs are not affected.
     Failed {
-        /// The request's id; empty if the server does not tell.
+        /// The request's id; empty if the server does not report it.
         id: String,
-        /// The server's words, or what is wrong with its answer.
+        /// The server's message, or what is wrong with its reply.
         message: String,
-        /// When the reply had arrived.
+        /// When the reply arrived.
         received: Instant,
     },
 }
 
-/// What came of waiting for a reply.
+/// The result of waiting for a reply.
 #[derive(Clone, Debug)]
 pub enum Waited {
     /// A reply.
     Reply(StreamReply),
-    /// No reply, yet.
+    /// No reply yet.
     Nothing,
-    /// The stream is at its end.
+    /// The stream has ended.
     Ended,
 }
 
@@ -72,24 +72,24 @@ impl Waited {
     }
 }
 
-/// What both ends and the task between them share.
+/// The state that both ends share with the task between them.
 #[derive(Default)]
 struct State {
     requests: AtomicU64,
     end: Mutex<Option<Status>>,
 }
 
-/// The end of a stream that jobs go into. Dropping it says that no more come.
+/// The sending end of a stream. Dropping it announces that no more jobs come.
 pub struct StreamSender {
     core: Arc<Core>,
     state: Arc<State>,
     meter: Arc<Meter>,
     requests: mpsc::Sender<ModelInferRequest>,
-    /// When the last message was gone, as its sender learnt.
+    /// When the last message had left, as far as its sender knows.
     returned: Option<Instant>,
 }
 
-/// The end of a stream that replies come out of. Dropping it gives the stream up.
+/// The receiving end of a stream. Dropping it abandons the stream.
 pub struct StreamReceiver {
     core: Arc<Core>,
     state: Arc<State>,
@@ -99,8 +99,9 @@ pub struct StreamReceiver {
 }
 
 impl Client {
-    /// Opens a stream on a connection of its own, and warms the connection up. Whether the server offers streams turns out
-    /// with the first request: some servers answer the call only with their first reply.
+    /// Opens a stream on its own connection, and warms the connection up. Only the first request
+    /// shows whether the server offers streams: some servers answer the call only with their first
+    /// reply.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Network`] or [`crate::error::ErrorKind::Protocol`] if the
@@ -186,8 +187,8 @@ impl StreamSender {
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Network`] if the connection broke, or no byte could be sent for
-    /// the request timeout; [`crate::error::ErrorKind::Protocol`] if the server has ended the
-    /// stream with an error. The stream is of no more use then.
+    /// the request timeout; [`crate::error::ErrorKind::Protocol`] if the server ended the stream
+    /// with an error. The stream is unusable afterwards.
     pub fn send(&mut self, request: &InferRequest) -> Result<Sent> {
         let start = Instant::now();
         if let Some(returned) = self.returned {
@@ -228,7 +229,8 @@ impl StreamSender {
 }
 
 impl StreamReceiver {
-    /// Waits for the next reply; `None` when the sending end is dropped and all replies are here.
+    /// Waits for the next reply; `None` when the sending end is dropped and all replies have
+    /// arrived.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Network`] if the connection broke;
@@ -238,7 +240,7 @@ impl StreamReceiver {
         self.reply(next)
     }
 
-    /// As [`StreamReceiver::recv`], but waits no longer than `patience`.
+    /// Like [`StreamReceiver::recv`], but waits at most `patience`.
     ///
     /// # Errors
     /// As [`StreamReceiver::recv`].

@@ -1,9 +1,9 @@
-//! A connection that has found out how much the path can hold.
+//! Warms a connection up, so that its window fits the path.
 //!
-//! A new TCP connection begins with a small window and doubles it with each round trip; on a link
-//! with a long round trip its first tensors take about twice as long as bytes over bandwidth. So
-//! a stream's connection carries probes of doubling size before the first job, until they do not get
-//! faster any more; first up, then down, since results come back through a window of their own.
+//! A new TCP connection begins with a small window and doubles it with each round trip, so on a
+//! link with a long round trip its first tensors take about twice as long as bytes over bandwidth.
+//! Therefore a stream's connection carries probes of doubling size before the first job, until they
+//! get no faster: first up, then down, since results come back through a window of their own.
 
 use super::connect::Peer;
 use super::measure::Prober;
@@ -14,14 +14,14 @@ use tonic::transport::Channel;
 /// The first probe, and the largest.
 const BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=1 << 20;
 
-/// A probe this much faster than the one before means that the window still grows.
+/// A probe faster than the previous one by this factor means that the window still grows.
 const FASTER: f64 = 1.2;
 
-/// After this the connection is used as it is.
+/// After this time the connection is used as it is.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Warms a connection up if the server at its other end is Cutpoint's own; returns whether the
-/// connection is at rest again. That it is not is no error: who connects next learns why.
+/// Warms a connection up if the server is Cutpoint's own; returns whether the connection is idle
+/// again. If it is not, that is not an error: whoever uses the connection next learns why.
 pub(super) async fn warm_up(peer: &Peer, channel: Channel) -> bool {
     let begin = Instant::now();
     let probes = async {
