@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The most lines a source file may have; a longer one usually holds two things.
 const FILE_LINES_MAX: usize = 700;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/NAME").to_path_buf()
 }
 
