@@ -3,7 +3,8 @@
 use crate::args::engine::EngineArgs;
 use crate::args::format::Format;
 use crate::args::model::ModelArgs;
-use cutpoint::onnx::{LayeredModel, TensorSpec, shape_text};
+use cutpoint::onnx::LayeredModel;
+use cutpoint::tensor::{TensorSpec, shape_text};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};

@@ -2,7 +2,7 @@
 
 use crate::outputs_json::json_line;
 use cutpoint::error::{Error, ErrorKind, Result};
-use cutpoint::frames::{rehearse_npy, write_npy};
+use cutpoint::input::{rehearse_npy, write_npy};
 use cutpoint::tensor::Tensor;
 use cutpoint_plan::workload::JobId;
 use std::cell::RefCell;

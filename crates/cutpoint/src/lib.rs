@@ -35,6 +35,7 @@ pub mod engine;
 pub mod error;
 pub mod frames;
 pub mod input;
+mod limits;
 pub mod link;
 pub mod onnx;
 pub mod profile;

@@ -1,10 +1,8 @@
 //! Tensors as they cross borders: element type, shape, and row-major little-endian bytes.
 
-mod synthetic;
-
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
-pub(crate) use synthetic::synthetic;
+use rand::Rng;
 
 /// The type of a tensor's elements, by ONNX's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -195,4 +193,51 @@ pub fn relative_difference(found: &Tensor, expected: &Tensor) -> Option<f64> {
             _ => f64::INFINITY,
         });
     Some(difference / if scale > 0.0 { scale } else { 1.0 })
+}
+
+/// The element type and shape of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// The type of its elements.
+    pub element_type: ElementType,
+    /// Its dimensions, outermost first.
+    pub shape: Vec<usize>,
+}
+
+impl TensorSpec {
+    /// The size in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.shape.iter().fold(self.element_type.size() as u64, |size, &d| size * d as u64)
+    }
+}
+
+/// A shape as the command line writes it.
+pub fn shape_text(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
+
+/// A tensor of made-up values: floating point numbers spread evenly over 0 to 1, whole numbers and
+/// truth values 0 or 1.
+pub(crate) fn synthetic(
+    element_type: ElementType,
+    shape: &[usize],
+    random: &mut impl Rng,
+) -> Tensor {
+    let count: usize = shape.iter().product();
+    let mut bytes = Vec::with_capacity(count * element_type.size());
+    for _ in 0..count {
+        let bits = random.next_u32();
+        let unit = (bits >> 8) as f32 / (1u32 << 24) as f32;
+        match element_type {
+            ElementType::F32 => bytes.extend(unit.to_le_bytes()),
+            ElementType::F64 => bytes.extend(f64::from(unit).to_le_bytes()),
+            ElementType::F16 => bytes.extend(half::f16::from_f32(unit).to_le_bytes()),
+            whole => {
+                bytes.push(u8::from(bits >> 31 == 1));
+                bytes.resize(bytes.len() + whole.size() - 1, 0);
+            }
+        }
+    }
+    Tensor::new(element_type, shape.to_vec(), bytes.into())
+        .expect("as many bytes were made as the shape asks for")
 }

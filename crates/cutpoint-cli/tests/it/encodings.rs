@@ -5,7 +5,7 @@ use crate::run::{
     Served, check_trace, cutpoint, difference, end_server_in_mid_run, outputs, path, run,
     squeezenet, stderr,
 };
-use cutpoint::frames::write_npy;
+use cutpoint::input::write_npy;
 use cutpoint::tensor::Tensor;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

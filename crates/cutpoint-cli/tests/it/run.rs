@@ -309,7 +309,7 @@ fn bad_input_gives_one_clear_error_and_exit_code_1() {
     let missing = folder.path().join("missing.onnx");
     let array = folder.path().join("wrong.npy");
     let shaped = cutpoint::tensor::Tensor::from_f32(vec![2], &[0.0, 1.0]).unwrap();
-    cutpoint::frames::write_npy(&array, &shaped).unwrap();
+    cutpoint::input::write_npy(&array, &shaped).unwrap();
     let nobody = "127.0.0.1:1";
     let cases: [(&[&str], &str); 6] = [
         (&["run", path(&not_onnx), "synthetic:1"], "not.onnx"),

@@ -4,7 +4,7 @@ use crate::engines::zoo;
 use crate::run::{
     Served, check_trace, cutpoint, difference, outputs, path, run, squeezenet, stderr,
 };
-use cutpoint::frames::write_npy;
+use cutpoint::input::write_npy;
 use cutpoint::zoo::Network;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Lines, Read};

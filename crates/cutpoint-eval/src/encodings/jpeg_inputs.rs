@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use cutpoint::encoding::Encoding;
 use cutpoint::engine::select::{EngineChoice, SelectOptions, select};
 use cutpoint::engine::{Engine, EngineOptions};
-use cutpoint::frames::{FrameOptions, ImageLayout, ImageOptions, parse_frames};
+use cutpoint::frames::{FrameOptions, parse_frames};
+use cutpoint::input::{ImageLayout, ImageOptions};
 use cutpoint::input::{Input, Inputs};
 use cutpoint::onnx::{LayeredModel, Model, ReadOptions};
 use cutpoint::profile::{

@@ -4,8 +4,8 @@ use super::job::Job;
 use super::prepared::Device;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Inputs};
-use crate::onnx::TensorSpec;
 use crate::tensor::Tensor;
+use crate::tensor::TensorSpec;
 use cutpoint_plan::workload::{ModelId, TensorId, Workload};
 
 /// An output: which tensor it is, its name, and what it must be unless that depends on the inputs.

@@ -1,7 +1,8 @@
 //! From an encoded tensor back to a tensor.
 
-use super::Precision;
-use super::header::{Encoded, bad};
+use super::header::Encoded;
+use super::kind::Precision;
+use super::malformed::bad;
 use super::quantise::restore;
 use crate::error::{Error, Result};
 use crate::input::Preparation;

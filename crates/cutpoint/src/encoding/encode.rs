@@ -1,13 +1,15 @@
 //! From a tensor to an encoded one.
 
-use super::header::picture_header_bytes;
-use super::header::{bad, channels, header_bytes, write_header, write_picture_header};
+use super::header::{
+    Encoded, channels, header_bytes, picture_header_bytes, write_header, write_picture_header,
+};
+use super::kind::{Encoding, Precision, ZSTD_LEVEL};
+use super::malformed::bad;
 use super::quantise::{Extent, Range, quantise};
-use super::{Encoded, Encoding, Precision, ZSTD_LEVEL};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Picture};
+use crate::limits::TENSOR_BYTES_MAX;
 use crate::tensor::Tensor;
-use crate::wire::limits::TENSOR_BYTES_MAX;
 use half::slice::HalfFloatSliceExt;
 use std::borrow::Cow;
 use std::io::Cursor;

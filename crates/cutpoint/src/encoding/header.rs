@@ -12,12 +12,13 @@
 //!
 //! Everything is little-endian. The encoding itself is told beside it, by name.
 
+use super::kind::{Encoding, Precision};
+use super::malformed::bad;
 use super::quantise::Range;
-use super::{Encoding, Precision};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::input::{ImageLayout, Preparation};
+use crate::limits::{RANK_MAX, TENSOR_BYTES_MAX};
 use crate::tensor::ElementType;
-use crate::wire::limits::{RANK_MAX, TENSOR_BYTES_MAX};
 use bytes::Bytes;
 
 /// The version of the layout.
@@ -50,7 +51,7 @@ impl Encoded {
     /// Reads the header of what has arrived, and checks all that can be checked without decoding.
     ///
     /// # Errors
-    /// [`ErrorKind::Input`] if the bytes break off, the header makes no sense, a limit on tensors
+    /// [`crate::error::ErrorKind::Input`] if the bytes break off, the header makes no sense, a limit on tensors
     /// is exceeded, or the numbers are too few or too many for the shape.
     pub fn read(encoding: Encoding, bytes: Bytes) -> Result<Encoded> {
         let place = |error: Error| error.at(format!("encoding {encoding}"));
@@ -163,10 +164,6 @@ impl Encoded {
         let shape = &self.shape;
         Err(bad(format!("has {found} bytes of numbers where shape {shape:?} asks for {expected}")))
     }
-}
-
-pub(super) fn bad(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Input, message)
 }
 
 /// How many channels a shape has: the size of axis 1; `None` if there is nothing behind that axis.

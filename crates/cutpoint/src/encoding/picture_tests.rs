@@ -4,6 +4,8 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::input::testing::{jpeg, png, resized_jpeg};
 use crate::input::{ImageLayout, Input, Picture, Preparation};
+use crate::tensor::{ElementType, Tensor};
+use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::Arc;
 

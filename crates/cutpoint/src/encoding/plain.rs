@@ -2,7 +2,7 @@
 //! which a suffix takes that begins with the steps that restore ([`crate::onnx`] writes such).
 
 use super::header::Encoded;
-use super::{Encoding, Precision};
+use super::kind::{Encoding, Precision};
 use crate::error::Result;
 use crate::tensor::{ElementType, Tensor};
 

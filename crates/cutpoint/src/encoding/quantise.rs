@@ -1,6 +1,6 @@
 //! 32-bit numbers as one of 256 evenly spaced values, and back.
 
-use super::header::bad;
+use super::malformed::bad;
 use crate::error::Result;
 
 /// How many numbers are looked at side by side, so that the compiler can use wide registers.

@@ -1,6 +1,8 @@
 use super::*;
 use crate::error::ErrorKind;
-use crate::wire::limits::TENSOR_BYTES_MAX;
+use crate::limits::TENSOR_BYTES_MAX;
+use crate::tensor::{ElementType, Tensor};
+use bytes::Bytes;
 use proptest::prelude::*;
 
 fn coded(encoding: Encoding, tensor: &Tensor) -> Tensor {

@@ -1,6 +1,6 @@
 //! Which engine runs: the one that was asked for, or the best that is there.
 
-use super::Engine;
+use super::interface::Engine;
 use super::onnxruntime::{OnnxRuntime, Optimization};
 use super::rten::Rten;
 use crate::error::{Error, ErrorKind, Result};

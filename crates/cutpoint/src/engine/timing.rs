@@ -1,7 +1,7 @@
 //! Gathers the times of nodes, run by run, whatever engine they come from, and tells how long this
 //! process waited for a processor.
 
-use super::{BODY_PREFIX, NodeTimes};
+use super::interface::{BODY_PREFIX, NodeTimes};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! The first run of a session, in which engines allocate and touch what every later run needs.
 
-use super::Session;
 use super::declared::{Declared, Dimension, Port};
+use super::interface::Session;
 use crate::tensor::{Tensor, synthetic};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

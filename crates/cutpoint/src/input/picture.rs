@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
 /// The most bytes that decoding a file of the device's own may take.
-const DECODED_BYTES_MAX: u64 = crate::frames::FILE_BYTES_MAX;
+const DECODED_BYTES_MAX: u64 = crate::limits::FILE_BYTES_MAX;
 
 /// A JPEG or PNG file that is an input of a job.
 #[derive(Debug)]

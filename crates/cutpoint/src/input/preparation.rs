@@ -3,8 +3,8 @@
 
 use super::jpeg;
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::TENSOR_BYTES_MAX;
 use crate::tensor::{ElementType, Tensor};
-use crate::wire::limits::TENSOR_BYTES_MAX;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;

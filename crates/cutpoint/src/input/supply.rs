@@ -1,6 +1,6 @@
 //! Where the inputs of jobs come from, each job's when it is about to begin.
 
-use super::{Input, Inputs};
+use super::job_inputs::{Input, Inputs};
 
 /// Gives each job of a run its inputs. A run asks for a job's shortly before the job begins, from
 /// any thread, and drops them when nobody needs them any more; should plans change, it may ask

@@ -1,8 +1,10 @@
 use super::testing::{jpeg, png, resized_jpeg};
 use super::*;
+use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::tensor::ElementType;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const STD: [f32; 3] = [0.229, 0.224, 0.225];

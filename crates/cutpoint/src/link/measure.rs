@@ -8,10 +8,10 @@
 use super::client::Client;
 use super::connect::Peer;
 use crate::error::Result;
+use crate::limits::{MESSAGE_BYTES_MAX, PROBE_REPLY_BYTES_MAX};
+use crate::wire::cutpoint::{ProbeReply, ProbeRequest, cutpoint_client::CutpointClient};
 use crate::wire::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use crate::wire::inference::{ModelInferRequest, model_infer_request::InferInputTensor};
-use crate::wire::limits::{MESSAGE_BYTES_MAX, PROBE_REPLY_BYTES_MAX};
-use crate::wire::own::{ProbeReply, ProbeRequest, cutpoint_client::CutpointClient};
 use bytes::Bytes;
 use cutpoint_plan::units::Bandwidth;
 use std::error::Error as _;

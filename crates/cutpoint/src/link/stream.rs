@@ -6,11 +6,11 @@ use super::messages::{InferReply, InferRequest, infer_message, infer_reply};
 use super::socket::Meter;
 use super::warm_up::warm_up;
 use crate::error::{Error, Result};
+use crate::limits::MESSAGE_BYTES_MAX;
 use crate::wire::inference::{
     ModelInferRequest, ModelStreamInferResponse,
     grpc_inference_service_client::GrpcInferenceServiceClient,
 };
-use crate::wire::limits::MESSAGE_BYTES_MAX;
 use prost::Message;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

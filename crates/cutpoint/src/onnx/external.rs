@@ -1,8 +1,8 @@
 //! Weights that lie in files beside a model.
 
-use super::limits;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, tensor_proto::DataLocation};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::MODEL_BYTES_MAX;
 use crate::tensor::ElementType;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 /// [`ErrorKind::Model`] if a location is not a relative path inside `folder` or does not hold the
 /// tensor; [`ErrorKind::File`] if it cannot be read.
 pub(super) fn inline(model: &mut ModelProto, folder: Option<&Path>, read_bytes: u64) -> Result<()> {
-    let mut left = limits::MODEL_BYTES_MAX.saturating_sub(read_bytes);
+    let mut left = MODEL_BYTES_MAX.saturating_sub(read_bytes);
     let mut visit = |tensor: &mut TensorProto| inline_tensor(tensor, folder, &mut left);
     if let Some(graph) = &mut model.graph {
         each_tensor(graph, &mut visit)?;
@@ -92,7 +92,7 @@ fn read(tensor: &TensorProto, folder: Option<&Path>, left: &mut u64) -> Result<V
         return Err(Error::new(ErrorKind::Model, message));
     }
     *left = left.checked_sub(length).ok_or_else(|| {
-        let message = format!("more than {} bytes of weights", limits::MODEL_BYTES_MAX);
+        let message = format!("more than {} bytes of weights", MODEL_BYTES_MAX);
         Error::new(ErrorKind::Model, message)
     })?;
     file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;

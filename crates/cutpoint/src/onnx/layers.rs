@@ -21,9 +21,10 @@
 //! (in 4: nobody but `f` and the product). No rule is applied, except the first, where the layers
 //! would read from each other in a circle.
 
-use super::resolve::LayeredModel;
+use super::proto::NodeProto;
+use super::resolved_model::ResolvedModel;
 use super::wiring::{self, Wiring};
-use super::{TensorSpec, proto::NodeProto};
+use crate::tensor::TensorSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The layers of a model.
@@ -114,7 +115,7 @@ const ACTIVATIONS: [&str; 23] = [
 ];
 
 impl LayerGraph {
-    pub(super) fn of(model: &LayeredModel) -> LayerGraph {
+    pub(super) fn of(model: &ResolvedModel) -> LayerGraph {
         let mut grouping = Grouping::new(model);
         grouping.join_what_cannot_cross();
         for node in (0..model.is_computed.len()).filter(|&n| model.is_computed[n]) {
@@ -133,7 +134,7 @@ impl LayerGraph {
     }
 }
 
-fn layer(model: &LayeredModel, nodes: &[usize], names: &mut BTreeSet<String>) -> Layer {
+fn layer(model: &ResolvedModel, nodes: &[usize], names: &mut BTreeSet<String>) -> Layer {
     let graph = &model.model.graph;
     let inside = |name: &str| {
         model.wiring.producer.get(name).is_some_and(|p| nodes.binary_search(p).is_ok())
@@ -197,7 +198,7 @@ fn unique_name(main: Option<&NodeProto>, names: &mut BTreeSet<String>) -> String
 
 /// A partition of the computed nodes whose quotient graph has no circle.
 struct Grouping<'a> {
-    model: &'a LayeredModel,
+    model: &'a ResolvedModel,
     outputs: BTreeSet<&'a str>,
     /// By node: the number of its group, which is the number of one of its nodes.
     group: Vec<usize>,
@@ -206,7 +207,7 @@ struct Grouping<'a> {
 }
 
 impl<'a> Grouping<'a> {
-    fn new(model: &'a LayeredModel) -> Grouping<'a> {
+    fn new(model: &'a ResolvedModel) -> Grouping<'a> {
         let count = model.is_computed.len();
         let members = (0..count).map(|node| vec![node]).collect();
         let outputs = model.model.outputs().collect();

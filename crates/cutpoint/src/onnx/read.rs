@@ -2,17 +2,17 @@
 //! inputs of fixed shape.
 
 use super::proto::attribute_proto::AttributeType;
-use super::proto::type_proto::Value as TypeValue;
 use super::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 };
+use super::protobuf::{decode, encode};
 use super::shapes::{self, Shapes};
 use super::wiring::{self, Wiring};
-use super::{TensorSpec, external, limits, types};
+use super::{external, types};
 use crate::error::{Error, ErrorKind, Result};
-use crate::tensor::{ElementType, Tensor, synthetic};
+use crate::limits::{MODEL_BYTES_MAX, MODEL_RANK_MAX, NODES_MAX};
+use crate::tensor::{ElementType, Tensor, TensorSpec, synthetic};
 use bytes::Bytes;
-use prost::Message;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +53,7 @@ impl Model {
         let place = path.display().to_string();
         let unreadable =
             |e: std::io::Error| Error::new(ErrorKind::File, format!("cannot be read: {e}"));
-        let limit = limits::MODEL_BYTES_MAX;
+        let limit = MODEL_BYTES_MAX;
         let read = || -> Result<Vec<u8>> {
             let file = File::open(path).map_err(unreadable)?;
             let mut bytes = Vec::new();
@@ -150,42 +150,14 @@ impl Model {
     }
 }
 
-fn decode(bytes: Bytes) -> Result<ModelProto> {
-    if bytes.is_empty() {
-        return Err(Error::new(ErrorKind::Model, "not an ONNX model: the file is empty"));
-    }
-    // Every field that can stand first in a model's file has a tag below 32 and wire type 0 or 2.
-    let starts_well = bytes.first().is_some_and(|&b| matches!(b & 7, 0 | 2) && b >> 3 > 0);
-    ModelProto::decode(bytes).map_err(|source| {
-        let reason = source.to_string();
-        let is_cut_short = reason.contains("underflow") || reason.contains("length");
-        let message = if starts_well && is_cut_short {
-            "the protobuf ends too early: a truncated ONNX model, or none".to_owned()
-        } else {
-            format!("not an ONNX model: {reason}")
-        };
-        Error::new(ErrorKind::Model, message).because(source)
-    })
-}
-
-/// The bytes of a model's file.
-pub(super) fn encode(model: ModelProto) -> Result<Vec<u8>> {
-    let (size, limit) = (model.encoded_len(), limits::SEGMENT_BYTES_MAX);
-    if size > limit {
-        let message = format!("a model of {size} bytes is larger than protobuf's {limit}");
-        return Err(Error::new(ErrorKind::Model, message).hint("cut it into smaller segments"));
-    }
-    Ok(model.encode_to_vec())
-}
-
 /// The graph in topological order, if every name in it makes sense.
 fn checked(mut graph: GraphProto) -> Result<GraphProto> {
     let error = |message: String| Error::new(ErrorKind::Model, message);
     if graph.node.is_empty() {
         return Err(error("the graph is empty: it has no nodes".into()));
     }
-    if graph.node.len() > limits::NODES_MAX {
-        let message = format!("{} nodes, at most {}", graph.node.len(), limits::NODES_MAX);
+    if graph.node.len() > NODES_MAX {
+        let message = format!("{} nodes, at most {}", graph.node.len(), NODES_MAX);
         return Err(error(message));
     }
     if graph.output.is_empty() {
@@ -299,8 +271,8 @@ fn check_stored(tensor: &mut TensorProto) -> Result<()> {
     let error = |message: String| {
         Err(Error::new(ErrorKind::Model, message).at(format!("initializer {:?}", tensor.name())))
     };
-    if tensor.dims.len() > limits::RANK_MAX {
-        return error(format!("{} dimensions, at most {}", tensor.dims.len(), limits::RANK_MAX));
+    if tensor.dims.len() > MODEL_RANK_MAX {
+        return error(format!("{} dimensions, at most {}", tensor.dims.len(), MODEL_RANK_MAX));
     }
     let Some(element) = ElementType::from_onnx_number(tensor.data_type()) else { return Ok(()) };
     let Some(expected) = external::stored_bytes(tensor) else {
@@ -325,13 +297,5 @@ fn values(tensor: &TensorProto, element: ElementType) -> usize {
         ElementType::I64 => tensor.int64_data.len(),
         ElementType::U32 | ElementType::U64 => tensor.uint64_data.len(),
         _ => tensor.int32_data.len(),
-    }
-}
-
-/// The declared type of a tensor, if it is a dense tensor.
-pub(super) fn tensor_type(value: &ValueInfoProto) -> Option<&super::proto::type_proto::Tensor> {
-    match value.r#type.as_ref()?.value.as_ref()? {
-        TypeValue::TensorType(tensor) => Some(tensor),
-        _ => None,
     }
 }

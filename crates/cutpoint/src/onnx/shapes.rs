@@ -3,10 +3,10 @@
 use super::proto::tensor_shape_proto::{Dimension, dimension::Value as DimensionValue};
 use super::proto::type_proto::{Tensor as TensorType, Value as TypeValue};
 use super::proto::{GraphProto, TensorShapeProto, TypeProto, ValueInfoProto};
-use super::read::tensor_type;
-use super::{TensorSpec, limits};
+use super::tensor_type::tensor_type;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tensor::ElementType;
+use crate::limits::{INPUT_BYTES_MAX, MODEL_RANK_MAX};
+use crate::tensor::{ElementType, TensorSpec, shape_text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The shapes that a user gave.
@@ -98,7 +98,8 @@ fn fixed(
     let dims = declared.shape.as_ref().map(|s| s.dim.as_slice());
     let shape = match (given, dims) {
         (Some(given), Some(dims)) if given.len() != dims.len() => {
-            let message = format!("shape {} given, expected {}", text(given), described(dims));
+            let message =
+                format!("shape {} given, expected {}", shape_text(given), described(dims));
             return Err(Error::new(ErrorKind::Input, message));
         }
         (Some(given), _) => given.to_vec(),
@@ -112,15 +113,15 @@ fn fixed(
                 fixed_size(dim).unwrap_or(if axis == 0 { 1 } else { 224 })
             };
             let example: Vec<usize> = dims.iter().enumerate().map(size).collect();
-            let (name, example) = (input.name(), text(&example));
+            let (name, example) = (input.name(), shape_text(&example));
             let hint = format!("give them, for example --shape {name}={example}");
             Error::new(ErrorKind::Input, message).hint(hint)
         })?,
     };
     let size = element_type.size() as u64;
     let bytes = shape.iter().try_fold(size, |bytes, &dim| bytes.checked_mul(dim as u64));
-    let (limit, shown) = (limits::INPUT_BYTES_MAX, text(&shape));
-    if shape.len() > limits::RANK_MAX || bytes.is_none_or(|bytes| bytes > limit || bytes == 0) {
+    let (limit, shown) = (INPUT_BYTES_MAX, shape_text(&shape));
+    if shape.len() > MODEL_RANK_MAX || bytes.is_none_or(|bytes| bytes > limit || bytes == 0) {
         let message = format!("shape {shown} is empty or has more than {limit} bytes");
         return Err(Error::new(ErrorKind::Input, message));
     }
@@ -146,11 +147,6 @@ fn described(dims: &[Dimension]) -> String {
         _ => "?".to_owned(),
     });
     dims.collect::<Vec<_>>().join("x")
-}
-
-/// A shape as the command line writes it.
-pub fn text(shape: &[usize]) -> String {
-    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
 
 fn forget_shape(value: &mut ValueInfoProto) {

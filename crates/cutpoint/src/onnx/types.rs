@@ -6,7 +6,7 @@
 
 use super::proto::type_proto::Value as TypeValue;
 use super::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto};
-use super::read::tensor_type;
+use super::tensor_type::tensor_type;
 use crate::tensor::ElementType::{self, Bool, F32, I32, I64, U8};
 use std::collections::BTreeMap;
 

@@ -22,6 +22,12 @@ pub(super) fn spread(values: &[f64]) -> f64 {
     median(&deviations) / middle
 }
 
+/// `wanted` of `count` positions, evenly chosen, the first among them.
+pub(super) fn evenly(count: usize, wanted: usize) -> Vec<usize> {
+    let wanted = wanted.min(count);
+    (0..wanted).map(|i| i * count / wanted.max(1)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,11 @@
-use super::attribute::by_layer;
+use super::by_layer::by_layer;
+use super::measure::summarize;
+use super::model_profile::Measured;
 use super::*;
 use crate::engine::NodeTimes;
-use crate::onnx::{Layer, LayerNode};
+use crate::error::ErrorKind;
+use crate::onnx::{Layer, LayerGraph, LayerNode};
+use std::time::Duration;
 
 /// Layers that each write one tensor of the layer's own name in each of their nodes.
 fn graph(layers: &[(&str, &[&str])]) -> LayerGraph {

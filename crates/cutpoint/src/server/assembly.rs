@@ -2,7 +2,7 @@
 //! here knows of sockets.
 
 use crate::encoding::Form;
-use crate::wire::limits::{ASSEMBLY_AGE_MAX, ASSEMBLY_BYTES_MAX, ASSEMBLY_JOBS_MAX, TENSORS_MAX};
+use crate::limits::{ASSEMBLY_AGE_MAX, ASSEMBLY_BYTES_MAX, ASSEMBLY_JOBS_MAX, TENSORS_MAX};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 

@@ -4,8 +4,8 @@
 use super::repository::LoadedModel;
 use crate::encoding::{Decoder, Form};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{QUEUE_BYTES_MAX, QUEUE_JOBS_MAX};
 use crate::tensor::Tensor;
-use crate::wire::limits::{QUEUE_BYTES_MAX, QUEUE_JOBS_MAX};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};

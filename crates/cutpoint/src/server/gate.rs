@@ -1,11 +1,11 @@
 //! What stands before the services: the token, and which service a call is for.
 
-use super::health::HealthService;
-use super::inference::Inference;
-use super::own::Own;
+use super::cutpoint_service::CutpointService;
+use super::health_service::HealthService;
+use super::inference_service::Inference;
+use crate::wire::cutpoint::cutpoint_server::CutpointServer;
 use crate::wire::health::health_server::HealthServer;
 use crate::wire::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
-use crate::wire::own::cutpoint_server::CutpointServer;
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -36,7 +36,7 @@ impl Token {
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) inference: GrpcInferenceServiceServer<Inference>,
-    pub(super) own: CutpointServer<Own>,
+    pub(super) cutpoint: CutpointServer<CutpointService>,
     pub(super) health: HealthServer<HealthService>,
     pub(super) token: Option<Token>,
 }
@@ -82,7 +82,7 @@ impl Service<Request<Body>> for Gate {
             <GrpcInferenceServiceServer<Inference> as NamedService>::NAME => {
                 self.inference.call(request)
             }
-            <CutpointServer<Own> as NamedService>::NAME => self.own.call(request),
+            <CutpointServer<CutpointService> as NamedService>::NAME => self.cutpoint.call(request),
             _ => {
                 let refusal = Status::new(Code::Unimplemented, "no such service");
                 Box::pin(std::future::ready(Ok(refusal.into_http())))

@@ -10,26 +10,27 @@
 //! measurements. docs/wire.md has the details.
 
 mod assembly;
+mod cutpoint_service;
 mod executors;
 mod gate;
-mod health;
-mod inference;
+mod health_service;
+mod inference_service;
 mod jobs;
 mod loading;
-mod own;
 mod profiling;
 mod repository;
 mod status;
+mod stopping;
 mod streams;
 
 pub use repository::ServedModel;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{CONNECTION_CALLS_MAX, MESSAGE_BYTES_MAX, PROBE_REPLY_BYTES_MAX};
+use crate::wire::cutpoint::cutpoint_server::CutpointServer;
 use crate::wire::health::health_server::HealthServer;
 use crate::wire::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
-use crate::wire::limits::{CONNECTION_CALLS_MAX, MESSAGE_BYTES_MAX, PROBE_REPLY_BYTES_MAX};
-use crate::wire::own::cutpoint_server::CutpointServer;
 use executors::Executors;
 use gate::{Gate, Token};
 use repository::{Candidate, Origin, Repository, RepositoryError};
@@ -37,6 +38,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
+use stopping::{stop_signal, stopped};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -214,27 +216,6 @@ impl Drop for Server {
     }
 }
 
-#[cfg(unix)]
-async fn stop_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        signal = tokio::signal::ctrl_c() => signal,
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn stop_signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
-}
-
-/// Waits until the server is to stop.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // Ends with an error only if the server itself is gone.
-    let _ = stopping.wait_for(|&is_stopping| is_stopping).await;
-}
-
 fn check_security(options: &ServerOptions) -> Result<()> {
     let security = &options.security;
     let is_safe = security.tls.is_some() && security.token.is_some();
@@ -277,22 +258,23 @@ fn gate(
     stopping: &watch::Receiver<bool>,
 ) -> Gate {
     let message_bytes_max = options.message_bytes_max.unwrap_or(MESSAGE_BYTES_MAX);
-    let inference = inference::Inference {
+    let inference = inference_service::Inference {
         repository: repository.clone(),
         executors: executors.clone(),
         stopping: stopping.clone(),
     };
-    let own = own::Own {
+    let cutpoint = cutpoint_service::CutpointService {
         repository: repository.clone(),
         executors: executors.clone(),
         message_bytes_max,
         stopping: stopping.clone(),
     };
-    let health = health::HealthService { stopping: stopping.clone() };
+    let health = health_service::HealthService { stopping: stopping.clone() };
     Gate {
         inference: GrpcInferenceServiceServer::new(inference)
             .max_decoding_message_size(message_bytes_max),
-        own: CutpointServer::new(own).max_decoding_message_size(PROBE_REPLY_BYTES_MAX as usize),
+        cutpoint: CutpointServer::new(cutpoint)
+            .max_decoding_message_size(PROBE_REPLY_BYTES_MAX as usize),
         health: HealthServer::new(health),
         token: options.security.token.as_deref().map(Token::new),
     }

@@ -3,8 +3,8 @@
 use crate::engine::declared::Declared;
 use crate::engine::{Engine, EngineOptions, Session, warm_up};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::MODELS_MAX;
 use crate::onnx::{LayeredModel, Model, ReadOptions};
-use crate::wire::limits::MODELS_MAX;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

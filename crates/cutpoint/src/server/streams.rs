@@ -6,9 +6,10 @@ use super::executors::Executors;
 use super::jobs::{self, ParsedRequest, ReplyForm};
 use super::repository::Repository;
 use super::status;
+use super::stopping::stopped;
 use crate::encoding::Form;
+use crate::limits::STREAM_JOBS_MAX;
 use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
-use crate::wire::limits::STREAM_JOBS_MAX;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -58,7 +59,7 @@ impl StreamServer {
                     continue;
                 }
                 // Jobs under way get their replies; then the stream ends by itself.
-                () = super::stopped(&mut stopping) => return,
+                () = stopped(&mut stopping) => return,
             };
             match message {
                 Ok(Some(request)) => {

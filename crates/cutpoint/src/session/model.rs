@@ -1,9 +1,11 @@
 //! A model as a program names it.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::frames::{Frame, FrameOptions, ImageOptions};
+use crate::frames::{Frame, FrameOptions};
+use crate::input::ImageOptions;
 use crate::input::Inputs;
-use crate::onnx::{self, ReadOptions, TensorSpec};
+use crate::onnx::{self, ReadOptions};
+use crate::tensor::TensorSpec;
 use bytes::Bytes;
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The parameters that requests, replies and the model repository carry beside tensors.
 
-use super::inference::{
+use super::messages::inference::{
     InferParameter, ModelRepositoryParameter, infer_parameter::ParameterChoice,
     model_repository_parameter::ParameterChoice as RepositoryChoice,
 };

@@ -1,13 +1,13 @@
 //! Tensors in requests and replies: raw bytes, typed contents, or an encoding, checked before
 //! anything is allocated for them.
 
-use super::inference::model_infer_request::InferInputTensor;
-use super::inference::model_infer_response::InferOutputTensor;
-use super::inference::{InferTensorContents, ModelInferRequest, ModelInferResponse};
-use super::limits::{NAME_BYTES_MAX, RANK_MAX, TENSOR_BYTES_MAX, TENSORS_MAX};
+use super::messages::inference::model_infer_request::InferInputTensor;
+use super::messages::inference::model_infer_response::InferOutputTensor;
+use super::messages::inference::{InferTensorContents, ModelInferRequest, ModelInferResponse};
 use super::parameters::{Parameters, find_text, names, text};
 use crate::encoding::{Encoded, Encoding, Form};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{NAME_BYTES_MAX, RANK_MAX, TENSOR_BYTES_MAX, TENSORS_MAX};
 use crate::tensor::{ElementType, Tensor};
 use bytes::Bytes;
 use std::collections::HashMap;

@@ -1,6 +1,7 @@
 //! The cuts that are worth a measurement.
 
 use crate::onnx::{Boundary, LayeredModel};
+use crate::profile::statistics::evenly;
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
 
@@ -42,7 +43,7 @@ pub(super) fn promising(
         }
     }
     let count = chosen.len();
-    let wanted = super::evenly(count, CUTS_MAX);
+    let wanted = evenly(count, CUTS_MAX);
     let mut position = 0;
     chosen.retain(|_| {
         position += 1;

@@ -1,8 +1,10 @@
 //! What encodings cost, tensor by tensor.
 
-use super::{Coder, EncodingCost, EncodingProfile, median};
+use super::coder::Coder;
+use super::encoding_profile::{EncodingCost, EncodingProfile, Sample};
 use crate::encoding::{Encoded, Encoding};
 use crate::input::{Input, Inputs};
+use crate::profile::statistics::median;
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -76,17 +78,6 @@ fn timed(coder: &mut Coder, encoding: Encoding, value: &Input) -> Option<(Encode
         last = Some(encoded);
     }
     last.map(|encoded| (encoded, encode_ms, decode_ms))
-}
-
-/// A tensor in an encoding to measure the server with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// The tensor in the encoding.
-    pub encoded: Encoded,
-    /// What this machine takes to decode it, in milliseconds.
-    pub here_ms: f64,
-    /// Of the bytes that come back.
-    pub sha256: String,
 }
 
 /// For each encoding that a plan may use, a sample: the largest tensor of a small size; of pictures

@@ -1,5 +1,10 @@
 use super::*;
+use crate::encoding::Encoding;
 use crate::error::ErrorKind;
+use crate::onnx::Boundary;
+use crate::profile::statistics::evenly;
+use crate::tensor::Tensor;
+use std::collections::BTreeMap;
 
 fn tensor(values: &[f32]) -> Tensor {
     Tensor::from_f32(vec![1, values.len()], values).unwrap()

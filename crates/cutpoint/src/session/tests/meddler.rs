@@ -1,16 +1,16 @@
 //! A peer between a device and a server that changes what they say to each other.
 
+use crate::wire::cutpoint::cutpoint_client::CutpointClient;
+use crate::wire::cutpoint::cutpoint_server::{Cutpoint, CutpointServer};
+use crate::wire::cutpoint::{
+    DecodeReply, DecodeRequest, HelloReply, HelloRequest, ProbeReply, ProbeRequest, ProfileReply,
+    ProfileRequest,
+};
 use crate::wire::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use crate::wire::inference::grpc_inference_service_server::{
     GrpcInferenceService, GrpcInferenceServiceServer,
 };
 use crate::wire::inference::*;
-use crate::wire::own::cutpoint_client::CutpointClient;
-use crate::wire::own::cutpoint_server::{Cutpoint, CutpointServer};
-use crate::wire::own::{
-    DecodeReply, DecodeRequest, HelloReply, HelloRequest, ProbeReply, ProbeRequest, ProfileReply,
-    ProfileRequest,
-};
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;

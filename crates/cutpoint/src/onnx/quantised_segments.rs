@@ -1,0 +1,370 @@
+//! Segments whose tensors cross a cut in an encoding: the steps that quantise are the last nodes of
+//! the prefix, those that restore the first of the suffix, so that any engine and any server can
+//! take the encoded tensor.
+//!
+//! | encoding | the tensor `x` crosses as | the suffix begins with |
+//! |---|---|---|
+//! | `f16` | `x.f16`, FP16 | `Cast` |
+//! | `u8` | `x.u8`, UINT8; `x.least` and `x.step`, FP32, one number each | `Cast`, `Mul`, `Add` |
+//! | `u8-channel` | the same, with one number for each index on axis 1 | the same |
+//!
+//! The numbers are those of [`crate::encoding`], computed by the same formulas:
+//! `x = least + number * step`. Unlike there, nothing is refused: NaN and infinity make nonsense of
+//! 8-bit numbers, and what is beyond 16-bit numbers becomes infinite.
+
+use super::layered_model::LayeredModel;
+use super::proto::attribute_proto::AttributeType;
+use super::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
+    ValueInfoProto,
+};
+use super::protobuf::encode;
+use super::segments::{NodeCut, Segment};
+use super::shapes;
+use crate::encoding::Encoding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::{ElementType, TensorSpec};
+use prost::Message;
+use std::collections::BTreeMap;
+
+/// `Round` is there from this operator set on.
+const OPSET_MIN: i64 = 11;
+
+/// From this operator set on reductions read their axes from a tensor.
+const OPSET_AXES_ARE_READ: i64 = 18;
+
+impl LayeredModel {
+    /// As [`LayeredModel::prefix`], with these tensors of the cut in encodings, by name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cut`] if a tensor does not cross the cut, is not FP32, or cannot be in its
+    /// encoding; [`ErrorKind::Model`] if the operators are too old or the segment is too large.
+    pub fn encoded_prefix(
+        &self,
+        cut: &NodeCut,
+        encodings: &BTreeMap<String, Encoding>,
+    ) -> Result<Segment> {
+        let prefix = self.prefix(cut)?;
+        if encodings.is_empty() {
+            return Ok(prefix);
+        }
+        let mut writer = Writer::new(self, prefix)?;
+        for (name, &encoding) in encodings {
+            let coded = self.coded(cut, name, encoding, writer.opset)?;
+            writer.encode(&coded, self.resolved.model.outputs().any(|output| output == name));
+        }
+        writer.finish(encodings)
+    }
+
+    /// As [`LayeredModel::suffix`], with these tensors of the cut in encodings, by name.
+    ///
+    /// # Errors
+    /// As [`LayeredModel::encoded_prefix`].
+    pub fn encoded_suffix(
+        &self,
+        cut: &NodeCut,
+        encodings: &BTreeMap<String, Encoding>,
+    ) -> Result<Segment> {
+        let suffix = self.suffix(cut)?;
+        if encodings.is_empty() {
+            return Ok(suffix);
+        }
+        let mut writer = Writer::new(self, suffix)?;
+        for (name, &encoding) in encodings {
+            writer.restore(&self.coded(cut, name, encoding, writer.opset)?);
+        }
+        writer.finish(encodings)
+    }
+
+    /// Whether something of the model has this name.
+    fn is_taken(&self, name: &str) -> bool {
+        let mut stored = self.resolved.model.graph.initializer.iter();
+        self.resolved.wiring.producer.contains_key(name)
+            || self.resolved.model.inputs.iter().any(|(input, _)| input == name)
+            || stored.any(|tensor| tensor.name() == name)
+    }
+
+    fn coded(&self, cut: &NodeCut, name: &str, encoding: Encoding, opset: i64) -> Result<Coded> {
+        let refuse =
+            |kind, message: String| Err(Error::new(kind, message).at(format!("tensor {name:?}")));
+        if !cut.frontier.iter().any(|tensor| tensor == name) {
+            return refuse(ErrorKind::Cut, "it does not cross this cut".into());
+        }
+        let spec =
+            self.resolved.tensors.get(name).filter(|spec| spec.element_type == ElementType::F32);
+        let Some(spec) = spec else {
+            return refuse(ErrorKind::Cut, format!("encoding {encoding} is for FP32"));
+        };
+        let numbers = match encoding {
+            Encoding::F16 => Numbers::Half,
+            Encoding::U8 => Numbers::Byte { axes: None },
+            Encoding::U8_CHANNEL if spec.shape.len() >= 3 => {
+                let axes = (0..spec.shape.len() as i64).filter(|&axis| axis != 1).collect();
+                Numbers::Byte { axes: Some(axes) }
+            }
+            Encoding::U8_CHANNEL => {
+                let message = format!("encoding {encoding} needs at least 3 dimensions");
+                return refuse(ErrorKind::Cut, message);
+            }
+            _ => {
+                let message = format!("encoding {encoding} has no form in ONNX");
+                return refuse(ErrorKind::Cut, message);
+            }
+        };
+        if opset < OPSET_MIN {
+            let message = format!("operator set {opset}, encodings need {OPSET_MIN} or later");
+            return refuse(ErrorKind::Model, message);
+        }
+        let mut base = name.to_owned();
+        while ENDS.iter().any(|end| self.is_taken(&format!("{base}.{end}"))) {
+            base.push('_');
+        }
+        let is_stable = !self.resolved.unstable.contains(name);
+        Ok(Coded { name: name.to_owned(), base, spec: spec.clone(), is_stable, numbers })
+    }
+}
+
+/// What the names of tensors end in that belong to one in an encoding.
+const ENDS: [&str; 16] = [
+    "f16",
+    "u8",
+    "least",
+    "step",
+    "greatest",
+    "span",
+    "divisor",
+    "inverse",
+    "above",
+    "steps",
+    "capped",
+    "rounded",
+    "top",
+    "tiny",
+    "least.axes",
+    "greatest.axes",
+];
+
+/// A tensor that crosses a cut in an encoding.
+struct Coded {
+    name: String,
+    /// What the names of all that belongs to it begin with.
+    base: String,
+    spec: TensorSpec,
+    /// Whether it has this shape in every run.
+    is_stable: bool,
+    numbers: Numbers,
+}
+
+enum Numbers {
+    Half,
+    /// `axes` are those with one range for all indices; `None` for all axes.
+    Byte {
+        axes: Option<Vec<i64>>,
+    },
+}
+
+impl Coded {
+    fn named(&self, end: &str) -> String {
+        format!("{}.{end}", self.base)
+    }
+
+    /// A declaration of the tensor, or of another of its rank.
+    fn port(&self, name: String, element_type: ElementType, shape: &[usize]) -> ValueInfoProto {
+        let named = ValueInfoProto { name: Some(name), ..ValueInfoProto::default() };
+        match self.is_stable {
+            true => shapes::declare(&named, &TensorSpec { element_type, shape: shape.to_vec() }),
+            false => shapes::declare_open(&named, element_type, Some(shape.len())),
+        }
+    }
+
+    /// What crosses the cut in the tensor's stead.
+    fn ports(&self) -> Vec<ValueInfoProto> {
+        let TensorSpec { shape, .. } = &self.spec;
+        let port = |end: &str, element_type, shape: &[usize]| {
+            self.port(self.named(end), element_type, shape)
+        };
+        match &self.numbers {
+            Numbers::Half => vec![port("f16", ElementType::F16, shape)],
+            Numbers::Byte { axes } => {
+                let is_kept =
+                    |axis: usize| axes.as_ref().is_some_and(|axes| !axes.contains(&(axis as i64)));
+                let size = |(axis, &size): (usize, &usize)| if is_kept(axis) { size } else { 1 };
+                let range: Vec<usize> = shape.iter().enumerate().map(size).collect();
+                vec![
+                    port("u8", ElementType::U8, shape),
+                    port("least", ElementType::F32, &range),
+                    port("step", ElementType::F32, &range),
+                ]
+            }
+        }
+    }
+}
+
+/// A segment that is being changed.
+struct Writer {
+    model: ModelProto,
+    graph: GraphProto,
+    opset: i64,
+    place: String,
+}
+
+impl Writer {
+    fn new(layered: &LayeredModel, segment: Segment) -> Result<Writer> {
+        let place = layered.resolved.model.place.clone();
+        let mut model = ModelProto::decode(segment.onnx.as_slice())
+            .map_err(|error| Error::new(ErrorKind::Model, error.to_string()).at(&place))?;
+        let graph = model.graph.take().unwrap_or_default();
+        let of_onnx = |domain: &str| domain.is_empty() || domain == "ai.onnx";
+        let opset = model.opset_import.iter().find(|set| of_onnx(set.domain()));
+        let opset = opset.map_or(0, |set| set.version());
+        Ok(Writer { model, graph, opset, place })
+    }
+
+    /// Adds the steps that bring a tensor into its encoding. The tensor itself stays an output only
+    /// if it is one of the model.
+    fn encode(&mut self, coded: &Coded, is_output: bool) {
+        let (name, spec) = (&coded.name, &coded.spec);
+        let is_here = self.graph.node.iter().any(|node| node.output.contains(name))
+            || self.graph.input.iter().any(|input| input.name() == name);
+        if !is_here {
+            self.graph.input.push(coded.port(name.clone(), spec.element_type, &spec.shape));
+        }
+        if !is_output && let Some(at) = self.graph.output.iter().position(|o| o.name() == name) {
+            let value = self.graph.output.remove(at);
+            self.graph.value_info.push(value);
+        }
+        match &coded.numbers {
+            Numbers::Half => self.cast(name, &coded.named("f16"), ElementType::F16),
+            Numbers::Byte { axes } => self.quantise(coded, axes.as_deref()),
+        }
+        self.graph.output.extend(coded.ports());
+    }
+
+    fn quantise(&mut self, coded: &Coded, axes: Option<&[i64]>) {
+        let named = |end: &str| coded.named(end);
+        let (x, least, step) = (coded.name.as_str(), named("least"), named("step"));
+        let [greatest, span, divisor, inverse, above, steps, capped, rounded] =
+            ["greatest", "span", "divisor", "inverse", "above", "steps", "capped", "rounded"]
+                .map(named);
+        let (top, tiny) = (named("top"), named("tiny"));
+        self.constant(&top, ElementType::F32, &[], &255f32.to_le_bytes());
+        self.constant(&tiny, ElementType::F32, &[], &f32::MIN_POSITIVE.to_le_bytes());
+        self.reduce("ReduceMin", coded, &least, axes);
+        self.reduce("ReduceMax", coded, &greatest, axes);
+        self.node("Sub", &[&greatest, &least], &span, vec![]);
+        self.node("Div", &[&span, &top], &step, vec![]);
+        // Where all numbers are equal the step is 0, and each of them is 0 steps above the least.
+        self.node("Max", &[&step, &tiny], &divisor, vec![]);
+        self.node("Reciprocal", &[&divisor], &inverse, vec![]);
+        self.node("Sub", &[x, &least], &above, vec![]);
+        self.node("Mul", &[&above, &inverse], &steps, vec![]);
+        self.node("Min", &[&steps, &top], &capped, vec![]);
+        self.node("Round", &[&capped], &rounded, vec![]);
+        self.cast(&rounded, &named("u8"), ElementType::U8);
+    }
+
+    fn reduce(&mut self, operator: &str, coded: &Coded, output: &str, axes: Option<&[i64]>) {
+        let mut attributes = vec![attribute("keepdims", AttributeType::Int, |a| a.i = Some(1))];
+        let Some(axes) = axes else {
+            return self.node(operator, &[&coded.name], output, attributes);
+        };
+        if self.opset < OPSET_AXES_ARE_READ {
+            attributes.push(attribute("axes", AttributeType::Ints, |a| a.ints = axes.to_vec()));
+            return self.node(operator, &[&coded.name], output, attributes);
+        }
+        let name = format!("{output}.axes");
+        let bytes: Vec<u8> = axes.iter().flat_map(|axis| axis.to_le_bytes()).collect();
+        self.constant(&name, ElementType::I64, &[axes.len() as i64], &bytes);
+        self.node(operator, &[&coded.name, &name], output, attributes);
+    }
+
+    /// Puts the steps that bring a tensor back before everything else.
+    fn restore(&mut self, coded: &Coded) {
+        let after = std::mem::take(&mut self.graph.node);
+        let name = coded.name.as_str();
+        match coded.numbers {
+            Numbers::Half => self.cast(&coded.named("f16"), name, ElementType::F32),
+            Numbers::Byte { .. } => {
+                let [numbers, steps, above, least, step] =
+                    ["u8", "steps", "above", "least", "step"].map(|end| coded.named(end));
+                self.cast(&numbers, &steps, ElementType::F32);
+                self.node("Mul", &[&steps, &step], &above, vec![]);
+                self.node("Add", &[&above, &least], name, vec![]);
+            }
+        }
+        self.graph.node.extend(after);
+        let at = self.graph.input.iter().position(|input| input.name() == name);
+        if let Some(at) = at {
+            let replaced: Vec<ValueInfoProto> =
+                self.graph.input.splice(at..=at, coded.ports()).collect();
+            self.graph.value_info.extend(replaced);
+        }
+    }
+
+    fn cast(&mut self, input: &str, output: &str, to: ElementType) {
+        let to = attribute("to", AttributeType::Int, |a| a.i = Some(to.onnx_number().into()));
+        self.node("Cast", &[input], output, vec![to]);
+    }
+
+    fn node(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        output: &str,
+        attribute: Vec<AttributeProto>,
+    ) {
+        self.graph.node.push(NodeProto {
+            name: Some(format!("cutpoint/{output}")),
+            op_type: Some(operator.to_owned()),
+            input: inputs.iter().map(|&input| input.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            attribute,
+            ..NodeProto::default()
+        });
+    }
+
+    fn constant(&mut self, name: &str, element_type: ElementType, dims: &[i64], bytes: &[u8]) {
+        self.graph.initializer.push(TensorProto {
+            name: Some(name.to_owned()),
+            data_type: Some(element_type.onnx_number()),
+            dims: dims.to_vec(),
+            raw_data: Some(bytes.to_vec().into()),
+            ..TensorProto::default()
+        });
+    }
+
+    fn finish(mut self, encodings: &BTreeMap<String, Encoding>) -> Result<Segment> {
+        let names = |values: &[ValueInfoProto]| -> Vec<String> {
+            values.iter().map(|value| value.name().to_owned()).collect()
+        };
+        let (inputs, outputs) = (names(&self.graph.input), names(&self.graph.output));
+        let told: BTreeMap<&str, &str> =
+            encodings.iter().map(|(name, encoding)| (name.as_str(), encoding.name())).collect();
+        for (key, value) in [
+            ("cutpoint.reads", serde_json::json!(inputs)),
+            ("cutpoint.writes", serde_json::json!(outputs)),
+            ("cutpoint.encodings", serde_json::json!(told)),
+        ] {
+            self.model.metadata_props.retain(|entry| entry.key() != key);
+            let (key, value) = (Some(key.to_owned()), Some(value.to_string()));
+            self.model.metadata_props.push(StringStringEntryProto { key, value });
+        }
+        self.model.graph = Some(self.graph);
+        let onnx = encode(self.model).map_err(|e| e.at(&self.place))?;
+        Ok(Segment { inputs, outputs, onnx })
+    }
+}
+
+fn attribute(
+    name: &str,
+    kind: AttributeType,
+    set: impl FnOnce(&mut AttributeProto),
+) -> AttributeProto {
+    let mut attribute = AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(kind.into()),
+        ..AttributeProto::default()
+    };
+    set(&mut attribute);
+    attribute
+}

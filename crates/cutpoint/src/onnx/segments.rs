@@ -1,0 +1,348 @@
+//! Cutting a model: segments, which are models of their own, and the sets of tensors between them.
+
+use super::layered_model::LayeredModel;
+use super::proto::{GraphProto, ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto};
+use super::protobuf::encode;
+use super::tensor_type::tensor_type;
+use super::{shapes, wiring};
+use crate::error::{Error, ErrorKind, Result};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A part of a model, as a model of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// What it reads: inputs of the whole model, and tensors that other parts write.
+    pub inputs: Vec<String>,
+    /// What it writes for other parts, and the outputs of the whole model that it makes.
+    pub outputs: Vec<String>,
+    /// The bytes of an ONNX file.
+    pub onnx: Vec<u8>,
+}
+
+/// A cut between nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeCut {
+    /// By node: whether it is computed before the cut.
+    is_before: Vec<bool>,
+    /// The tensors that cross the cut, inputs of the model first, then in the order they are made.
+    pub frontier: Vec<String>,
+}
+
+/// A cut after some layers of a model, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boundary {
+    /// How many layers are before it.
+    pub device_layers: usize,
+    /// The tensors that cross it, inputs of the model first, then in the order they are made.
+    pub frontier: Vec<String>,
+}
+
+impl LayeredModel {
+    /// A model of some of the layers, by their positions in the order of
+    /// [`LayerGraph`](super::LayerGraph). Any convex set will do: a prefix, a suffix, or what lies
+    /// between two cuts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cut`] if the set is empty or names no layer, or if something outside it reads
+    /// from it and is read by it; [`ErrorKind::Model`] if the segment is too large for a file.
+    pub fn segment(&self, layers: &[usize]) -> Result<Segment> {
+        let mut is_in = vec![false; self.resolved.is_computed.len()];
+        let all = &self.layers.layers;
+        for &index in layers {
+            let layer = all.get(index).ok_or_else(|| {
+                Error::new(ErrorKind::Cut, format!("no layer {index}, there are {}", all.len()))
+            })?;
+            layer.nodes.iter().for_each(|node| is_in[node.index] = true);
+        }
+        self.check_convex(&is_in)?;
+        self.part(&is_in, "segment")
+    }
+
+    /// The whole model as one segment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if it is too large for a file.
+    pub fn whole(&self) -> Result<Segment> {
+        self.part(&self.resolved.is_computed, "whole")
+    }
+
+    /// The whole model as one segment, with more of its tensors as outputs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if it is too large for a file.
+    pub fn whole_with_outputs(&self, tensors: &BTreeSet<&str>) -> Result<Segment> {
+        self.part_with(&self.resolved.is_computed, "whole", tensors)
+    }
+
+    /// The nodes up to a cut.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if the segment is too large for a file.
+    pub fn prefix(&self, cut: &NodeCut) -> Result<Segment> {
+        self.part(&cut.is_before, "prefix")
+    }
+
+    /// The nodes behind a cut.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if the segment is too large for a file.
+    pub fn suffix(&self, cut: &NodeCut) -> Result<Segment> {
+        let after = self.resolved.is_computed.iter().zip(&cut.is_before);
+        let after: Vec<bool> = after.map(|(&computed, &before)| computed && !before).collect();
+        self.part(&after, "suffix")
+    }
+
+    /// The cut that only `tensors` cross: before it the smallest set of nodes that makes them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cut`] if there is none, naming the tensors that are missing or too many, or if
+    /// one side of the cut would be empty.
+    pub fn cut_at<S: AsRef<str>>(&self, tensors: &[S]) -> Result<NodeCut> {
+        let named: BTreeSet<&str> = tensors.iter().map(AsRef::as_ref).collect();
+        named.iter().try_for_each(|name| self.check_can_cross(name))?;
+        let mut is_before = vec![false; self.resolved.is_computed.len()];
+        for name in &named {
+            self.add_with_ancestors(
+                self.resolved.wiring.producer.get(*name).copied(),
+                &mut is_before,
+            );
+        }
+        let first = self.frontier(&is_before);
+        let mut frontier = first.clone();
+        while let Some(extra) = frontier.iter().find(|name| !named.contains(name.as_str())) {
+            for &reader in self.resolved.wiring.readers(extra) {
+                self.add_with_ancestors(Some(reader), &mut is_before);
+            }
+            frontier = self.frontier(&is_before);
+        }
+        if frontier.len() < named.len() {
+            return Err(no_cut(&named, &first, &frontier));
+        }
+        if !is_before.contains(&true) {
+            let message = "only inputs of the model are named: nothing is before the cut";
+            return Err(Error::new(ErrorKind::Cut, message));
+        }
+        Ok(NodeCut { is_before, frontier })
+    }
+
+    /// Every cut after the first so many layers with something on both sides that
+    /// [`LayeredModel::cut_at`] makes from its frontier.
+    pub fn boundaries(&self) -> Vec<Boundary> {
+        let layers = &self.layers.layers;
+        let mut is_before = vec![false; self.resolved.is_computed.len()];
+        let mut boundaries = Vec::new();
+        for (index, layer) in layers.iter().enumerate() {
+            layer.nodes.iter().for_each(|node| is_before[node.index] = true);
+            let frontier = self.frontier(&is_before);
+            // Only inputs cross where the layers so far end in outputs of the model.
+            if frontier.iter().any(|name| self.resolved.wiring.producer.contains_key(name)) {
+                boundaries.push(Boundary { device_layers: index + 1, frontier });
+            }
+        }
+        boundaries
+    }
+
+    fn check_can_cross(&self, name: &str) -> Result<()> {
+        let message = if self.resolved.wiring.producer.contains_key(name)
+            && !self.resolved.flows(name)
+            || self.resolved.model.graph.initializer.iter().any(|t| t.name() == name)
+        {
+            format!("tensor {name:?} is constant: every segment that needs it has it")
+        } else if !self.resolved.flows(name) {
+            format!("the model has no tensor {name:?}")
+        } else if !self.resolved.can_cross(name) {
+            format!("tensor {name:?} cannot cross a cut: its type or shape is known only in a run")
+        } else {
+            return Ok(());
+        };
+        let hint = "cutpoint inspect lists the tensors of each cut";
+        Err(Error::new(ErrorKind::Cut, message).at(&self.resolved.model.place).hint(hint))
+    }
+
+    fn add_with_ancestors(&self, node: Option<usize>, set: &mut [bool]) {
+        let mut stack: Vec<usize> = node.into_iter().collect();
+        while let Some(node) = stack.pop() {
+            if self.resolved.is_computed[node] && !set[node] {
+                set[node] = true;
+                stack.extend(self.resolved.wiring.predecessors(node));
+            }
+        }
+    }
+
+    /// The tensors that are there before a cut and read behind it, inputs of the model first.
+    fn frontier(&self, is_before: &[bool]) -> Vec<String> {
+        let is_read = |name: &&String| {
+            let mut readers = self.resolved.wiring.readers(name).iter();
+            readers.any(|&r| self.resolved.is_computed[r] && !is_before[r])
+        };
+        let inputs = self.resolved.model.inputs.iter().map(|(name, _)| name);
+        let made = (0..is_before.len()).filter(|&n| is_before[n]);
+        let made = made.flat_map(|n| &self.resolved.wiring.writes[n]);
+        inputs.chain(made).filter(is_read).cloned().collect()
+    }
+
+    fn check_convex(&self, is_in: &[bool]) -> Result<()> {
+        if !is_in.contains(&true) {
+            return Err(Error::new(ErrorKind::Cut, "a segment of no layers"));
+        }
+        // Nodes outside the set that depend on it.
+        let mut is_behind = vec![false; is_in.len()];
+        for node in 0..is_in.len() {
+            let depends = self.resolved.wiring.predecessors(node).any(|p| is_behind[p]);
+            if is_in[node] && depends {
+                let message = "a segment reads what depends on its own output".to_owned();
+                let place = wiring::place(&self.resolved.model.graph.node[node]);
+                return Err(Error::new(ErrorKind::Cut, message).at(place));
+            }
+            let reads = self.resolved.wiring.predecessors(node).any(|p| is_in[p]);
+            is_behind[node] = !is_in[node] && (depends || reads);
+        }
+        Ok(())
+    }
+
+    fn part(&self, is_in: &[bool], part: &str) -> Result<Segment> {
+        self.part_with(is_in, part, &BTreeSet::new())
+    }
+
+    /// A part, with more of the tensors that it makes as outputs.
+    fn part_with(&self, is_in: &[bool], part: &str, more: &BTreeSet<&str>) -> Result<Segment> {
+        let nodes: Vec<usize> = (0..is_in.len()).filter(|&n| is_in[n]).collect();
+        let is_made_here =
+            |name: &str| self.resolved.wiring.producer.get(name).is_some_and(|&node| is_in[node]);
+        let mut seen = BTreeSet::new();
+        let reads = nodes.iter().flat_map(|&n| &self.resolved.wiring.reads[n]);
+        let reads: BTreeSet<&String> = reads
+            .filter(|name| {
+                self.resolved.flows(name) && !is_made_here(name) && seen.insert(name.as_str())
+            })
+            .collect();
+        let all = self.resolved.model.inputs.iter().map(|(name, _)| name);
+        let all = all.chain(self.resolved.wiring.writes.iter().flatten());
+        let inputs: Vec<String> = all.filter(|name| reads.contains(name)).cloned().collect();
+        let is_output = |name: &str| self.resolved.model.outputs().any(|output| output == name);
+        let leaves = |name: &&String| {
+            let mut readers = self.resolved.wiring.readers(name).iter();
+            is_output(name) || more.contains(name.as_str()) || readers.any(|&r| !is_in[r])
+        };
+        let written = nodes.iter().flat_map(|&n| &self.resolved.wiring.writes[n]);
+        let (last, middle): (Vec<&String>, Vec<&String>) =
+            written.filter(leaves).partition(|name| is_output(name));
+        let own: BTreeSet<&String> = last.into_iter().collect();
+        let own = self
+            .resolved
+            .model
+            .graph
+            .output
+            .iter()
+            .map(ValueInfoProto::name)
+            .filter(|&name| own.iter().any(|o| o.as_str() == name));
+        let outputs: Vec<String> =
+            middle.into_iter().cloned().chain(own.map(str::to_owned)).collect();
+        let graph = self.graph_of(&nodes, &inputs, &outputs);
+        let mut model = ModelProto { graph: Some(graph), ..self.resolved.model.header.clone() };
+        model.training_info.clear();
+        self.sign(&mut model, part, &inputs, &outputs);
+        let onnx = encode(model).map_err(|e| e.at(&self.resolved.model.place))?;
+        Ok(Segment { inputs, outputs, onnx })
+    }
+
+    fn graph_of(&self, nodes: &[usize], inputs: &[String], outputs: &[String]) -> GraphProto {
+        let whole = &self.resolved.model.graph;
+        let constants = self.resolved.constants_of(nodes);
+        let mut kept: Vec<usize> = nodes.iter().chain(&constants.nodes).copied().collect();
+        kept.sort_unstable();
+        let node: Vec<NodeProto> = kept.iter().map(|&n| whole.node[n].clone()).collect();
+        let known: BTreeMap<&str, &ValueInfoProto> = (whole.value_info.iter())
+            .chain(&whole.input)
+            .chain(&whole.output)
+            .map(|value| (value.name(), value))
+            .collect();
+        let declare = |name: &String| {
+            let empty = ValueInfoProto { name: Some(name.clone()), ..ValueInfoProto::default() };
+            let known = known.get(name.as_str()).copied();
+            match self.resolved.tensors.get(name) {
+                Some(spec) if !self.resolved.unstable.contains(name) => {
+                    shapes::declare(known.unwrap_or(&empty), spec)
+                }
+                Some(spec) => {
+                    let has_shape =
+                        |v: &&ValueInfoProto| tensor_type(v).is_some_and(|t| t.shape.is_some());
+                    known.filter(has_shape).cloned().unwrap_or_else(|| {
+                        shapes::declare_open(&empty, spec.element_type, Some(spec.shape.len()))
+                    })
+                }
+                None => known.cloned().unwrap_or(empty),
+            }
+        };
+        let inner: BTreeSet<&str> =
+            node.iter().flat_map(wiring::writes).chain(inputs.iter().map(String::as_str)).collect();
+        let is_port = |name: &str| inputs.iter().chain(outputs).any(|port| port == name);
+        let declared = whole.value_info.iter().map(|value| value.name().to_owned());
+        let declared = declared.filter(|name| inner.contains(name.as_str()) && !is_port(name));
+        let is_stored = |name: &str| constants.stored.contains(name);
+        let annotation = whole.quantization_annotation.iter();
+        GraphProto {
+            name: whole.name.clone(),
+            doc_string: whole.doc_string.clone(),
+            metadata_props: whole.metadata_props.clone(),
+            input: inputs.iter().map(declare).collect(),
+            output: outputs.iter().map(declare).collect(),
+            value_info: declared.map(|name| declare(&name)).collect(),
+            initializer: (whole.initializer.iter().filter(|t| is_stored(t.name())))
+                .cloned()
+                .collect(),
+            sparse_initializer: (whole.sparse_initializer.iter())
+                .filter(|s| s.values.as_ref().is_some_and(|v| is_stored(v.name())))
+                .cloned()
+                .collect(),
+            quantization_annotation: annotation
+                .filter(|a| inner.contains(a.tensor_name()) || is_stored(a.tensor_name()))
+                .cloned()
+                .collect(),
+            node,
+        }
+    }
+
+    /// Writes into a segment what it is a part of.
+    fn sign(&self, model: &mut ModelProto, part: &str, inputs: &[String], outputs: &[String]) {
+        let list = |names: &[String]| serde_json::Value::from(names.to_vec()).to_string();
+        let entries = [
+            ("cutpoint.source_sha256", self.resolved.model.sha256.clone()),
+            ("cutpoint.part", part.to_owned()),
+            ("cutpoint.reads", list(inputs)),
+            ("cutpoint.writes", list(outputs)),
+        ];
+        model.metadata_props.retain(|entry| !entry.key().starts_with("cutpoint."));
+        model.metadata_props.extend(entries.map(|(key, value)| StringStringEntryProto {
+            key: Some(key.to_owned()),
+            value: Some(value),
+        }));
+    }
+}
+
+/// Why some tensors are no cut. `first` is what crosses if nothing but their ancestors is before
+/// it; `grown` if the readers of everything else that crosses are as well.
+fn no_cut(named: &BTreeSet<&str>, first: &[String], grown: &[String]) -> Error {
+    let list = |names: Vec<&str>| names.join(", ");
+    let crosses = |frontier: &[String], name: &str| frontier.iter().any(|f| f == name);
+    let (kept, extra): (Vec<&str>, Vec<&str>) =
+        named.iter().copied().partition(|name| crosses(first, name));
+    let is_enough = kept.iter().all(|name| crosses(grown, name));
+    let missing: Vec<&str> = first
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !named.contains(name) && !is_enough)
+        .collect();
+    let named = list(named.iter().copied().collect());
+    let (mut why, mut hint) = (Vec::new(), Vec::new());
+    if !missing.is_empty() {
+        why.push(format!("{} would cross it as well", list(missing.clone())));
+        hint.push(format!("name {} too", list(missing)));
+    }
+    if !extra.is_empty() {
+        why.push(format!("nothing behind it reads {}", list(extra.clone())));
+        hint.push(format!("leave {} out", list(extra)));
+    }
+    Error::new(ErrorKind::Cut, format!("{named} is no cut: {}", why.join("; ")))
+        .hint(hint.join("; "))
+}
