@@ -7,8 +7,6 @@ use crate::profiles::Profiles;
 use anyhow::Context;
 use cutpoint_plan::check::{load_bound, proved_bound};
 use cutpoint_plan::options::Granularity;
-use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::Workload;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::PathBuf;
@@ -101,7 +99,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn answer(profiles: &Profiles, question: &Question) -> anyhow::Result<Answer> {
     let mut workload = question.setting.workload(profiles)?;
     if question.without_server {
-        leave_out_server(&mut workload);
+        workload = workload.without_server_times();
     }
     let study = Study { workload, granularity: question.granularity, seed: question.seed };
     let plan = study.plan_by(question.strategy)?;
@@ -121,17 +119,10 @@ fn answer(profiles: &Profiles, question: &Question) -> anyhow::Result<Answer> {
         lower_bound_ns: plan.lower_bound.nanoseconds(),
         gap: plan.gap(),
         is_optimal: plan.optimal,
-        layers: workload.models.first().map_or(0, |model| model.layers.len()),
+        layers: workload.models().first().map_or(0, |model| model.layers.len()),
         plan_ms,
         bounds,
     })
-}
-
-fn leave_out_server(workload: &mut Workload) {
-    workload.server.executors = None;
-    workload.link.round_trip = Time::ZERO;
-    let layers = workload.models.iter_mut().flat_map(|model| &mut model.layers);
-    layers.for_each(|layer| layer.server = Time::ZERO);
 }
 
 #[cfg(test)]

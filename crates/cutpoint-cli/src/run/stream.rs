@@ -56,7 +56,7 @@ impl Run<'_> {
 
     /// The model of each job, of which the plan may name the first ones only.
     fn models_of(&self, workload: &Workload) -> Vec<ModelId> {
-        let id = |name: &str| workload.models.iter().position(|model| model.name == name);
+        let id = |name: &str| workload.models().iter().position(|model| model.name == name);
         let of_model = |&(name, count): &(&str, usize)| {
             let id = id(name).expect("the plan is for the session's models");
             std::iter::repeat_n(ModelId::at(id), count)

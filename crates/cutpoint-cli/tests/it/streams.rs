@@ -79,8 +79,8 @@ fn the_uplink_of_a_slow_stream_is_measured_as_it_rests_between_jobs() {
     let stream = &summary(&said)["stream"];
     let planned = stream["planned_latency_ms"]["p50"].as_f64().unwrap();
     let workload = read.unwrap();
-    let bytes = workload.link.uplink.transfer_time(602_112).unwrap();
-    let least = bytes + workload.link.message_overhead + workload.link.round_trip;
+    let bytes = workload.link().uplink.transfer_time(602_112).unwrap();
+    let least = bytes + workload.link().message_overhead + workload.link().round_trip;
     assert!(planned >= least.milliseconds(), "{planned} ms, {workload:?}");
 }
 

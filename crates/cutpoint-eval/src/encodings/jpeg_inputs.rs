@@ -220,7 +220,7 @@ fn of_files(measured: &Measured, device_fraction: f64) -> BTreeMap<String, Vec<E
 fn sent(workload: &Workload, plan: &Plan) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (job, partition) in plan.partitions.iter().enumerate() {
-        let tensors = &workload.models[workload.jobs[job].index()].tensors;
+        let tensors = &workload.models()[workload.jobs()[job].index()].tensors;
         for upload in &partition.uploads {
             let encodings = &tensors[upload.tensor.index()].encodings;
             let name = upload.encoding.map_or("raw", |chosen| encodings[chosen].name.as_str());

@@ -48,10 +48,10 @@ impl Stages {
 
 /// The cut of each job of a model.
 pub(super) fn partition(workload: &Workload, model: &Model, rule: Rule) -> Partition {
-    let round_trip = workload.link.round_trip;
+    let round_trip = workload.link().round_trip;
     let mut best: Option<((Time, Time), Partition)> = None;
     let mut consider = |layers: &LayerSet, sent: &[TensorId]| {
-        let Some((stages, uploads)) = stages(&workload.link, model, layers, sent) else { return };
+        let Some((stages, uploads)) = stages(&workload.link(), model, layers, sent) else { return };
         let is_whole = layers.count() == model.layers.len();
         let latency = stages.sum() + if is_whole { Time::ZERO } else { round_trip };
         let value = match rule {

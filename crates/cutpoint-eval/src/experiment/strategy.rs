@@ -8,7 +8,6 @@ use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::plan::{Partition, Plan, Work};
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::simulate::Decision;
-use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -70,22 +69,15 @@ impl Study {
             Strategy::Policy(policy) => checked(workload, self.plan(workload, policy)?),
             Strategy::JointInArrivalOrder => self.shuffled(),
             Strategy::JointWithoutServer => {
-                let mut blind = workload.clone();
-                blind.server.executors = None;
-                blind.link.round_trip = Time::ZERO;
-                for model in &mut blind.models {
-                    model.layers.iter_mut().for_each(|layer| layer.server = Time::ZERO);
-                    let forms = model.tensors.iter_mut().flat_map(|t| &mut t.encodings);
-                    forms.for_each(|form| form.decode = Time::ZERO);
-                }
+                let blind = workload.clone().without_server_times();
                 let decision = decision_of(&self.plan(&blind, Policy::Joint)?);
                 simulated(workload, self.granularity, decision)
             }
             Strategy::Peer(rule) => {
                 let of_model = |model| peers::partition(workload, model, rule);
-                let cuts: Vec<Partition> = workload.models.iter().map(of_model).collect();
+                let cuts: Vec<Partition> = workload.models().iter().map(of_model).collect();
                 let of_job = |model: &cutpoint_plan::workload::ModelId| cuts[model.index()].clone();
-                let partitions = workload.jobs.iter().map(of_job).collect();
+                let partitions = workload.jobs().iter().map(of_job).collect();
                 // Both systems send when the device's part of the job is done.
                 simulated(workload, Granularity::Job, in_turn(workload, partitions))
             }
@@ -105,9 +97,9 @@ impl Study {
         for shuffle in 0..SHUFFLES {
             let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(shuffle));
             let mut partitions = joint.partitions.clone();
-            for model in 0..workload.models.len() {
-                let is_of = |j: &usize| workload.jobs[*j].index() == model;
-                let jobs: Vec<usize> = (0..workload.jobs.len()).filter(is_of).collect();
+            for model in 0..workload.models().len() {
+                let is_of = |j: &usize| workload.jobs()[*j].index() == model;
+                let jobs: Vec<usize> = (0..workload.jobs().len()).filter(is_of).collect();
                 let mut dealt = jobs.clone();
                 dealt.shuffle(&mut random);
                 for (&to, &from) in jobs.iter().zip(&dealt) {

@@ -60,8 +60,8 @@ fn classes(
     granularity: Granularity,
     reached: Option<Time>,
 ) -> Vec<program::Class> {
-    (0..workload.models.len())
-        .map(|m| (m, workload.jobs.iter().filter(|&&id| id == ModelId::at(m)).count()))
+    (0..workload.models().len())
+        .map(|m| (m, workload.jobs().iter().filter(|&&id| id == ModelId::at(m)).count()))
         .filter(|&(_, jobs)| jobs > 0)
         .map(|(m, jobs)| program::Class { jobs, modes: modes(workload, m, granularity, reached) })
         .collect()
@@ -74,7 +74,7 @@ fn modes(
     granularity: Granularity,
     reached: Option<Time>,
 ) -> Vec<Vec<Segment>> {
-    let cuts = cuts::cuts(&workload.models[model], &workload.link);
+    let cuts = cuts::cuts(&workload.models()[model], &workload.link());
     let mut modes: Vec<Vec<Segment>> = match granularity {
         Granularity::Job => undominated(&cuts),
         Granularity::Layer => cuts.iter().map(segments::segments).collect(),
@@ -106,13 +106,13 @@ fn undominated(cuts: &[cuts::Cut]) -> Vec<Vec<Segment>> {
 }
 
 fn check_two_machines(workload: &Workload) -> Result<(), OracleError> {
-    if workload.link.downlink.is_some() {
+    if workload.link().downlink.is_some() {
         return Err(OracleError::NotTwoMachines("a downlink"));
     }
-    if workload.link.round_trip > Time::ZERO {
+    if workload.link().round_trip > Time::ZERO {
         return Err(OracleError::NotTwoMachines("a round trip"));
     }
-    for model in &workload.models {
+    for model in workload.models() {
         if model.layers.iter().any(|l| l.server > Time::ZERO) {
             return Err(OracleError::NotTwoMachines("server times"));
         }

@@ -8,7 +8,7 @@ use cutpoint_plan::instances::{
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::{Bandwidth, Time};
-use cutpoint_plan::workload::{Server, Workload};
+use cutpoint_plan::workload::{Link, Server, Workload};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -92,8 +92,8 @@ fn best_of_everything(workload: &Workload, granularity: Granularity) -> u64 {
         }
         best
     }
-    let models = workload.jobs.iter().map(|id| &workload.models[id.index()]);
-    let cuts: Vec<_> = models.map(|model| cuts::cuts(model, &workload.link)).collect();
+    let models = workload.jobs().iter().map(|id| &workload.models()[id.index()]);
+    let cuts: Vec<_> = models.map(|model| cuts::cuts(model, &workload.link())).collect();
     choose(&mut Vec::new(), &cuts, granularity)
 }
 
@@ -119,7 +119,7 @@ fn thm5_and_thm8_programs_equal_trying_everything_on_small_workloads() {
 fn thm7_segments_of_a_cut_are_its_work_and_run_as_fast_as_any_order() {
     for seed in 0..60 {
         let workload = instance(seed, 5, &[1]);
-        for cut in cuts::cuts(&workload.models[0], &workload.link) {
+        for cut in cuts::cuts(&workload.models()[0], &workload.link()) {
             let segments = segments::segments(&cut);
             let sum = |of: fn(&Segment) -> u64| segments.iter().map(of).sum::<u64>();
             assert_eq!(sum(|s| s.device), cut.device());
@@ -136,10 +136,10 @@ fn the_cuts_of_a_line_and_of_branches_are_counted() {
     let workload = instance(1, 3, &[1]);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let model = fill(&mut rng, "line", &line(7), 0);
-    assert_eq!(cuts::cuts(&model, &workload.link).len(), 8);
+    assert_eq!(cuts::cuts(&model, &workload.link()).len(), 8);
     // Six branches and a layer that joins them: every set of branches, and everything.
     let model = fill(&mut rng, "wide", &wide(7), 0);
-    assert_eq!(cuts::cuts(&model, &workload.link).len(), (1 << 6) + 1);
+    assert_eq!(cuts::cuts(&model, &workload.link()).len(), (1 << 6) + 1);
 }
 
 #[test]
@@ -201,14 +201,14 @@ fn workloads_with_more_than_two_machines_are_refused() {
         optimum(workload, Granularity::Job, limits).expect_err("not two machines")
     };
     let plain = instance(3, 3, &[1]);
-    let mut with_server = plain.clone();
-    with_server.models[0].layers[0].server = Time::from_nanoseconds(1);
+    let with_server =
+        plain.clone().with_layer_times(|_, _, layer| (layer.device, Time::from_nanoseconds(1)));
     assert_eq!(refused(&with_server), OracleError::NotTwoMachines("server times"));
-    let mut with_delay = plain.clone();
-    with_delay.link.round_trip = Time::from_nanoseconds(2);
+    let link = Link { round_trip: Time::from_nanoseconds(2), ..plain.link() };
+    let with_delay = plain.clone().with_link(link);
     assert_eq!(refused(&with_delay), OracleError::NotTwoMachines("a round trip"));
-    let mut with_downlink = plain;
-    with_downlink.link.downlink = Bandwidth::from_mbit_per_s(1.0);
+    let link = Link { downlink: Bandwidth::from_mbit_per_s(1.0), ..plain.link() };
+    let with_downlink = plain.with_link(link);
     assert_eq!(refused(&with_downlink), OracleError::NotTwoMachines("a downlink"));
     let big = instance(3, 17, &[1]);
     assert_eq!(refused(&big), OracleError::TooManyLayers(17));

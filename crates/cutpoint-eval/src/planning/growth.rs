@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn every_model_has_its_share_of_the_jobs() {
         let workload = jobs_of_ten_models(100, 3);
-        assert_eq!(workload.jobs.len(), 100);
-        assert_eq!(workload.models.len(), 10);
+        assert_eq!(workload.jobs().len(), 100);
+        assert_eq!(workload.models().len(), 10);
     }
 }

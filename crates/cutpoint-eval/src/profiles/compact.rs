@@ -68,7 +68,7 @@ mod tests {
         let file = read_workload_file(json).unwrap();
         let text = write(&file);
         assert_eq!(read_workload_file(text.as_bytes()).unwrap(), file);
-        assert_eq!(read_workload(text.as_bytes()).unwrap().jobs.len(), 3);
+        assert_eq!(read_workload(text.as_bytes()).unwrap().jobs().len(), 3);
         assert!(text.lines().any(|line| line.starts_with(r#"{"name":"a""#)), "{text}");
     }
 }

@@ -30,7 +30,7 @@ impl Workload {
     ///     .add_model(model)
     ///     .add_jobs("small", 12)
     ///     .build()?;
-    /// assert_eq!(workload.jobs.len(), 12);
+    /// assert_eq!(workload.jobs().len(), 12);
     /// # Ok::<(), cutpoint_plan::error::InputError>(())
     /// ```
     pub fn builder(link: Link) -> WorkloadBuilder {

@@ -40,20 +40,99 @@ id!(
     TensorId
 );
 
-/// Everything the planner knows.
+/// Everything the planner knows. Made by [`Workload::builder`] or read from a file, both of which
+/// validate it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
-    /// The link between device and server.
-    pub link: Link,
-    /// The server.
-    pub server: Server,
-    /// The models, in the order of their names.
-    pub models: Vec<Model>,
-    /// The model of each job, jobs in the order of the workload.
-    pub jobs: Vec<ModelId>,
+    pub(crate) link: Link,
+    pub(crate) server: Server,
+    pub(crate) models: Vec<Model>,
+    pub(crate) jobs: Vec<ModelId>,
 }
 
 impl Workload {
+    /// The link between device and server.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
+    /// The server.
+    pub fn server(&self) -> Server {
+        self.server
+    }
+
+    /// The models, in the order of their names.
+    pub fn models(&self) -> &[Model] {
+        &self.models
+    }
+
+    /// The model of each job, jobs in the order of the workload.
+    pub fn jobs(&self) -> &[ModelId] {
+        &self.jobs
+    }
+
+    /// The same with other jobs.
+    ///
+    /// # Panics
+    /// If a job is of a model that the workload does not have.
+    pub fn with_jobs(&self, jobs: impl IntoIterator<Item = ModelId>) -> Workload {
+        let mut workload = self.clone();
+        workload.set_jobs(jobs);
+        workload
+    }
+
+    /// Replaces the jobs.
+    ///
+    /// # Panics
+    /// If a job is of a model that the workload does not have.
+    pub fn set_jobs(&mut self, jobs: impl IntoIterator<Item = ModelId>) {
+        self.jobs = jobs.into_iter().collect();
+        let is_known = |model: &ModelId| model.index() < self.models.len();
+        assert!(self.jobs.iter().all(is_known), "a job of a model that the workload does not have");
+    }
+
+    /// Replaces the bandwidth of the uplink.
+    pub fn set_uplink(&mut self, uplink: Bandwidth) {
+        self.link.uplink = uplink;
+    }
+
+    /// The same on another link.
+    pub fn with_link(self, link: Link) -> Workload {
+        Workload { link, ..self }
+    }
+
+    /// The same with another server.
+    pub fn with_server(self, server: Server) -> Workload {
+        Workload { server, ..self }
+    }
+
+    /// The same with other layer times: `times` gives what each layer takes on the device and on the
+    /// server.
+    pub fn with_layer_times(
+        mut self,
+        mut times: impl FnMut(ModelId, LayerId, &Layer) -> (Time, Time),
+    ) -> Workload {
+        for (m, model) in self.models.iter_mut().enumerate() {
+            for (l, layer) in model.layers.iter_mut().enumerate() {
+                (layer.device, layer.server) = times(ModelId::at(m), LayerId::at(l), layer);
+            }
+        }
+        self
+    }
+
+    /// The same as if the server took no time: any number of jobs at once, nothing to compute or
+    /// decode, and no round trip.
+    pub fn without_server_times(self) -> Workload {
+        let link = Link { round_trip: Time::ZERO, ..self.link };
+        let mut workload = self.with_link(link).with_server(Server { executors: None });
+        for model in &mut workload.models {
+            model.layers.iter_mut().for_each(|layer| layer.server = Time::ZERO);
+            let forms = model.tensors.iter_mut().flat_map(|t| &mut t.encodings);
+            forms.for_each(|form| form.decode = Time::ZERO);
+        }
+        workload
+    }
+
     /// The model of a job.
     pub fn model_of(&self, job: JobId) -> &Model {
         &self.models[self.jobs[job.index()].index()]

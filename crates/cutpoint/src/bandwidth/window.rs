@@ -34,12 +34,12 @@ pub struct Acknowledgement {
 impl Acknowledgement {
     /// For the link of a workload, beside the largest results of its models.
     pub fn of(workload: &Workload) -> Acknowledgement {
-        let Link { round_trip, downlink, .. } = workload.link;
+        let Link { round_trip, downlink, .. } = workload.link();
         let answer = |model: &Model| {
             let bytes = model.outputs.iter().map(|t| model.tensors[t.index()].bytes);
             downlink?.transfer_time(bytes.fold(0, u64::saturating_add))
         };
-        let answer = workload.models.iter().filter_map(answer).max().unwrap_or_default();
+        let answer = workload.models().iter().filter_map(answer).max().unwrap_or_default();
         Acknowledgement { round_trip, answer }
     }
 }

@@ -66,7 +66,7 @@ impl<'a> Monitor<'a> {
     }
 
     pub(crate) fn model(&self, job: &Job) -> &'a Model {
-        &self.workload.models[job.model.index()]
+        &self.workload.models()[job.model.index()]
     }
 
     /// Applies what happened, and wakes whoever waits for a change.

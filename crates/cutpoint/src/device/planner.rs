@@ -50,7 +50,7 @@ impl Planned {
         jobs: &[(JobId, ModelId)],
     ) -> Planned {
         let time = |&(_, model): &(JobId, ModelId)| -> Time {
-            workload.models[model.index()].layers.iter().map(|layer| layer.device).sum()
+            workload.models()[model.index()].layers.iter().map(|layer| layer.device).sum()
         };
         let makespan = jobs.iter().map(time).sum();
         let program = Program::local(segments, workload, jobs);

@@ -75,7 +75,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         follows_link: bool,
         events: &Sender<Event>,
     ) -> Supervisor<'m, 'a, 's> {
-        let link = &monitor.workload.link;
+        let link = &monitor.workload.link();
         let acknowledgement = Acknowledgement::of(monitor.workload);
         Supervisor {
             monitor,
@@ -132,7 +132,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
                 if connection == self.connection {
                     self.estimator.handle_arrival(job, at);
                     // There and back again.
-                    let round_trip = self.monitor.workload.link.round_trip;
+                    let round_trip = self.monitor.workload.link().round_trip;
                     self.recorder.cross(job, at.saturating_sub(round_trip));
                 }
             }

@@ -22,7 +22,8 @@ pub(crate) struct TensorChecks<'a> {
 impl<'a> TensorChecks<'a> {
     /// For the models of a workload, on this device.
     pub(crate) fn new(workload: &'a Workload, device: &Device) -> TensorChecks<'a> {
-        let inputs = (0..workload.models.len()).map(|m| device.model(m).model().inputs().to_vec());
+        let inputs =
+            (0..workload.models().len()).map(|m| device.model(m).model().inputs().to_vec());
         let outputs = |(m, model): (usize, &cutpoint_plan::workload::Model)| {
             let output = |&id: &TensorId| {
                 let name = &model.tensors[id.index()].name;
@@ -30,7 +31,7 @@ impl<'a> TensorChecks<'a> {
             };
             model.outputs.iter().map(output).collect()
         };
-        let outputs = workload.models.iter().enumerate().map(outputs);
+        let outputs = workload.models().iter().enumerate().map(outputs);
         TensorChecks { workload, inputs: inputs.collect(), outputs: outputs.collect() }
     }
 
@@ -66,7 +67,7 @@ impl<'a> TensorChecks<'a> {
         mut reply: Vec<(String, Tensor)>,
     ) -> Result<Vec<(String, Tensor)>> {
         let mut outputs = Vec::new();
-        let tensors = &self.workload.models[job.model.index()].tensors;
+        let tensors = &self.workload.models()[job.model.index()].tensors;
         let is_there = |id: &TensorId| {
             let producer = tensors[id.index()].producer;
             producer.is_some_and(|layer| !job.partition.device_layers.contains(layer))

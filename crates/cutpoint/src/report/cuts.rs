@@ -66,12 +66,12 @@ impl CutInUse {
 /// The cuts that the jobs of `model` use, from the one that keeps least on the device to the one
 /// that keeps most.
 pub(super) fn cuts_in_use(workload: &Workload, plan: &Plan, id: ModelId) -> Vec<CutInUse> {
-    let model = &workload.models[id.index()];
+    let model = &workload.models()[id.index()];
     /// How many layers, which, and in which form each tensor crosses.
     type Key<'p> = (usize, &'p LayerSet, Vec<(u32, Option<usize>)>);
     let mut users: BTreeMap<Key<'_>, Vec<JobId>> = BTreeMap::new();
     for (j, partition) in plan.partitions.iter().enumerate() {
-        if workload.jobs[j] == id {
+        if workload.jobs()[j] == id {
             let layers = &partition.device_layers;
             let mut forms: Vec<_> =
                 partition.uploads.iter().map(|u| (u.tensor.0, u.encoding)).collect();
@@ -83,7 +83,7 @@ pub(super) fn cuts_in_use(workload: &Workload, plan: &Plan, id: ModelId) -> Vec<
         .into_values()
         .map(|jobs| {
             let partition = plan.partitions[jobs[0].index()].clone();
-            let cost = cut_cost(model, &workload.link, &partition);
+            let cost = cut_cost(model, &workload.link(), &partition);
             CutInUse { letter: String::new(), partition, jobs, cost }
         })
         .collect();

@@ -48,7 +48,7 @@ pub(super) fn data(report: &Report<'_>) -> Value {
         let part = part(workload, "Measured", &run.schedule, run.makespan, end, &mut names);
         timeline.push(part);
     }
-    let link = &workload.link;
+    let link = &workload.link();
     json!({
         "bound": ns(report.bound),
         "policies": policies(report),
@@ -63,16 +63,16 @@ pub(super) fn data(report: &Report<'_>) -> Value {
         // A single model is balanced where f = g, several where the hulls together have this slope.
         "balance": if models.len() > 1 { balance_step(&hulls).map(slope) } else { None },
         "jobs": jobs(report, &models),
-        "jobsLeftOut": workload.jobs.len().saturating_sub(JOBS_LISTED),
+        "jobsLeftOut": workload.jobs().len().saturating_sub(JOBS_LISTED),
         "conditions": {
             "uplink": link.uplink.mbit_per_s(),
             "downlink": link.downlink.map(|d| d.mbit_per_s()),
             "roundTrip": ns(link.round_trip),
             "overhead": ns(link.message_overhead),
-            "executors": workload.server.executors,
+            "executors": workload.server().executors,
             "granularity": plan.granularity.name(),
             "period": plan.period.map(ns),
-            "jobs": workload.jobs.len(),
+            "jobs": workload.jobs().len(),
         },
     })
 }
@@ -195,21 +195,21 @@ struct InUse {
 /// The models that have jobs, those with the most jobs first.
 fn models_in_use(report: &Report<'_>) -> Vec<InUse> {
     let workload = report.workload;
-    let mut counts = vec![0usize; workload.models.len()];
-    workload.jobs.iter().for_each(|id| counts[id.index()] += 1);
+    let mut counts = vec![0usize; workload.models().len()];
+    workload.jobs().iter().for_each(|id| counts[id.index()] += 1);
     let mut used: Vec<usize> = (0..counts.len()).filter(|&i| counts[i] > 0).collect();
     used.sort_by_key(|&i| std::cmp::Reverse(counts[i]));
     let in_use = |i: usize| {
         let id = ModelId::at(i);
         let cuts = cuts_in_use(workload, report.plan, id);
-        let cloud = cloud(&workload.models[i], &workload.link, &cuts);
+        let cloud = cloud(&workload.models()[i], &workload.link(), &cuts);
         InUse { id, jobs: counts[i], cuts, cloud }
     };
     used.into_iter().map(in_use).collect()
 }
 
 fn model(workload: &Workload, used: &InUse) -> Value {
-    let model = &workload.models[used.id.index()];
+    let model = &workload.models()[used.id.index()];
     let cuts = &used.cuts[..used.cuts.len().min(CUTS_DRAWN)];
     let order = layer_order(model, cuts);
     let units = units(model, &order, cuts);
@@ -316,7 +316,7 @@ fn mean(cuts: &[CutInUse]) -> Point {
 fn jobs(report: &Report<'_>, models: &[InUse]) -> Vec<Value> {
     let mut cut_of = BTreeMap::new();
     for used in models {
-        let name = label(&report.workload.models[used.id.index()].name, 32);
+        let name = label(&report.workload.models()[used.id.index()].name, 32);
         for cut in &used.cuts {
             let jobs = cut.jobs.iter().filter(|j| j.index() < JOBS_LISTED);
             cut_of.extend(jobs.map(|job| (job.index(), (name.clone(), &cut.letter))));

@@ -30,7 +30,7 @@ pub(super) struct Outcome {
 /// Plans `workload` by every policy, the exhaustive one only where it is small; `given` stands for
 /// its own policy.
 pub(super) fn policy_outcomes(workload: &Workload, given: &Plan) -> Vec<PolicyOutcome> {
-    let is_small = workload.jobs.len() <= EXHAUSTIVE_JOBS_MAX;
+    let is_small = workload.jobs().len() <= EXHAUSTIVE_JOBS_MAX;
     let is_tried =
         |p: &Policy| *p != Policy::Exhaustive || is_small || given.policy == Policy::Exhaustive;
     let outcome = |policy| {

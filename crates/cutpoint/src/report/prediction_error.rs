@@ -35,7 +35,7 @@ pub(super) struct PredictionError {
 impl PredictionError {
     /// Compares a run with its plan; keeps the `count` operations furthest apart.
     pub(super) fn of(workload: &Workload, plan: &Plan, run: &MeasuredRun, count: usize) -> Self {
-        let half = workload.link.round_trip.half();
+        let half = workload.link().round_trip.half();
         let [planned, measured] = [&plan.schedule, &run.schedule].map(|s| spent(s, half));
         let sums = planned.into_iter().zip(measured);
         let sums = sums.map(|((name, machine, planned), (.., measured))| {

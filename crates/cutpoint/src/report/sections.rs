@@ -35,14 +35,14 @@ pub(super) struct InUse {
 /// The models that have jobs, those with the most jobs first.
 pub(super) fn models_in_use(report: &Report<'_>) -> Vec<InUse> {
     let workload = report.workload;
-    let mut counts = vec![0usize; workload.models.len()];
-    workload.jobs.iter().for_each(|id| counts[id.index()] += 1);
+    let mut counts = vec![0usize; workload.models().len()];
+    workload.jobs().iter().for_each(|id| counts[id.index()] += 1);
     let mut used: Vec<usize> = (0..counts.len()).filter(|&i| counts[i] > 0).collect();
     used.sort_by_key(|&i| std::cmp::Reverse(counts[i]));
     let in_use = |i: usize| {
         let id = ModelId::at(i);
         let cuts = cuts_in_use(workload, report.plan, id);
-        let cloud = cloud(&workload.models[i], &workload.link, &cuts);
+        let cloud = cloud(&workload.models()[i], &workload.link(), &cuts);
         InUse { id, cuts, jobs: counts[i], cloud }
     };
     used.into_iter().map(in_use).collect()
@@ -167,7 +167,7 @@ pub(super) fn models(m: &mut Markup, report: &Report<'_>, models: &[InUse]) {
              that the line crosses are sent. Long runs of layers are joined into one row.",
         );
         for used in models.iter().take(MODELS_DRAWN) {
-            let model = &report.workload.models[used.id.index()];
+            let model = &report.workload.models()[used.id.index()];
             if models.len() > 1 {
                 let name = shortened(&model.name, 60);
                 m.leaf("h3", &[], format_args!("{name}, {} jobs", used.jobs));
@@ -200,7 +200,7 @@ pub(super) fn planes(m: &mut Markup, report: &Report<'_>, models: &[InUse]) {
              busy. Server times are not in this picture.",
         );
         for used in models.iter().take(MODELS_DRAWN) {
-            let model = &report.workload.models[used.id.index()];
+            let model = &report.workload.models()[used.id.index()];
             if models.len() > 1 {
                 m.leaf("h3", &[], shortened(&model.name, 60));
             }
@@ -213,7 +213,7 @@ pub(super) fn planes(m: &mut Markup, report: &Report<'_>, models: &[InUse]) {
 }
 
 fn plane_legend(m: &mut Markup, report: &Report<'_>, used: &InUse, balance: &Balance) {
-    let model = &report.workload.models[used.id.index()];
+    let model = &report.workload.models()[used.id.index()];
     m.element("div", &[("class", &"cutlist")], |m| {
         m.element("ul", &[], |m| {
             for cut in used.cuts.iter().take(CUTS_DRAWN) {
@@ -277,11 +277,11 @@ fn plane_legend(m: &mut Markup, report: &Report<'_>, used: &InUse, balance: &Bal
 
 pub(super) fn job_list(m: &mut Markup, report: &Report<'_>, models: &[InUse]) {
     let workload = report.workload;
-    let mut letters = vec![(String::new(), String::new()); workload.jobs.len()];
+    let mut letters = vec![(String::new(), String::new()); workload.jobs().len()];
     for used in models {
         let name = match models {
             [_] => String::new(),
-            _ => shortened(&workload.models[used.id.index()].name, 32),
+            _ => shortened(&workload.models()[used.id.index()].name, 32),
         };
         for cut in &used.cuts {
             for job in &cut.jobs {
@@ -291,17 +291,17 @@ pub(super) fn job_list(m: &mut Markup, report: &Report<'_>, models: &[InUse]) {
     }
     section(m, "jobs", "Every job", |m| {
         m.element("details", &[], |m| {
-            m.leaf("summary", &[], format_args!("{} jobs and their cuts", workload.jobs.len()));
+            m.leaf("summary", &[], format_args!("{} jobs and their cuts", workload.jobs().len()));
             jobs(m, report, &letters, JOBS_LISTED);
-            left_out(m, workload.jobs.len(), JOBS_LISTED, "jobs");
+            left_out(m, workload.jobs().len(), JOBS_LISTED, "jobs");
         });
     });
 }
 
 pub(super) fn conditions(m: &mut Markup, report: &Report<'_>) {
     let (workload, plan) = (report.workload, report.plan);
-    let link = &workload.link;
-    let executors = workload.server.executors;
+    let link = &workload.link();
+    let executors = workload.server().executors;
     let granularity = match plan.granularity {
         Granularity::Layer => "layer: a tensor may leave as soon as its layer has ended",
         Granularity::Job => "job: tensors leave after the last layer of their job on the device",
@@ -319,7 +319,7 @@ pub(super) fn conditions(m: &mut Markup, report: &Report<'_>) {
             }),
         ),
         ("Granularity", granularity.to_owned()),
-        ("Jobs", workload.jobs.len().to_string()),
+        ("Jobs", workload.jobs().len().to_string()),
     ];
     section(m, "conditions", "Conditions", |m| {
         note(m, "All figures hold for these, and for the layer times and sizes shown above.");

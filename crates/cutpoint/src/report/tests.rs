@@ -232,7 +232,7 @@ fn cuts_in_use_lie_between_rows() {
     let workload = workload(json!({ "m": branches(2) }), jobs, 8.0);
     let plan = joint(&workload);
     let cuts = cuts_in_use(&workload, &plan, ModelId(0));
-    let model = &workload.models[0];
+    let model = &workload.models()[0];
     let order = layer_order(model, &cuts);
     let place = |l: cutpoint_plan::workload::LayerId| order.iter().position(|&o| o == l).unwrap();
     for layer in &order {
@@ -258,7 +258,7 @@ fn cuts_in_use_lie_between_rows() {
 fn long_models_are_shown_in_few_rows() {
     for (model, least) in [(line(200), 20), (branches(50), 20)] {
         let workload = workload(json!({ "m": model }), json!([{ "model": "m" }]), 8.0);
-        let model = &workload.models[0];
+        let model = &workload.models()[0];
         let order = layer_order(model, &[]);
         let units = units(model, &order, &[]);
         assert!((least..=44).contains(&units.len()), "{} rows", units.len());
@@ -271,7 +271,7 @@ fn long_models_are_shown_in_few_rows() {
 #[test]
 fn short_models_are_shown_layer_by_layer() {
     let workload = workload(json!({ "m": branches(6) }), json!([{ "model": "m" }]), 8.0);
-    let model = &workload.models[0];
+    let model = &workload.models()[0];
     let order = layer_order(model, &[]);
     assert_eq!(units(model, &order, &[]).len(), 26);
     assert_eq!(common_name(model, &order[1..5]), Some("block0"));
@@ -281,7 +281,7 @@ fn short_models_are_shown_layer_by_layer() {
 #[test]
 fn tensors_cross_from_the_row_that_writes_them_to_every_later_row_that_reads_them() {
     let workload = workload(json!({ "m": branches(1) }), json!([{ "model": "m" }]), 8.0);
-    let model = &workload.models[0];
+    let model = &workload.models()[0];
     let order = layer_order(model, &[]);
     let edges = edges(model, &order, &units(model, &order, &[]));
     let names: Vec<_> =
@@ -297,7 +297,7 @@ fn tensors_cross_from_the_row_that_writes_them_to_every_later_row_that_reads_the
 #[test]
 fn the_plane_has_every_downward_closed_set() {
     let workload = workload(json!({ "m": branches(1) }), json!([{ "model": "m" }]), 8.0);
-    let cloud = cloud(&workload.models[0], &workload.link, &[]);
+    let cloud = cloud(&workload.models()[0], &workload.link(), &[]);
     // Nothing; stem; stem with left, with right, with both, each of the latter also with side;
     // all but the head; all.
     assert_eq!((cloud.cuts, cloud.is_complete, cloud.outside), (9, true, 0));

@@ -23,7 +23,7 @@ impl Places {
     pub(super) fn of(workload: &Workload, plan: &Plan) -> Places {
         let mut places = Places::default();
         for (j, partition) in plan.partitions.iter().enumerate() {
-            let layers = workload.models[workload.jobs[j].index()].layers.len();
+            let layers = workload.models()[workload.jobs()[j].index()].layers.len();
             let place = match partition.device_layers.count() {
                 kept if kept == layers => &mut places.on_device,
                 0 => &mut places.on_server,
@@ -65,14 +65,14 @@ impl Places {
 
 /// The page's title.
 pub(super) fn title(report: &Report<'_>) -> String {
-    let jobs = count(report.workload.jobs.len(), "job");
+    let jobs = count(report.workload.jobs().len(), "job");
     format!("{jobs} of {}, {}", models(report.workload), report.plan.policy)
 }
 
 /// The names of the models in use.
 fn models(workload: &Workload) -> String {
-    let is_used = |i: usize| workload.jobs.iter().any(|id| id.index() == i);
-    let used = workload.models.iter().enumerate().filter(|&(i, _)| is_used(i));
+    let is_used = |i: usize| workload.jobs().iter().any(|id| id.index() == i);
+    let used = workload.models().iter().enumerate().filter(|&(i, _)| is_used(i));
     let used: Vec<String> = used.map(|(_, model)| label(&model.name, 32)).collect();
     match used.as_slice() {
         [] => "no model".to_owned(),
@@ -100,7 +100,7 @@ pub(super) fn verdict(report: &Report<'_>) -> String {
 fn lead(report: &Report<'_>) -> String {
     let planned = report.plan.makespan;
     let (took, mut text) = match report.measured {
-        _ if report.workload.jobs.is_empty() => return "The workload has no jobs.".to_owned(),
+        _ if report.workload.jobs().is_empty() => return "The workload has no jobs.".to_owned(),
         None => (planned, format!("Planned makespan {}.", time(planned))),
         Some(run) => {
             let off = compared(run.makespan, planned);

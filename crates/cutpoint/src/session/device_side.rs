@@ -33,11 +33,11 @@ impl DeviceSide {
     /// [`ErrorKind::Workload`], naming the first model or layer that is not the same.
     pub fn check_fits(&self, workload: &Workload) -> Result<()> {
         let refuse = |message: String| Err(Error::new(ErrorKind::Workload, message));
-        if workload.models.len() != self.models.len() {
-            let (found, expected) = (workload.models.len(), self.models.len());
+        if workload.models().len() != self.models.len() {
+            let (found, expected) = (workload.models().len(), self.models.len());
             return refuse(format!("has {found} models, expected {expected}"));
         }
-        for (described, model) in workload.models.iter().zip(self.models_of(workload)?) {
+        for (described, model) in workload.models().iter().zip(self.models_of(workload)?) {
             let SessionModel { name, model } = model;
             let layers = &model.layers().layers;
             let differs = |(d, l): (&cutpoint_plan::workload::Layer, &crate::onnx::Layer)| {
@@ -61,7 +61,7 @@ impl DeviceSide {
                 Error::new(ErrorKind::Workload, message)
             })
         };
-        workload.models.iter().map(find).collect()
+        workload.models().iter().map(find).collect()
     }
 
     /// Whether there is a server, and it is not Cutpoint's own.

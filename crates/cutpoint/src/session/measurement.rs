@@ -179,7 +179,7 @@ impl DeviceSide {
         let first = self.describe(&profiles, &device_ms)?;
         let first = parse_workload(&first.to_string(), "the profiled workload")?;
         for (m, SessionModel { name, model }) in self.models.iter().enumerate() {
-            let described = first.models.iter().position(|d| d.name == *name);
+            let described = first.models().iter().position(|d| d.name == *name);
             let parts = match (&profiles.link, described) {
                 (Some(_), Some(id)) => paced_times::cuts_in_use(&first, ModelId::at(id)),
                 _ => Vec::new(),

@@ -37,10 +37,10 @@ pub(super) fn cuts_in_use(workload: &Workload, model: ModelId) -> Vec<Vec<usize>
     let options = PlanOptions::at(Granularity::Layer);
     let plans =
         [Policy::Joint, Policy::PartitionOnly].map(|policy| plan(workload, policy, &options));
-    let layers = workload.models[model.index()].layers.len();
+    let layers = workload.models()[model.index()].layers.len();
     let mut used: Vec<(LayerSet, usize)> = Vec::new();
     for plan in plans.into_iter().flatten() {
-        for (partition, &of) in plan.partitions.iter().zip(&workload.jobs) {
+        for (partition, &of) in plan.partitions.iter().zip(workload.jobs()) {
             let set = &partition.device_layers;
             if of != model || set.count() == 0 || set.count() == layers {
                 continue;

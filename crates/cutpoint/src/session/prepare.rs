@@ -99,8 +99,8 @@ impl DeviceSide {
         sources: &mut [Option<String>],
         suffixes: &mut Suffixes,
     ) -> Result<()> {
-        for (&model, partition) in workload.jobs.iter().zip(&plan.partitions) {
-            let described = &workload.models[model.index()];
+        for (&model, partition) in workload.jobs().iter().zip(&plan.partitions) {
+            let described = &workload.models()[model.index()];
             let device_layers = &partition.device_layers;
             let is_local = device_layers.count() == described.layers.len();
             if is_local || suffixes.find(model, partition).is_some() {
@@ -187,7 +187,7 @@ impl DeviceSide {
             return Ok(None);
         };
         let acknowledgement = Acknowledgement::of(workload);
-        client.expect_link(workload.link.uplink, acknowledgement);
+        client.expect_link(workload.link().uplink, acknowledgement);
         let connection = client.open_stream()?;
         let probe = client.probe();
         let expecting = client.clone();
@@ -231,7 +231,7 @@ pub(super) fn check(workload: &Workload, plan: &Plan) -> Result<()> {
 
 fn execute_options(workload: &Workload, how: &RunOptions, follows_link: bool) -> ExecuteOptions {
     let RunOptions { patience, held_bytes_max, cancel } = how.clone();
-    let round_trip = workload.link.round_trip;
+    let round_trip = workload.link().round_trip;
     ExecuteOptions { patience, round_trip, follows_link, held_bytes_max, cancel }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn other_plans(workload: &Workload, best: &Plan) -> Vec<(Workload, Pl
     let own = cuts_of(workload, best);
     let mut found: Vec<(ModelId, Partition, usize)> = Vec::new();
     for plan in at_other_bandwidths(workload, best) {
-        for (model, cut) in workload.jobs.iter().zip(&plan.partitions) {
+        for (model, cut) in workload.jobs().iter().zip(&plan.partitions) {
             let is_known = own.iter().any(|(m, known)| m == model && is_alike(known, cut));
             let divides = !cut.device_layers.is_empty();
             let is_kept_whole = divides && runs_in_one_piece(&own, *model);
@@ -42,14 +42,14 @@ pub(super) fn other_plans(workload: &Workload, best: &Plan) -> Vec<(Workload, Pl
         }
     }
     found.sort_by_key(|&(_, _, jobs)| std::cmp::Reverse(jobs));
-    let mut taken = vec![0usize; workload.models.len()];
+    let mut taken = vec![0usize; workload.models().len()];
     found.retain(|(model, _, _)| {
         taken[model.index()] += 1;
         taken[model.index()] <= OTHER_CUTS_MAX
     });
     let one_job = |(model, cut, _)| {
-        let workload = Workload { jobs: vec![model], ..workload.clone() };
-        let uplink = workload.link.uplink;
+        let workload = workload.with_jobs([model]);
+        let uplink = workload.link().uplink;
         let mut replanner = Replanner::of_cuts(&workload, best.granularity, &[(model, cut)])?;
         let plan = replanner.replan(uplink)?.plan();
         Some(plan)
@@ -59,7 +59,7 @@ pub(super) fn other_plans(workload: &Workload, best: &Plan) -> Vec<(Workload, Pl
 
 /// The plans that the policy of a plan makes for the same jobs at other bandwidths.
 fn at_other_bandwidths(workload: &Workload, best: &Plan) -> Vec<Plan> {
-    let mbps = workload.link.uplink.mbit_per_s();
+    let mbps = workload.link().uplink.mbit_per_s();
     let uplinks = OTHER_BANDWIDTHS.map(|factor| Bandwidth::from_mbit_per_s(mbps * factor));
     let uplinks = uplinks.into_iter().flatten();
     if chooses_cuts(best.policy) {
@@ -80,7 +80,7 @@ fn at_other_bandwidths(workload: &Workload, best: &Plan) -> Vec<Plan> {
     let options = PlanOptions { objective: best.objective, ..PlanOptions::raw(best.granularity) };
     let mut workload = workload.clone();
     let again = |uplink| {
-        workload.link.uplink = uplink;
+        workload.set_uplink(uplink);
         plan(&workload, best.policy, &options).ok()
     };
     uplinks.filter_map(again).collect()
@@ -98,7 +98,7 @@ fn with_local(
     workload: &Workload,
     mut cuts: Vec<(ModelId, Partition)>,
 ) -> Vec<(ModelId, Partition)> {
-    for (m, described) in workload.models.iter().enumerate() {
+    for (m, described) in workload.models().iter().enumerate() {
         let all = LayerSet::all(described);
         cuts.push((ModelId::at(m), Partition { device_layers: all, uploads: Vec::new() }));
     }
@@ -120,7 +120,7 @@ pub(super) fn is_alike(a: &Partition, b: &Partition) -> bool {
 /// The cuts that a plan takes, each once.
 pub(super) fn cuts_of(workload: &Workload, plan: &Plan) -> Vec<(ModelId, Partition)> {
     let mut cuts: Vec<(ModelId, Partition)> = Vec::new();
-    for (model, cut) in workload.jobs.iter().zip(&plan.partitions) {
+    for (model, cut) in workload.jobs().iter().zip(&plan.partitions) {
         if !cuts.iter().any(|(m, known)| m == model && is_alike(known, cut)) {
             cuts.push((*model, cut.clone()));
         }
@@ -162,12 +162,12 @@ impl JobsLeft {
         let policy = match standing.reach {
             Reach::Lost => Policy::LocalOnly,
             Reach::Connected(uplink) => {
-                self.workload.link.uplink = uplink;
+                self.workload.set_uplink(uplink);
                 self.policy
             }
         };
         if chooses_cuts(policy) {
-            let uplink = self.workload.link.uplink;
+            let uplink = self.workload.link().uplink;
             let granularity = self.options.granularity;
             let mut replanner = Replanner::of_cuts(&self.workload, granularity, &self.cuts)?;
             let present: Vec<&Partition> = standing.cuts.iter().map(|cut| &**cut).collect();
@@ -183,7 +183,7 @@ impl JobsLeft {
 
 impl Planner for JobsLeft {
     fn plan(&mut self, jobs: &[(JobId, ModelId)], standing: &Standing) -> Result<Option<Planned>> {
-        self.workload.jobs = jobs.iter().map(|(_, model)| *model).collect();
+        self.workload.set_jobs(jobs.iter().map(|(_, model)| *model));
         let Some((workload, plan, makespan)) = self.plan_of_jobs(standing) else { return Ok(None) };
         if let Some(violation) = check_plan(&workload, &plan).first() {
             log::error!("a new plan breaks a rule: {violation}");

@@ -214,7 +214,7 @@ impl Session {
         let how = RehearsalOptions { jobs: inputs.len(), ..RehearsalOptions::default() };
         let rehearsed = self.rehearse(profile, &jobs, &how, &inputs)?;
         let mut workload = rehearsed.workload().clone();
-        workload.jobs.clone_from(&profile.workload().jobs);
+        workload.jobs().clone_from(&profile.workload().jobs());
         Ok(profile.with_workload(workload))
     }
 
@@ -240,7 +240,7 @@ impl Session {
         match self.inner.side.measure_pauses(&stream)? {
             Time::ZERO => Ok(stream),
             longer => {
-                workload.link.message_overhead += longer;
+                workload.link().message_overhead += longer;
                 StreamPlan::new(&workload, policy, options, period)
             }
         }

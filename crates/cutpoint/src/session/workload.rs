@@ -132,15 +132,15 @@ fn rounded(milliseconds: f64) -> f64 {
 pub(super) fn naming_jobs(workload: &Workload, jobs: &[(&str, usize)]) -> Result<Workload> {
     let mut numbered = Vec::new();
     for (name, count) in jobs {
-        let found = workload.models.iter().position(|model| model.name == *name);
+        let found = workload.models().iter().position(|model| model.name == *name);
         let model = found.ok_or_else(|| {
-            let known: Vec<&str> = workload.models.iter().map(|m| m.name.as_str()).collect();
+            let known: Vec<&str> = workload.models().iter().map(|m| m.name.as_str()).collect();
             let message = format!("no model is named {name:?}, only {known:?}");
             Error::new(ErrorKind::Workload, message).at("the jobs")
         })?;
         numbered.extend(std::iter::repeat_n(ModelId::at(model), *count));
     }
-    Ok(Workload { jobs: numbered, ..workload.clone() })
+    Ok(workload.with_jobs(numbered))
 }
 
 /// The workload that a file describes.

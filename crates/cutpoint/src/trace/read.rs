@@ -158,10 +158,10 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn of(workload: &'a Workload) -> Names<'a> {
-        let layers = workload.models.iter().map(|m| {
+        let layers = workload.models().iter().map(|m| {
             m.layers.iter().enumerate().map(|(i, l)| (l.name.as_str(), LayerId::at(i))).collect()
         });
-        let tensors = workload.models.iter().map(|m| {
+        let tensors = workload.models().iter().map(|m| {
             m.tensors.iter().enumerate().map(|(i, t)| (t.name.as_str(), TensorId::at(i))).collect()
         });
         Names { workload, layers: layers.collect(), tensors: tensors.collect() }
@@ -169,7 +169,7 @@ impl<'a> Names<'a> {
 }
 
 fn job(found: u64, workload: &Workload) -> Result<JobId> {
-    let index = usize::try_from(found).ok().filter(|&j| j < workload.jobs.len());
+    let index = usize::try_from(found).ok().filter(|&j| j < workload.jobs().len());
     index.map(JobId::at).ok_or_else(|| bad(format!("the workload has no job {found}")))
 }
 
@@ -178,7 +178,7 @@ fn operation(event: &EventFile, names: &Names<'_>) -> Result<Operation> {
         return Err(bad("an operation without args.job".to_owned()));
     };
     let job = job(number, names.workload)?;
-    let model = names.workload.jobs[job.index()].index();
+    let model = names.workload.jobs()[job.index()].index();
     let label = event.name.strip_prefix(&format!("job {number} ")).unwrap_or(&event.name);
     let (layers, tensors) = (&names.layers[model], &names.tensors[model]);
     let machine = Machine::ALL.into_iter().find(|m| m.name() == event.cat);
@@ -193,7 +193,7 @@ fn operation(event: &EventFile, names: &Names<'_>) -> Result<Operation> {
         None => return Err(bad(format!("there is no machine {:?}", event.cat))),
     };
     let Some(work) = work else {
-        let name = &names.workload.models[model].name;
+        let name = &names.workload.models()[model].name;
         return Err(bad(format!("model {name:?} has no layer or tensor {label:?}")));
     };
     let moment = |value: Option<f64>, key: &str| {
@@ -208,7 +208,7 @@ fn operation(event: &EventFile, names: &Names<'_>) -> Result<Operation> {
 /// Orders the operations, and fills in completions, makespan, fallbacks and failures.
 fn finish(measured: &mut MeasuredRun, other: &OtherFile, workload: &Workload) -> Result<()> {
     let Schedule { device, uplink, server, downlink } = &mut measured.schedule;
-    measured.completions = vec![None; workload.jobs.len()];
+    measured.completions = vec![None; workload.jobs().len()];
     for operations in [device, uplink, server, downlink] {
         operations.sort_by_key(|o| o.start);
         for operation in operations.iter() {
@@ -217,8 +217,8 @@ fn finish(measured: &mut MeasuredRun, other: &OtherFile, workload: &Workload) ->
         }
     }
     if let Some(given) = &other.completions_ms {
-        if given.len() != workload.jobs.len() {
-            let (found, expected) = (given.len(), workload.jobs.len());
+        if given.len() != workload.jobs().len() {
+            let (found, expected) = (given.len(), workload.jobs().len());
             return Err(bad(format!("{found} completions of {expected} jobs"))
                 .at("otherData.completions_ms"));
         }

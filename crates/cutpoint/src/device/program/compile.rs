@@ -15,11 +15,11 @@ use std::sync::Arc;
 /// # Errors
 /// As [`Program::new`].
 pub fn segments_for(plans: &[(&Workload, &Plan)]) -> Result<Segments> {
-    let models = plans.first().map_or(&[][..], |(workload, _)| workload.models.as_slice());
+    let models = plans.first().map_or(&[][..], |(workload, _)| workload.models());
     let mut ways: Vec<BTreeSet<Vec<u32>>> = vec![BTreeSet::new(); models.len()];
     for (workload, plan) in plans {
         let labels = labels_of(workload, &runs_of(workload, plan)?);
-        for (model, labels) in workload.jobs.iter().zip(labels) {
+        for (model, labels) in workload.jobs().iter().zip(labels) {
             ways[model.index()].insert(labels);
         }
     }
@@ -47,23 +47,23 @@ impl Program {
         let runs = runs_of(workload, plan)?;
         let labels = labels_of(workload, &runs);
         let mut ways = BTreeMap::new();
-        for (model, labels) in workload.jobs.iter().zip(&labels) {
+        for (model, labels) in workload.jobs().iter().zip(&labels) {
             let Some(way) = by_label(&segments[model.index()], labels) else { return Ok(None) };
             ways.entry((*model, labels.as_slice())).or_insert(way);
         }
         let segments_with = |job: usize, label: u32| -> Vec<usize> {
-            let way = &ways[&(workload.jobs[job], labels[job].as_slice())];
+            let way = &ways[&(workload.jobs()[job], labels[job].as_slice())];
             way.get(&label).cloned().unwrap_or_default()
         };
 
         let counts = |count: fn(&Run) -> bool| {
-            let mut counts = vec![0u32; workload.jobs.len()];
+            let mut counts = vec![0u32; workload.jobs().len()];
             runs.iter().filter(|run| count(run)).for_each(|run| counts[run.job.index()] += 1);
             counts
         };
         let (layer_runs, all_runs) = (counts(|run| run.encode.is_none()), counts(|_| true));
-        let mut seen_layer_runs = vec![0u32; workload.jobs.len()];
-        let mut seen_runs = vec![0u32; workload.jobs.len()];
+        let mut seen_layer_runs = vec![0u32; workload.jobs().len()];
+        let mut seen_runs = vec![0u32; workload.jobs().len()];
         let mut steps = Vec::with_capacity(runs.len());
         for run in &runs {
             let j = run.job.index();
@@ -96,14 +96,14 @@ impl Program {
             let is_offloaded = partition.device_layers.count() < all;
             JobProgram {
                 job: JobId::at(j),
-                model: workload.jobs[j],
+                model: workload.jobs()[j],
                 partition,
                 has_steps: all_runs[j] > 0,
                 is_offloaded,
                 server_segments: if is_offloaded { segments_with(j, NEVER) } else { vec![] },
             }
         };
-        let jobs = (0..workload.jobs.len()).map(job).collect();
+        let jobs = (0..workload.jobs().len()).map(job).collect();
         let sends = sends_of(workload, plan, &layer_runs);
         Ok(Some(Program { segments: segments.clone(), steps, sends, jobs }))
     }
@@ -115,13 +115,13 @@ impl Program {
         jobs: &[(JobId, ModelId)],
     ) -> Program {
         let step = |&(job, model): &(JobId, ModelId)| {
-            let layers = workload.models[model.index()].topological.clone();
+            let layers = workload.models()[model.index()].topological.clone();
             let segments = (0..segments[model.index()].len()).collect();
             let work = StepWork::Layers { segments, layers };
             Step { job, work, departs: Vec::new(), drops: Vec::new(), is_last: true }
         };
         let part = |&(job, model): &(JobId, ModelId)| {
-            let device_layers = LayerSet::all(&workload.models[model.index()]);
+            let device_layers = LayerSet::all(&workload.models()[model.index()]);
             JobProgram {
                 job,
                 model,

@@ -70,7 +70,7 @@ fn is_raw_input(model: &Model, upload: &Upload) -> bool {
 /// Says after which step each tensor may leave: after the one that makes it as it is to be sent,
 /// and at job granularity not before the job's last layer.
 pub(super) fn add_departures(workload: &Workload, plan: &Plan, steps: &mut [Step]) {
-    let mut last_layers = vec![None; workload.jobs.len()];
+    let mut last_layers = vec![None; workload.jobs().len()];
     for (number, step) in steps.iter().enumerate() {
         if matches!(step.work, StepWork::Layers { .. }) {
             last_layers[step.job.index()] = Some(number);
@@ -107,11 +107,11 @@ pub(super) fn add_departures(workload: &Workload, plan: &Plan, steps: &mut [Step
 /// For each job, the label of each layer.
 pub(super) fn labels_of(workload: &Workload, runs: &[Run]) -> Vec<Vec<u32>> {
     let mut labels: Vec<Vec<u32>> = workload
-        .jobs
+        .jobs()
         .iter()
-        .map(|m| vec![NEVER; workload.models[m.index()].layers.len()])
+        .map(|m| vec![NEVER; workload.models()[m.index()].layers.len()])
         .collect();
-    let mut count = vec![0u32; workload.jobs.len()];
+    let mut count = vec![0u32; workload.jobs().len()];
     for run in runs.iter().filter(|run| run.encode.is_none()) {
         let number = &mut count[run.job.index()];
         for layer in &run.layers {

@@ -29,7 +29,7 @@ fn operation(job: u32, work: Work, start_ms: f64) -> Operation {
 
 /// Job 0 stays on the device up to A and B and sends `a` and `b`; job 1 stays wholly.
 fn plan(workload: &Workload, granularity: Granularity) -> Plan {
-    let model = &workload.models[0];
+    let model = &workload.models()[0];
     let tensor =
         |name: &str| TensorId::at(model.tensors.iter().position(|t| t.name == name).unwrap());
     let mut prefix = LayerSet::none(model);
@@ -103,7 +103,7 @@ fn tensors_are_dropped_after_their_last_use_unless_they_leave() {
     let workload = read_workload(DIAMOND.as_bytes()).unwrap();
     let program = Program::new(&workload, &plan(&workload, Granularity::Layer)).unwrap();
     let names = |step: &Step| -> Vec<&str> {
-        let tensors = &workload.models[0].tensors;
+        let tensors = &workload.models()[0].tensors;
         step.drops.iter().map(|t| tensors[t.index()].name.as_str()).collect()
     };
     assert_eq!(names(&program.steps[0]), ["x"]);
@@ -115,7 +115,7 @@ fn tensors_are_dropped_after_their_last_use_unless_they_leave() {
 fn encoded_plan(workload: &Workload, granularity: Granularity) -> Plan {
     let mut plan = plan(workload, granularity);
     let [x, a] = ["x", "a"].map(|name| {
-        let tensors = &workload.models[0].tensors;
+        let tensors = &workload.models()[0].tensors;
         TensorId::at(tensors.iter().position(|t| t.name == name).unwrap())
     });
     plan.partitions[0].uploads[0].encoding = Some(0);
@@ -137,7 +137,7 @@ fn encodable(name: &str) -> Workload {
 fn an_encode_is_a_step_and_its_tensor_leaves_after_it() {
     let workload = encodable("u8");
     let names = |step: &Step| -> String {
-        let tensors = &workload.models[0].tensors;
+        let tensors = &workload.models()[0].tensors;
         step.departs.iter().map(|t| tensors[t.index()].name.as_str()).collect()
     };
     let steps = |granularity| -> Vec<(u32, Vec<usize>, String, bool)> {

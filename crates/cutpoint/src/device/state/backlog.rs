@@ -15,7 +15,7 @@ pub(crate) struct Costs<'w> {
 
 impl Costs<'_> {
     fn model(&self, job: &Job) -> &Model {
-        &self.workload.models[job.model.index()]
+        &self.workload.models()[job.model.index()]
     }
 
     /// A step of a job on the device.
@@ -41,7 +41,7 @@ impl Costs<'_> {
         let encoding = upload.and_then(|upload| upload.encoding);
         let bytes = tensor.sent_bytes(encoding);
         let transfer = self.uplink.transfer_time(bytes).unwrap_or_default();
-        transfer + self.workload.link.message_overhead
+        transfer + self.workload.link().message_overhead
     }
 
     /// The server's part of a job.
@@ -54,7 +54,7 @@ impl Costs<'_> {
 
     /// What each executor of the server has of so much work.
     pub(crate) fn shared_out(&self, work: Time) -> Time {
-        let executors = self.workload.server.executors.map_or(u64::MAX, |k| u64::from(k.get()));
+        let executors = self.workload.server().executors.map_or(u64::MAX, |k| u64::from(k.get()));
         Time::from_nanoseconds(work.nanoseconds() / executors)
     }
 }

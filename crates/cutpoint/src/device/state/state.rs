@@ -316,6 +316,6 @@ impl State {
 
 /// How many bytes a tensor of a job takes on the device.
 pub(crate) fn bytes_of(workload: &Workload, job: &Job, tensor: TensorId) -> usize {
-    let bytes = workload.models[job.model.index()].tensors[tensor.index()].bytes;
+    let bytes = workload.models()[job.model.index()].tensors[tensor.index()].bytes;
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -96,6 +96,6 @@ fn accept(
 
 /// What results take on the downlink, if that was measured and there are any.
 fn on_downlink(monitor: &Monitor<'_>, outputs: &[(String, Tensor)]) -> Option<Time> {
-    let downlink = monitor.workload.link.downlink.filter(|_| !outputs.is_empty())?;
+    let downlink = monitor.workload.link().downlink.filter(|_| !outputs.is_empty())?;
     downlink.transfer_time(outputs.iter().map(|(_, tensor)| tensor.bytes().len() as u64).sum())
 }

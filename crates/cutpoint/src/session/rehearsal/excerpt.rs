@@ -14,7 +14,7 @@ pub(super) fn chosen(workload: &Workload, plan: &Plan, most: usize) -> Vec<JobId
     let order = plan.jobs_in_order();
     let mut by_cut: Vec<((ModelId, &Partition), Vec<JobId>)> = Vec::new();
     for &job in &order {
-        let cut = (workload.jobs[job.index()], &plan.partitions[job.index()]);
+        let cut = (workload.jobs()[job.index()], &plan.partitions[job.index()]);
         match by_cut.iter_mut().find(|(known, _)| *known == cut) {
             Some((_, jobs)) => jobs.push(job),
             None => by_cut.push((cut, vec![job])),
@@ -38,10 +38,7 @@ fn evenly_chosen(jobs: &[JobId], most: usize) -> Vec<JobId> {
 /// Some jobs of a workload, each cut as in a plan for all, and in its order.
 pub(super) fn excerpt(workload: &Workload, plan: &Plan, jobs: &[JobId]) -> (Workload, Plan) {
     let number = |job: JobId| jobs.iter().position(|&j| j == job).map(JobId::at);
-    let few = Workload {
-        jobs: jobs.iter().map(|j| workload.jobs[j.index()]).collect(),
-        ..workload.clone()
-    };
+    let few = workload.with_jobs(jobs.iter().map(|j| workload.jobs()[j.index()]));
     let device = plan.schedule.device.iter().filter_map(|o| Some((number(o.job)?, o.work)));
     let uplink = plan.schedule.uplink.iter().filter_map(|o| match o.work {
         Work::Transfer(tensor) => Some((number(o.job)?, tensor)),

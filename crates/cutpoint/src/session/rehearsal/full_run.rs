@@ -81,13 +81,11 @@ fn is_single_and_off(ratios: &[f64]) -> bool {
 /// A workload and a plan for it after that took `ratio` of its makespan.
 fn scaled(workload: &Workload, plan: &Plan, ratio: f64) -> (Workload, Plan) {
     let factor = ratio.clamp(1.0 / SCALE_MAX, SCALE_MAX);
-    let mut workload = workload.clone();
-    for layer in workload.models.iter_mut().flat_map(|model| &mut model.layers) {
-        for time in [&mut layer.device, &mut layer.server] {
-            *time = Time::from_nanoseconds((time.nanoseconds() as f64 * factor).round() as u64);
-        }
-    }
-    let all: Vec<JobId> = (0..workload.jobs.len()).map(JobId::at).collect();
+    let scaled =
+        |time: Time| Time::from_nanoseconds((time.nanoseconds() as f64 * factor).round() as u64);
+    let workload = (workload.clone())
+        .with_layer_times(|_, _, layer| (scaled(layer.device), scaled(layer.server)));
+    let all: Vec<JobId> = (0..workload.jobs().len()).map(JobId::at).collect();
     excerpt(&workload, plan, &all)
 }
 

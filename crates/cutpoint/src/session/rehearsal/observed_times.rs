@@ -5,7 +5,7 @@ use crate::trace::Execution;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::plan::{Operation, Partition, Plan, Upload, Work};
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::{JobId, LayerId, Model, ModelId, Workload};
+use cutpoint_plan::workload::{JobId, Layer, LayerId, Model, ModelId, Workload};
 
 /// A layer is scaled by at most this factor more or less than the layers on its machine together.
 const SCALE_MAX: f64 = 2.0;
@@ -45,7 +45,7 @@ impl Observed {
     pub(super) fn add(&mut self, workload: &Workload, plan: &Plan, execution: &Execution) {
         let schedule = &execution.schedule;
         let device = with_handovers(&schedule.device);
-        for (j, (&model, partition)) in workload.jobs.iter().zip(&plan.partitions).enumerate() {
+        for (j, (&model, partition)) in workload.jobs().iter().zip(&plan.partitions).enumerate() {
             if fell_back(execution, j) || execution.completions[j].is_none() {
                 continue;
             }
@@ -53,7 +53,7 @@ impl Observed {
             if !self.cuts.iter().any(is_known) {
                 self.cuts.push((model, partition.clone()));
             }
-            let described = &workload.models[model.index()];
+            let described = &workload.models()[model.index()];
             let here = partition.device_layers.clone();
             let there = complement(described, &here);
             let is_layer = |o: &Operation| matches!(o.work, Work::Layer(_));
@@ -78,7 +78,7 @@ impl Observed {
 
     /// Whether every cut of a plan was executed, whatever the order of its tensors.
     pub(super) fn has_all_of(&self, workload: &Workload, plan: &Plan) -> bool {
-        workload.jobs.iter().zip(&plan.partitions).all(|(model, partition)| {
+        workload.jobs().iter().zip(&plan.partitions).all(|(model, partition)| {
             let layers = &partition.device_layers;
             let uploads = |p: &Partition| {
                 let mut uploads = p.uploads.clone();
@@ -93,23 +93,25 @@ impl Observed {
 
     /// The workload with each layer's times scaled so that what was executed takes what it took.
     pub(super) fn applied_to(&self, workload: &Workload) -> Workload {
-        let mut workload = workload.clone();
-        for (m, model) in workload.models.iter_mut().enumerate() {
-            let ms = |time: fn(&cutpoint_plan::workload::Layer) -> Time| -> Vec<f64> {
+        let of_model = |(m, model): (usize, &Model)| {
+            let ms = |time: fn(&Layer) -> Time| -> Vec<f64> {
                 model.layers.iter().map(|layer| time(layer).milliseconds()).collect()
             };
             let (mut device, mut server) = (ms(|l| l.device), ms(|l| l.server));
             fit(&mut device, &parts(&self.device, m));
             fit(&mut server, &parts(&self.server, m));
-            for ((layer, device), server) in model.layers.iter_mut().zip(device).zip(server) {
-                (layer.device, layer.server) =
-                    (nanoseconds(device * 1e6), nanoseconds(server * 1e6));
-            }
-        }
+            (device, server)
+        };
+        let times: Vec<_> = workload.models().iter().enumerate().map(of_model).collect();
+        let mut link = workload.link();
         if !self.beyond_ns.is_empty() {
-            workload.link.message_overhead = nanoseconds(median(&self.beyond_ns));
+            link.message_overhead = nanoseconds(median(&self.beyond_ns));
         }
-        workload
+        let workload = workload.clone().with_link(link);
+        workload.with_layer_times(|model, layer, _| {
+            let (device, server) = &times[model.index()];
+            (nanoseconds(device[layer.index()] * 1e6), nanoseconds(server[layer.index()] * 1e6))
+        })
     }
 }
 
@@ -169,7 +171,7 @@ fn beyond_ns(workload: &Workload, plan: &Plan, execution: &Execution) -> Vec<f64
         let upload = uploads.iter().find(|upload| upload.tensor == id)?;
         let tensor = &workload.model_of(o.job).tensors[id.index()];
         let bytes = tensor.sent_bytes(upload.encoding);
-        let foreseen = workload.link.uplink.transfer_time(bytes)?;
+        let foreseen = workload.link().uplink.transfer_time(bytes)?;
         let took = o.end.saturating_sub(o.start);
         Some(took.nanoseconds() as f64 - foreseen.nanoseconds() as f64)
     };
@@ -285,7 +287,7 @@ pub(super) mod tests {
         let plan = plan(&workload, Policy::Joint, &PlanOptions::raw(Granularity::Layer))
             .expect("it can be planned");
         let slower = as_executed(&workload, &plan, &stretched(&plan, 1.25, 2.0));
-        for (before, after) in workload.models[0].layers.iter().zip(&slower.models[0].layers) {
+        for (before, after) in workload.models()[0].layers.iter().zip(&slower.models()[0].layers) {
             let [device, server] = [(before.device, 1.25), (before.server, 2.0)]
                 .map(|(time, factor)| nanoseconds(time.nanoseconds() as f64 * factor));
             assert!(is_near(after.device, device), "{after:?}");
@@ -304,7 +306,7 @@ pub(super) mod tests {
             operation.end += overhead;
         }
         let again = as_executed(&workload, &plan, &execution);
-        assert_eq!(again.link.message_overhead, overhead);
+        assert_eq!(again.link().message_overhead, overhead);
     }
 
     #[test]
@@ -321,8 +323,8 @@ pub(super) mod tests {
                 late += gap;
             }
             let again = as_executed(&workload, &plan, &execution);
-            let per_job = again.models[0].layers.iter().map(|layer| layer.device).sum::<Time>();
-            let before = workload.models[0].layers.iter().map(|layer| layer.device).sum::<Time>();
+            let per_job = again.models()[0].layers.iter().map(|layer| layer.device).sum::<Time>();
+            let before = workload.models()[0].layers.iter().map(|layer| layer.device).sum::<Time>();
             assert_eq!(per_job > before, counts, "{per_job} after {before}, {gap} apart");
         }
     }
@@ -355,7 +357,7 @@ pub(super) mod tests {
 
     #[test]
     fn outliers_count_by_their_mean_effect() {
-        let model = workload().models.remove(0);
+        let model = workload().models()[0].clone();
         let sample = |ms| Sample { model: 0, layers: LayerSet::all(&model), ms };
         let samples: Vec<Sample> = [4.0, 4.0, 4.0, 4.0, 6.0].map(sample).into();
         let found = parts(&samples, 0);

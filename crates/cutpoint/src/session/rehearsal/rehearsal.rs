@@ -189,7 +189,7 @@ fn of_known_cuts(
     }
     let cuts = observed.cuts();
     let mut replanner = Replanner::of_cuts(workload, how.plan.granularity, &cuts)?;
-    let (_, mut plan) = replanner.replan(workload.link.uplink)?.plan();
+    let (_, mut plan) = replanner.replan(workload.link().uplink)?.plan();
     plan.lower_bound = free.lower_bound.min(plan.makespan);
     plan.optimal = plan.makespan == plan.lower_bound;
     Some(plan)

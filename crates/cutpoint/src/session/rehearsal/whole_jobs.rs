@@ -80,7 +80,7 @@ mod tests {
         let mut found = Vec::new();
         for mbps in [0.5, 2.0, 8.0, 16.0, 64.0, 400.0] {
             let mut workload = workload();
-            workload.link.uplink = Bandwidth::from_mbit_per_s(mbps).expect("positive");
+            workload.set_uplink(Bandwidth::from_mbit_per_s(mbps).expect("positive"));
             let [joint, whole] = [Policy::Joint, Policy::ScheduleOnly]
                 .map(|policy| plan(&workload, policy, &options).expect("it can be planned"));
             let gain = 1.0 - joint.makespan.milliseconds() / whole.makespan.milliseconds();

@@ -124,7 +124,7 @@ impl Patterns {
         let own = std::iter::once((&stream.workload, &stream.plan));
         for (workload, plan) in own.chain(stream.others.iter().map(|(w, p)| (w, p))) {
             if let Some(pattern) = Pattern::new(workload, plan, stream.is_whole, prepared)? {
-                by_uplink.push((workload.link.uplink, pattern));
+                by_uplink.push((workload.link().uplink, pattern));
             }
         }
         let workload = &stream.workload;

@@ -33,9 +33,9 @@ impl Rhythm {
     /// `None` if the uplink rests for less than [`PAUSE_MIN`].
     fn of(stream: &StreamPlan) -> Option<Rhythm> {
         let StreamPlan { workload, plan, .. } = stream;
-        let sent = workload.jobs.iter().zip(&plan.partitions).flat_map(|(&model, partition)| {
+        let sent = workload.jobs().iter().zip(&plan.partitions).flat_map(|(&model, partition)| {
             partition.uploads.iter().map(move |upload| {
-                let tensor = &workload.models[model.index()].tensors[upload.tensor.index()];
+                let tensor = &workload.models()[model.index()].tensors[upload.tensor.index()];
                 tensor.sent_bytes(upload.encoding)
             })
         });
@@ -44,10 +44,10 @@ impl Rhythm {
         let offloaded = u32::try_from(senders).ok().filter(|&n| n > 0)?;
         let bytes = bytes / u64::from(offloaded);
         let tensors = f64::from(count) / f64::from(offloaded);
-        let transfer = workload.link.uplink.transfer_time(bytes)?;
+        let transfer = workload.link().uplink.transfer_time(bytes)?;
         let transfer = Duration::from_nanos(transfer.nanoseconds());
         let period = Duration::from_nanos(stream.stream.period.nanoseconds());
-        let jobs = u32::try_from(workload.jobs.len()).ok()?;
+        let jobs = u32::try_from(workload.jobs().len()).ok()?;
         let pause = (period.checked_mul(jobs)? / offloaded).saturating_sub(transfer);
         let pause = pause.min(PAUSE_MAX);
         (pause >= PAUSE_MIN).then_some(Rhythm { bytes, tensors, transfer, pause })

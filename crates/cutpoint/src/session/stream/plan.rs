@@ -59,11 +59,10 @@ impl StreamPlan {
 
     /// `trace.json`: the plan and a run of it side by side, in the Chrome trace format.
     pub fn trace(&self, execution: &Execution) -> Value {
-        let pattern = &self.workload.jobs;
+        let pattern = self.workload.jobs();
         let model = |j: usize| pattern[j % pattern.len().max(1)];
         let jobs = execution.completions.len().max(pattern.len());
-        let jobs = (0..jobs).map(model).collect();
-        let workload = Workload { jobs, ..self.workload.clone() };
+        let workload = self.workload.with_jobs((0..jobs).map(model));
         chrome_trace(&workload, &self.plan, Some(execution))
     }
 
@@ -79,21 +78,21 @@ impl StreamPlan {
         period: Option<Time>,
     ) -> Result<StreamPlan> {
         let mut workload = workload.clone();
-        let jobs = workload.jobs.len();
-        if workload.jobs.iter().all(|model| Some(model) == workload.jobs.first()) {
-            workload.jobs.truncate(PATTERN_JOBS_MAX);
+        let jobs = workload.jobs().len();
+        if workload.jobs().iter().all(|model| Some(model) == workload.jobs().first()) {
+            workload = workload.with_jobs(workload.jobs().iter().copied().take(PATTERN_JOBS_MAX));
         }
-        let is_whole = workload.jobs.len() == jobs;
+        let is_whole = workload.jobs().len() == jobs;
         let (plan, stream) = planned(&workload, policy, options, period)?;
         let mut cuts = cuts_of(&workload, &plan);
-        let cuts_max = cuts.len() + OTHER_CUTS_MAX * workload.models.len();
+        let cuts_max = cuts.len() + OTHER_CUTS_MAX * workload.models().len();
         let mut others = Vec::new();
-        let mbps = workload.link.uplink.mbit_per_s();
+        let mbps = workload.link().uplink.mbit_per_s();
         for factor in OTHER_BANDWIDTHS {
             let mut other = workload.clone();
             let uplink = Bandwidth::from_mbit_per_s(mbps * factor).filter(|_| mbps > 0.0);
             let Some(uplink) = uplink else { continue };
-            other.link.uplink = uplink;
+            other.set_uplink(uplink);
             let (plan, _) = planned(&other, policy, options, period)?;
             let is_new = |(model, cut): &(ModelId, _)| {
                 !cuts.iter().any(|(m, known)| m == model && is_alike(known, cut))

@@ -128,7 +128,7 @@ impl Bench {
 
     /// Executes, and checks that each job ends once with the outputs of the unsplit model.
     fn run(&self, prepared: &mut Prepared, workload: &Workload, patience: Duration) -> Execution {
-        self.run_on(&self.inputs(workload.jobs.len()), prepared, workload, patience)
+        self.run_on(&self.inputs(workload.jobs().len()), prepared, workload, patience)
     }
 
     /// The same on these inputs.

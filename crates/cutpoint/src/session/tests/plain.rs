@@ -163,7 +163,7 @@ fn with_a_plain_server_a_plan_may_use_what_a_suffix_restores_within_the_budget()
         let encodings = Some(EncodingRequest { budget, inputs, without_server });
         let request = ProfileRequest { layers: quick.clone(), jobs: vec![2], encodings };
         let measured = stage.bench.side.measure(&request).unwrap();
-        let model = &measured.workload.models[0];
+        let model = &measured.workload.models()[0];
         for tensor in &model.tensors {
             let is_plain = |name: &str| ["f16", "u8", "u8-channel"].contains(&name);
             assert!(tensor.encodings.iter().all(|e| is_plain(&e.name)), "{tensor:?}");
