@@ -213,9 +213,8 @@ impl Session {
         let inputs: Vec<crate::Inputs> = of_each.enumerate().map(made).collect();
         let how = RehearsalOptions { jobs: inputs.len(), ..RehearsalOptions::default() };
         let rehearsed = self.rehearse(profile, &jobs, &how, &inputs)?;
-        let mut workload = rehearsed.workload().clone();
-        workload.jobs().clone_from(&profile.workload().jobs());
-        Ok(profile.with_workload(workload))
+        let jobs = profile.workload().jobs().iter().copied();
+        Ok(profile.with_workload(rehearsed.workload().with_jobs(jobs)))
     }
 
     /// A plan for jobs that arrive over time: one each `period`, or, without a period, about as fast
@@ -232,7 +231,7 @@ impl Session {
         options: &PlanOptions,
         period: Option<Time>,
     ) -> Result<StreamPlan> {
-        let mut workload = naming_jobs(profile.workload(), jobs)?;
+        let workload = naming_jobs(profile.workload(), jobs)?;
         let stream = StreamPlan::new(&workload, policy, options, period)?;
         if profile.measurement().is_none() {
             return Ok(stream);
@@ -240,8 +239,9 @@ impl Session {
         match self.inner.side.measure_pauses(&stream)? {
             Time::ZERO => Ok(stream),
             longer => {
-                workload.link().message_overhead += longer;
-                StreamPlan::new(&workload, policy, options, period)
+                let mut link = workload.link();
+                link.message_overhead += longer;
+                StreamPlan::new(&workload.with_link(link), policy, options, period)
             }
         }
     }

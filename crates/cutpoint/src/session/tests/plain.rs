@@ -161,7 +161,7 @@ fn with_a_plain_server_a_plan_may_use_what_a_suffix_restores_within_the_budget()
         let inputs: Vec<&dyn Supply> = vec![&inputs];
         let (budget, without_server) = (budget.parse().unwrap(), false);
         let encodings = Some(EncodingRequest { budget, inputs, without_server });
-        let request = ProfileRequest { layers: quick.clone(), jobs: vec![2], encodings };
+        let request = ProfileRequest { layers: quick, jobs: vec![2], encodings };
         let measured = stage.bench.side.measure(&request).unwrap();
         let model = &measured.workload.models()[0];
         for tensor in &model.tensors {
