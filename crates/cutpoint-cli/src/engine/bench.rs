@@ -3,6 +3,7 @@
 use crate::args::engine::EngineArgs;
 use crate::args::format::Format;
 use crate::args::model::ModelArgs;
+use crate::measurement::count;
 use cutpoint::engine::timing::ran;
 use serde::Serialize;
 use std::io::{Write, stdout};
@@ -58,14 +59,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     writeln!(
         out,
-        "{}: median {:.3} ms, min {:.3} ms, max {:.3} ms of {} runs; loaded in {:.0} ms; {} threads",
+        "{}: median {:.3} ms, min {:.3} ms, max {:.3} ms of {} runs; loaded in {:.0} ms; {}",
         report.engine,
         report.median_ms,
         report.min_ms,
         report.max_ms,
         report.times_ms.len(),
         report.load_ms,
-        report.threads,
+        count(report.threads, "thread"),
     )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 use crate::args::engine::EngineArgs;
 use crate::args::format::Format;
 use crate::args::model::ModelArgs;
+use crate::measurement::count;
 use cutpoint::profile::{ModelProfile, ProfileOptions, profile_model};
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -69,14 +70,14 @@ fn print_text(profile: &ModelProfile) -> std::io::Result<()> {
     writeln!(
         out,
         "whole: median {:.3} ms, min {:.3} ms, spread {:.1} % of {} runs; layers as measured add \
-         up to {:.3} of it{}; {}, {} threads",
+         up to {:.1} % of it{}; {}, {}",
         whole.median_ms,
         whole.min_ms,
         100.0 * whole.spread,
         whole.runs,
-        profile.sum_over_whole,
-        if profile.is_scaled { ", scaled to 1" } else { "" },
+        100.0 * profile.sum_over_whole,
+        if profile.is_scaled { ", scaled to 100 %" } else { "" },
         profile.engine,
-        profile.threads,
+        count(profile.threads, "thread"),
     )
 }

@@ -1,4 +1,4 @@
-//! `cutpoint run jobs.toml`: several models in one run.
+//! `cutpoint.toml`: several models in one run, and served.
 
 use super::run::{Served, check_trace, difference, outputs, path, run, squeezenet, stderr};
 use std::path::Path;
@@ -37,7 +37,7 @@ fn two_models_run_in_one_plan_and_answer_as_they_do_alone() {
 }
 
 #[test]
-fn a_jobs_file_that_says_too_much_is_refused() {
+fn a_configuration_takes_no_inputs_from_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let jobs = folder.path().join("jobs.toml");
     std::fs::write(&jobs, "[[jobs]]\nmodel = \"no.onnx\"\ninputs = \"synthetic:1\"\n").unwrap();
@@ -49,4 +49,36 @@ fn a_jobs_file_that_says_too_much_is_refused() {
     let no_inputs = run(&["run", "model.onnx"]);
     assert_eq!(no_inputs.status.code(), Some(2), "{}", stderr(&no_inputs));
     assert!(stderr(&no_inputs).contains("no inputs"), "{}", stderr(&no_inputs));
+}
+
+#[test]
+fn one_configuration_serves_and_runs_a_model_under_its_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let fork = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/models/fork.onnx");
+    std::fs::copy(fork, folder.path().join("fork.onnx")).unwrap();
+    let config = folder.path().join("cutpoint.toml");
+    let text = "[server]\nlisten = \"127.0.0.1:0\"\n[device]\nengine = \"rten\"\nthreads = 1\n\
+                [[models]]\nname = \"forked\"\npath = \"fork.onnx\"\n\
+                [[jobs]]\nmodel = \"forked\"\ninputs = \"synthetic:3\"\n";
+    std::fs::write(&config, text).unwrap();
+    let served = Served::start_with(&["--config", path(&config)]);
+    let workload = folder.path().join("workload.json");
+    let common = ["run", path(&config), "--workload-output", path(&workload)];
+    let alone = run(&common);
+    assert!(alone.status.success(), "{}", stderr(&alone));
+    let together = ["--server", &served.address, "--policy", "server-only", "--raw"];
+    let together = run(&[&common[..], &together].concat());
+    assert!(together.status.success(), "{}", stderr(&together));
+    assert!(difference(&outputs(&together), &outputs(&alone)) <= 1e-5);
+    let written: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&workload).unwrap()).unwrap();
+    assert_eq!(written["jobs"], serde_json::json!([{ "model": "forked", "count": 3 }]));
+
+    std::fs::write(&config, text.replace("threads", "thread")).unwrap();
+    for arguments in [["run", path(&config)], ["serve", "--config"]] {
+        let all = if arguments[0] == "run" { vec![] } else { vec![path(&config)] };
+        let refused = run(&[&arguments[..], &all].concat());
+        let message = stderr(&refused);
+        assert!(message.contains("line 5") && message.contains("`threads`?"), "{message}");
+    }
 }

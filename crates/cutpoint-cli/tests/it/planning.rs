@@ -136,3 +136,51 @@ fn what_cannot_be_is_refused_with_its_place() {
     }
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
 }
+
+#[test]
+fn plan_and_run_do_not_split_for_a_gain_below_the_least() {
+    use super::run::{Served, path, run, stderr};
+    let folder = tempfile::tempdir().unwrap();
+    let model = std::path::PathBuf::from(testdata("models/fork.onnx"));
+    let file = folder.path().join("workload.json");
+    let engine = ["--engine", "rten", "--threads", "1"];
+    let profile = run(&[&["profile", path(&model), "-o", path(&file)][..], &engine].concat());
+    assert!(profile.status.success(), "{}", stderr(&profile));
+
+    // 60 jobs of 10 ms; the link takes one job's input to the server in 500 ms and no second one in
+    // time: 590 ms instead of 600.
+    let mut workload: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    workload["jobs"] = serde_json::json!([{ "model": "fork", "count": 60 }]);
+    let described = &mut workload["models"]["fork"];
+    let (input, bytes) = described["inputs"].as_object().unwrap().iter().next().unwrap();
+    let (input, bytes) = (input.clone(), bytes.as_u64().unwrap());
+    let mut is_long = true;
+    for layer in described["layers"].as_array_mut().unwrap() {
+        let reads = layer["reads"].as_array().unwrap().iter().any(|name| *name == *input);
+        layer["device_ms"] = serde_json::json!(if reads && is_long { 10.0 } else { 0.0 });
+        layer["server_ms"] = serde_json::json!(0.001);
+        is_long &= !reads;
+    }
+    let uplink_mbps = bytes as f64 * 8.0 / 0.5 / 1e6;
+    workload["link"] = serde_json::json!({ "uplink_mbps": uplink_mbps });
+    std::fs::write(&file, workload.to_string()).unwrap();
+
+    let planned = run(&["plan", path(&file), "--format", "json"]);
+    assert!(planned.status.success(), "{}", stderr(&planned));
+    let planned: serde_json::Value = serde_json::from_slice(&planned.stdout).unwrap();
+    let gain = 1.0
+        - planned["lower_bound_ms"].as_f64().unwrap() / planned["makespan_ms"].as_f64().unwrap();
+    assert!((0.01..0.03).contains(&gain), "{gain}");
+
+    let served = Served::start(&model);
+    let plan = folder.path().join("plan.json");
+    let arguments = ["run", path(&model), "synthetic:60", "--server", &served.address];
+    let files = ["--workload", path(&file), "--plan-output", path(&plan)];
+    let executed = run(&[&arguments[..], &files, &engine].concat());
+    assert!(executed.status.success(), "{}", stderr(&executed));
+    assert!(stderr(&executed).contains("do not split"), "{}", stderr(&executed));
+    let executed: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&plan).unwrap()).unwrap();
+    assert_eq!(executed, planned);
+}

@@ -32,9 +32,12 @@ impl Served {
     }
 
     pub(crate) fn start_at(model: &Path, address: &str) -> Served {
-        let arguments = ["serve", path(model), "--listen", address, "--engine", "rten"];
-        let mut child = cutpoint(&arguments)
-            .args(["--threads", "1"])
+        let engine = ["--engine", "rten", "--threads", "1"];
+        Served::start_with(&[&[path(model), "--listen", address][..], &engine].concat())
+    }
+
+    pub(crate) fn start_with(arguments: &[&str]) -> Served {
+        let mut child = cutpoint(&[&["serve"], arguments].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
