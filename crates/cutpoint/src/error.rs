@@ -67,6 +67,13 @@ impl Error {
         Error { inner: Box::new(inner) }
     }
 
+    /// An error for what a feature of this crate would do, had it been compiled in.
+    #[cfg(not(all(feature = "rten", feature = "onnxruntime", feature = "images")))]
+    pub(crate) fn without_feature(kind: ErrorKind, feature: &str) -> Error {
+        Error::new(kind, format!("built without the feature {feature:?}"))
+            .hint(format!("build cutpoint with the feature {feature:?}, one of its defaults"))
+    }
+
     /// Says where: a file and field, a node, a peer. An inner place is kept behind an outer one.
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Error {

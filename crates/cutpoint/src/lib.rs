@@ -25,6 +25,13 @@
 //! ```
 //!
 //! [`session`] explains the steps; `examples/batch.rs` is a whole program.
+//!
+//! | feature | on by default | brings |
+//! |---|---|---|
+//! | `rten` | yes | the embedded engine |
+//! | `onnxruntime` | yes | ONNX Runtime, loaded from a shared library, and its installation |
+//! | `server` | yes | the module `server`; a device alone does without |
+//! | `images` | yes | JPEG and PNG files as inputs |
 
 mod bandwidth;
 pub mod config;
@@ -35,11 +42,13 @@ pub mod engine;
 pub mod error;
 pub mod frames;
 pub mod input;
+#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "many are those of a server"))]
 mod limits;
 pub mod link;
 pub mod onnx;
 pub mod profile;
 pub mod report;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod session;
 pub mod tensor;

@@ -75,3 +75,6 @@ pub(crate) const SEGMENT_BYTES_MAX: usize = (1 << 31) - 1;
 
 /// The most bytes one input file may have, and the most an image may take when it is decoded.
 pub(crate) const FILE_BYTES_MAX: u64 = 512 << 20;
+
+/// The most pixels a picture may have on a side.
+pub(crate) const SIDE_MAX: u32 = 32_768;

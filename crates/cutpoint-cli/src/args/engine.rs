@@ -2,7 +2,7 @@
 
 use super::connect::replace;
 use cutpoint::config::DeviceConfig;
-use cutpoint::engine::onnxruntime::Optimization;
+use cutpoint::engine::Optimization;
 use cutpoint::engine::select::{EngineChoice, SelectOptions, select};
 use cutpoint::engine::{Engine, EngineOptions};
 use cutpoint::error::Result;

@@ -25,12 +25,14 @@
 //! address, and a job may name its model's file.
 
 mod parse;
+#[cfg(feature = "server")]
+mod security;
 #[cfg(test)]
 mod tests;
 mod values;
 
 use crate::device::SpeedFraction;
-use crate::engine::onnxruntime::Optimization;
+use crate::engine::Optimization;
 use crate::engine::select::{EngineChoice, SelectOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frames::{Frame, FrameOptions, parse_frames};
@@ -38,7 +40,6 @@ use crate::input::ImageLayout;
 use crate::input::ImageOptions;
 use crate::link::{ConnectOptions, Tls};
 use crate::onnx::{Model, ReadOptions};
-use crate::server::{Security, TlsIdentity};
 use crate::session::SessionOptions;
 use cutpoint_plan::units::Bandwidth;
 use serde::Deserialize;
@@ -322,26 +323,6 @@ impl ServerConfig {
             tls: authority.map(|authority_pem| Tls { authority_pem, server_name: None }),
             ..default
         })
-    }
-
-    /// How a server is protected. Reads the token, the certificate and its key.
-    ///
-    /// # Errors
-    /// [`ErrorKind::File`] if a file cannot be read; [`ErrorKind::Usage`] if it holds no token, or
-    /// only one of certificate and key is given.
-    pub fn security(&self) -> Result<Security> {
-        let tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => {
-                Some(TlsIdentity { certificate_pem: read(certificate)?, key_pem: read(key)? })
-            }
-            (None, None) => None,
-            _ => {
-                let message = "TLS needs both a certificate and its key (tls_cert and tls_key)";
-                return Err(Error::new(ErrorKind::Usage, message));
-            }
-        };
-        let token = self.token_file.as_deref().map(read_token).transpose()?;
-        Ok(Security { tls, token, is_open: self.insecure })
     }
 }
 

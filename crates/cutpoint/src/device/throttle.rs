@@ -154,7 +154,7 @@ fn of_program() -> Option<Duration> {
     None
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "rten"))]
 mod tests {
     use super::*;
     use crate::engine::rten::Rten;

@@ -25,7 +25,7 @@ mod form;
 mod header;
 mod kind;
 mod malformed;
-#[cfg(test)]
+#[cfg(all(test, feature = "images"))]
 mod picture_tests;
 mod plain;
 mod quantise;

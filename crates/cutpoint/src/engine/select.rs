@@ -1,11 +1,10 @@
 //! Which engine runs: the one that was asked for, or the best that is there.
 
 use super::interface::Engine;
-use super::onnxruntime::{OnnxRuntime, Optimization};
-use super::rten::Rten;
+use super::optimization::Optimization;
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -56,38 +55,77 @@ impl fmt::Display for EngineChoice {
 pub struct SelectOptions {
     /// How far ONNX Runtime may rewrite models.
     pub optimization: Optimization,
-    /// The program for [`Rten::with_profiler`].
+    /// The program for `Rten::with_profiler`.
     pub profiler: Option<PathBuf>,
 }
 
 /// The engine of a choice; says at level info which one it is.
 ///
 /// # Errors
-/// [`ErrorKind::Engine`] if ONNX Runtime is asked for and not found, too old, or not loadable.
-/// `Auto` never fails: a library that cannot be used is named in a warning.
+/// [`ErrorKind::Engine`] if the engine was not compiled in, or if ONNX Runtime is asked for and not
+/// found, too old, or not loadable. With rten compiled in, `Auto` never fails: a library that
+/// cannot be used is named in a warning.
 pub fn select(choice: &EngineChoice, options: &SelectOptions) -> Result<Arc<dyn Engine>> {
-    let runtime = |path: Option<&PathBuf>| -> Result<Arc<dyn Engine>> {
-        let found = OnnxRuntime::find(path.map(PathBuf::as_path))?;
-        Ok(Arc::new(found.with_optimization(options.optimization)))
-    };
-    let rten = || -> Arc<dyn Engine> {
-        let rten = Rten::new();
-        Arc::new(match &options.profiler {
-            Some(program) => rten.with_profiler(program.clone()),
-            None => rten,
-        })
-    };
+    let has_rten = cfg!(feature = "rten");
     let engine = match choice {
-        EngineChoice::Rten => rten(),
-        EngineChoice::OnnxRuntime(path) => runtime(path.as_ref())?,
-        EngineChoice::Auto if !OnnxRuntime::is_present() => rten(),
-        EngineChoice::Auto => runtime(None).unwrap_or_else(|error| {
-            log::warn!("ONNX Runtime cannot be used, falling back to rten: {error}");
-            rten()
-        }),
+        EngineChoice::Rten => built_in::rten(options)?,
+        EngineChoice::OnnxRuntime(path) => built_in::onnxruntime(path.as_deref(), options)?,
+        EngineChoice::Auto if has_rten && !built_in::finds_onnxruntime() => {
+            built_in::rten(options)?
+        }
+        EngineChoice::Auto => match built_in::onnxruntime(None, options) {
+            Err(error) if has_rten => {
+                log::warn!("ONNX Runtime cannot be used, falling back to rten: {error}");
+                built_in::rten(options)?
+            }
+            found => found?,
+        },
     };
     log::info!("engine: {}", engine.name());
     Ok(engine)
+}
+
+/// The engines that are compiled in, and errors for those that are not.
+mod built_in {
+    use super::*;
+
+    #[cfg(feature = "rten")]
+    pub(super) fn rten(options: &SelectOptions) -> Result<Arc<dyn Engine>> {
+        let rten = crate::engine::rten::Rten::new();
+        Ok(Arc::new(match &options.profiler {
+            Some(program) => rten.with_profiler(program.clone()),
+            None => rten,
+        }))
+    }
+
+    #[cfg(not(feature = "rten"))]
+    pub(super) fn rten(_: &SelectOptions) -> Result<Arc<dyn Engine>> {
+        Err(Error::without_feature(ErrorKind::Engine, "rten"))
+    }
+
+    #[cfg(feature = "onnxruntime")]
+    pub(super) fn onnxruntime(
+        path: Option<&Path>,
+        options: &SelectOptions,
+    ) -> Result<Arc<dyn Engine>> {
+        let found = crate::engine::onnxruntime::OnnxRuntime::find(path)?;
+        Ok(Arc::new(found.with_optimization(options.optimization)))
+    }
+
+    #[cfg(not(feature = "onnxruntime"))]
+    pub(super) fn onnxruntime(_: Option<&Path>, _: &SelectOptions) -> Result<Arc<dyn Engine>> {
+        Err(Error::without_feature(ErrorKind::Engine, "onnxruntime"))
+    }
+
+    #[cfg(feature = "onnxruntime")]
+    pub(super) fn finds_onnxruntime() -> bool {
+        crate::engine::onnxruntime::OnnxRuntime::is_present()
+    }
+
+    #[cfg(not(feature = "onnxruntime"))]
+    pub(super) fn finds_onnxruntime() -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +144,16 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(feature = "rten"))]
+    fn an_engine_that_was_not_compiled_in_is_an_error_with_a_hint() {
+        let error = select(&EngineChoice::Rten, &SelectOptions::default()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Engine);
+        assert_eq!(error.to_string(), "built without the feature \"rten\"");
+        assert!(error.advice().is_some());
+    }
+
+    #[test]
+    #[cfg(feature = "onnxruntime")]
     fn a_library_that_was_asked_for_and_is_not_there_is_an_error() {
         let choice = EngineChoice::OnnxRuntime(Some("/nonexistent/libonnxruntime.so".into()));
         let error = select(&choice, &SelectOptions::default()).err().unwrap();

@@ -48,7 +48,7 @@ pub(crate) fn read_image(
     Picture::new(file.into(), preparation, place.to_string())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "images"))]
 mod tests {
     use super::*;
     use image::{Rgb, RgbImage};

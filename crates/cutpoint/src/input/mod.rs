@@ -5,14 +5,17 @@
 
 mod image_options;
 mod job_inputs;
+#[cfg(feature = "images")]
 mod jpeg;
 mod npy;
 mod picture;
+#[cfg_attr(not(feature = "images"), path = "no_picture_file.rs")]
+mod picture_file;
 mod preparation;
 mod supply;
-#[cfg(test)]
+#[cfg(all(test, feature = "images"))]
 pub(crate) mod testing;
-#[cfg(test)]
+#[cfg(all(test, feature = "images"))]
 mod tests;
 
 pub use image_options::ImageOptions;
@@ -20,5 +23,5 @@ pub(crate) use image_options::read_image;
 pub use job_inputs::{Input, Inputs, tensors};
 pub use npy::{read_npy, rehearse_npy, write_npy};
 pub use picture::Picture;
-pub use preparation::{ImageLayout, PICTURE_BYTES_FREE, PICTURE_FACTOR_MAX, Preparation, SIDE_MAX};
+pub use preparation::{ImageLayout, PICTURE_BYTES_FREE, PICTURE_FACTOR_MAX, Preparation};
 pub use supply::{OnDemand, Supply};

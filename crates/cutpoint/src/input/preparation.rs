@@ -1,18 +1,11 @@
 //! From a JPEG or PNG file to pixels in the model's size, and from pixels to the tensor that the
 //! model reads. Both sides of a link make the same bits from the same file.
 
-use super::jpeg;
+use super::picture_file;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::TENSOR_BYTES_MAX;
+use crate::limits::{SIDE_MAX, TENSOR_BYTES_MAX};
 use crate::tensor::{ElementType, Tensor};
-use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
-use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
-
-/// The most pixels a picture may have on a side.
-pub const SIDE_MAX: u32 = 32_768;
 
 /// The most bytes that a picture from the network may have when it is decoded, as a multiple of the
 /// pixels that the model takes, at one byte for each channel.
@@ -149,40 +142,7 @@ impl Preparation {
     /// [`ErrorKind::Input`] if it is no JPEG or PNG, is truncated, or its pixels would have more
     /// than `decoded_bytes_max` bytes.
     pub fn check_file(&self, file: &[u8], decoded_bytes_max: u64) -> Result<u64> {
-        self.decoder(file, decoded_bytes_max).map(|(_, needed)| needed)
-    }
-
-    fn decoder<'f>(
-        &self,
-        file: &'f [u8],
-        decoded_bytes_max: u64,
-    ) -> Result<(impl ImageDecoder + 'f, u64)> {
-        let reader = ImageReader::new(Cursor::new(file));
-        let mut reader = reader.with_guessed_format().map_err(|e| unusable(&e))?;
-        match reader.format() {
-            Some(ImageFormat::Jpeg) if !jpeg::is_complete(file) => {
-                return Err(bad("the JPEG file is truncated"));
-            }
-            Some(ImageFormat::Jpeg | ImageFormat::Png) => {}
-            _ => return Err(bad("neither a JPEG nor a PNG file")),
-        }
-        let mut limits = Limits::default();
-        limits.max_image_width = Some(SIDE_MAX);
-        limits.max_image_height = Some(SIDE_MAX);
-        limits.max_alloc = Some(decoded_bytes_max);
-        reader.limits(limits);
-        let decoder = reader.into_decoder().map_err(|e| unusable(&e))?;
-        // In between there are the model's rows in the picture's width, four numbers a pixel.
-        let (width, height) = decoder.dimensions();
-        let resized = u64::from(width) * self.height() as u64 * 16;
-        let needed = decoder.total_bytes().max(resized);
-        if width > SIDE_MAX || height > SIDE_MAX || needed > decoded_bytes_max {
-            return Err(bad(format!(
-                "a picture of {width} x {height} is too large here: {needed} bytes, \
-                 at most {decoded_bytes_max}"
-            )));
-        }
-        Ok((decoder, needed))
+        picture_file::check(file, self.height() as u32, decoded_bytes_max)
     }
 
     /// The pixels of a file in the model's size, `[height, width, channels]`.
@@ -190,19 +150,9 @@ impl Preparation {
     /// # Errors
     /// As [`Preparation::check_file`], and if the file is damaged.
     pub fn decode(&self, file: &[u8], decoded_bytes_max: u64) -> Result<Vec<u8>> {
-        // What decodes is not ours, and what it decodes may come from anyone.
-        let decoded = catch_unwind(AssertUnwindSafe(|| {
-            let (decoder, _) = self.decoder(file, decoded_bytes_max)?;
-            let picture = DynamicImage::from_decoder(decoder).map_err(|e| unusable(&e))?;
-            // Both are at most `SIDE_MAX`.
-            let (width, height) = (self.width() as u32, self.height() as u32);
-            let picture = picture.resize_exact(width, height, FilterType::Triangle);
-            Ok(match self.channels() {
-                1 => picture.into_luma8().into_raw(),
-                _ => picture.into_rgb8().into_raw(),
-            })
-        }));
-        decoded.unwrap_or_else(|_| Err(bad("the decoder gave up on this file")))
+        // Both are at most `SIDE_MAX`.
+        let size = (self.width() as u32, self.height() as u32);
+        picture_file::decode(file, size, self.channels(), decoded_bytes_max)
     }
 
     /// The tensor of pixels in the model's size.
@@ -258,8 +208,4 @@ fn layout_of(shape: &[usize], layout: Option<ImageLayout>) -> Option<ImageLayout
 
 fn bad(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Input, message)
-}
-
-fn unusable(error: &dyn std::fmt::Display) -> Error {
-    bad(format!("not a usable JPEG or PNG: {error}"))
 }

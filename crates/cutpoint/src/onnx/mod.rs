@@ -22,7 +22,7 @@ mod segments;
 mod shape_run;
 mod shapes;
 mod tensor_type;
-#[cfg(test)]
+#[cfg(all(test, feature = "rten"))]
 pub(crate) mod tests;
 mod types;
 mod wiring;

@@ -188,7 +188,7 @@ impl ShapeRun<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "rten"))]
 mod tests {
     use super::super::roles::roles;
     use super::super::tests::small::*;

@@ -49,5 +49,5 @@ pub use stream::{Names, PATTERN_JOBS_MAX, Replay, StreamPlan, Watch};
 pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary, Summary};
 pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "rten", feature = "onnxruntime", feature = "server"))]
 pub(crate) mod tests;

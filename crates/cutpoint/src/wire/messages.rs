@@ -12,6 +12,7 @@
 pub mod inference {
     include!("../../generated/wire/inference/messages.rs");
     include!("../../generated/wire/inference/client.rs");
+    #[cfg(feature = "server")]
     include!("../../generated/wire/inference/server.rs");
 }
 
@@ -26,6 +27,7 @@ pub mod inference {
 pub mod cutpoint {
     include!("../../generated/wire/cutpoint/messages.rs");
     include!("../../generated/wire/cutpoint/client.rs");
+    #[cfg(feature = "server")]
     include!("../../generated/wire/cutpoint/server.rs");
 }
 
@@ -40,5 +42,6 @@ pub mod cutpoint {
 pub mod health {
     include!("../../generated/wire/health/messages.rs");
     include!("../../generated/wire/health/client.rs");
+    #[cfg(feature = "server")]
     include!("../../generated/wire/health/server.rs");
 }

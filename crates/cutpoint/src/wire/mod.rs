@@ -10,6 +10,7 @@ mod tensors;
 
 pub use messages::{cutpoint, health, inference};
 pub use parameters::{Parameters, RepositoryParameters, names};
+#[cfg(feature = "server")]
 pub(crate) use tensors::check_name;
 pub use tensors::{
     ContentsForm, input_tensors, output_tensors, raw_input, raw_output, typed_output,

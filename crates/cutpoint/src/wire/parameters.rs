@@ -99,6 +99,7 @@ pub(crate) fn repository_bytes(bytes: Bytes) -> ModelRepositoryParameter {
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` if it is no text.
+#[cfg(feature = "server")]
 pub(crate) fn find_repository_text<'a>(
     parameters: &'a RepositoryParameters,
     name: &str,

@@ -25,7 +25,7 @@ mod mobilenet_v2;
 mod multi_head;
 mod resnet18;
 mod squeezenet;
-#[cfg(test)]
+#[cfg(all(test, feature = "rten"))]
 mod tests;
 mod vgg16;
 

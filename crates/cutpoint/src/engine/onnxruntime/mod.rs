@@ -17,6 +17,7 @@ mod trace;
 
 use super::declared::Declared;
 use super::interface::{Engine, EngineOptions, ProfileRuns, Profiled, Session};
+use super::optimization::Optimization;
 use super::timing::{WaitClock, of_this_thread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
@@ -25,43 +26,9 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 pub use library::{VERSION_MIN, Version};
-
-/// How far ONNX Runtime may rewrite a model before it runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Optimization {
-    /// Not at all; a split model then gives the same bits as the whole one.
-    Off,
-    /// Constant folding and removal of what does nothing.
-    Basic,
-    /// Fusions of operators too.
-    Extended,
-    /// Blocked memory layouts too; the default.
-    #[default]
-    All,
-}
-
-impl FromStr for Optimization {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Optimization> {
-        match text {
-            "off" => Ok(Optimization::Off),
-            "basic" => Ok(Optimization::Basic),
-            "extended" => Ok(Optimization::Extended),
-            "all" => Ok(Optimization::All),
-            _ => Err(Error::new(
-                ErrorKind::Usage,
-                format!(
-                    "invalid optimization level {text:?}: expected off, basic, extended or all"
-                ),
-            )),
-        }
-    }
-}
 
 /// ONNX Runtime from one shared library.
 pub struct OnnxRuntime {
