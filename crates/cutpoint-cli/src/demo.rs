@@ -9,7 +9,7 @@ use crate::progress::progress_bar;
 use crate::{measurement, setup};
 use cutpoint::Cancel;
 use cutpoint::config::{Config, ModelConfig};
-use cutpoint::device::SpeedFraction;
+use cutpoint::SpeedFraction;
 use cutpoint::error::{Error, ErrorKind, Result};
 use cutpoint::input::Inputs;
 use cutpoint::profile::median;

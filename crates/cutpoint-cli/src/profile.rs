@@ -9,7 +9,7 @@ use crate::args::model::ShapeArgs;
 use crate::files::write_whole;
 use crate::setup;
 use cutpoint::config::{Config, ModelConfig, ModelJobs};
-use cutpoint::device::SpeedFraction;
+use cutpoint::SpeedFraction;
 use cutpoint::frames::{Frame, parse_frames};
 use std::path::PathBuf;
 use std::process::ExitCode;

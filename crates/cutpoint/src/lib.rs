@@ -53,12 +53,16 @@ pub mod server;
 pub mod session;
 pub mod tensor;
 pub mod trace;
+#[doc(hidden)]
 pub mod wire;
 pub mod zoo;
 
+#[doc(no_inline)]
 pub use cutpoint_plan::options::Policy;
+#[doc(no_inline)]
 pub use cutpoint_plan::workload::JobId;
-pub use device::Cancel;
+#[doc(no_inline)]
+pub use device::{Arrival, Arrivals, Cancel, Fallback, PlanChange, SpeedFraction, Waits};
 pub use error::{Error, ErrorKind, Result};
 pub use input::{Input, Inputs};
 pub use profile::ProfileOptions;

@@ -1,6 +1,6 @@
 //! Arguments of every command that has a device's part.
 
-use cutpoint::device::SpeedFraction;
+use cutpoint::SpeedFraction;
 use cutpoint::error::{Error, ErrorKind, Result};
 
 /// A fraction of this machine's speed.

@@ -8,7 +8,7 @@ use crate::args::format::Format;
 use crate::args::image::ImageArgs;
 use crate::args::milliseconds::parse_milliseconds;
 use crate::args::model::ShapeArgs;
-use cutpoint::device::SpeedFraction;
+use cutpoint::SpeedFraction;
 use cutpoint_plan::options::{Granularity, Policy};
 use cutpoint_plan::units::Time;
 use std::path::PathBuf;

@@ -27,7 +27,7 @@ impl Run<'_> {
         let target = OutputTarget::new(args.output.as_deref())?;
         let written = Written::default();
         let cancel = Cancel::new();
-        let execute = |source: &mut dyn cutpoint::device::Arrivals<'_>, names: &Names| {
+        let execute = |source: &mut dyn cutpoint::Arrivals<'_>, names: &Names| {
             session.run_stream(&stream, source, &cancel, |job, outputs| {
                 let name = names.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
                 written.after(|| target.write(job, name.as_deref(), &outputs));

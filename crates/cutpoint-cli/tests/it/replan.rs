@@ -3,7 +3,7 @@
 
 use crate::engines::OPTIONS;
 use crate::run::Served;
-use cutpoint::device::{Cancel, SpeedFraction};
+use cutpoint::{Cancel, SpeedFraction};
 use cutpoint::engine::rten::Rten;
 use cutpoint::input::Inputs;
 use cutpoint::link::{Client, ConnectOptions};

@@ -16,7 +16,7 @@
 //! for 32-bit numbers that are finite, `f16` for such up to 65504, and `u8-channel` needs at
 //! least three axes. The last three are for inputs that are pictures; the server makes the tensor
 //! of them as the device would. What arrives is trusted in nothing: whatever the bytes are,
-//! decoding allocates no more than the limits in [`crate::limits`] and in [`crate::input`],
+//! decoding allocates no more than the limits in `limits.rs` and in [`crate::input`],
 //! and ends in a tensor of just the type and shape that were announced, or in an error.
 
 mod decode;

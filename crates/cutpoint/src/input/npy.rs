@@ -25,7 +25,7 @@ const NAMES: [(ElementType, &str); 12] = [
     (ElementType::Bool, "|b1"),
 ];
 
-/// Reads a tensor of at most [`FILE_BYTES_MAX`] bytes.
+/// Reads a tensor of at most a limited number of bytes (`limits.rs`).
 ///
 /// # Errors
 /// [`ErrorKind::File`] if the file cannot be read; [`ErrorKind::Input`] if it is no `.npy` file, is

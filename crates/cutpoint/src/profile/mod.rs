@@ -16,7 +16,7 @@
 //!   "waiting": 0.01, "sum_over_whole": 0.98, "is_scaled": true, "is_noisy": false, "warnings": [] }
 //! ```
 //!
-//! `layers` are in the order of the model's [`LayerGraph`]. A spread is the median absolute
+//! `layers` are in the order of the model's layers. A spread is the median absolute
 //! deviation from the median, divided by the median.
 
 mod by_layer;

@@ -40,7 +40,7 @@ pub struct ModelProfile {
     pub threads: usize,
     /// How the layers were timed.
     pub method: Method,
-    /// In the order of the model's [`LayerGraph`].
+    /// In the order of the model's layers.
     pub layers: Vec<LayerTime>,
     /// The whole model, without a clock on its nodes.
     pub whole: WholeTime,

@@ -68,7 +68,7 @@ pub struct ServerOptions {
     pub engine_options: EngineOptions,
     /// Who may connect.
     pub security: Security,
-    /// The longest message that is read; `None` for [`MESSAGE_BYTES_MAX`].
+    /// The longest message that is read; `None` for the limit of the protocol.
     pub message_bytes_max: Option<usize>,
 }
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A [`Session`] is a device with its models, and the server it is connected to, if any. A
-//! [`Profile`] is what was measured; [`Profile::plan`] makes a [`Planned`] for any number of jobs
+//! [`Profile`] is what was measured; [`Profile::plan`] makes a [`PlannedRun`] for any number of jobs
 //! without touching the world; [`Session::run`] executes that, as often as the program likes.
 //!
 //! Every call that takes long has two forms. The blocking one is for plain threads, and panics

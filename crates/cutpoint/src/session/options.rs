@@ -53,7 +53,7 @@ pub struct RunOptions {
 }
 
 impl Default for RunOptions {
-    /// Half a minute of patience, and [`HELD_BYTES_MAX`].
+    /// Half a minute of patience, and 256 MiB.
     fn default() -> RunOptions {
         RunOptions {
             patience: Duration::from_secs(30),

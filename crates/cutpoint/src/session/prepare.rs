@@ -130,7 +130,7 @@ impl DeviceSide {
     /// Executes a prepared plan as it is.
     ///
     /// # Errors
-    /// As [`Executor::run`], and if the stream to the server cannot be opened.
+    /// As `Executor::run`, and if the stream to the server cannot be opened.
     pub fn execute(
         &self,
         prepared: &mut Prepared,

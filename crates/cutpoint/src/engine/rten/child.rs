@@ -19,8 +19,8 @@ const INPUT_BYTES_MAX: u64 = 8 << 30;
 /// What the child process of a profile does: runs the job that lies in `folder` and prints.
 ///
 /// # Errors
-/// [`ErrorKind::File`] if there is no such job; otherwise as [`Engine::load`] and
-/// [`Session::run`].
+/// [`ErrorKind::File`] if there is no such job; otherwise as [`crate::engine::Engine::load`] and
+/// [`crate::engine::Session::run`].
 pub fn run_profile_job(folder: &Path) -> Result<()> {
     let read = |name: &str| -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
