@@ -22,6 +22,9 @@ mod threads;
 mod throttle;
 mod uplink_times;
 
+#[cfg(test)]
+mod tests;
+
 pub use arrivals::{Arrival, Arrivals, JOBS_IN_SYSTEM_MAX, Waits};
 pub use batch::Batch;
 pub use cancel::Cancel;

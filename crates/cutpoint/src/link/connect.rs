@@ -1,9 +1,8 @@
 //! One connection to a server: TCP, TLS if asked for, the layers of [`super::socket`], and HTTP/2,
 //! with errors for people when any of them fails.
 
-use super::bounded::{Bounded, InFlight};
 use super::options::{ConnectOptions, Tls};
-use super::socket::{Io, Meter, Metered, Paced};
+use super::socket::{InFlight, Io, Meter, Metered, Paced};
 use crate::bandwidth::pacer::{MBIT_PER_S_MIN, Pacer};
 use crate::error::{Error, ErrorKind, Result};
 use cutpoint_plan::units::Bandwidth;
@@ -159,7 +158,7 @@ impl Peer {
         let tcp = TcpStream::connect(&self.address).await.map_err(|e| self.unreachable(e))?;
         let tuned = tcp.set_nodelay(true).and_then(|()| limit_unsent(&tcp));
         tuned.map_err(|e| self.network("the connection cannot be set up").because(e))?;
-        let paced = Paced::new(Bounded::new(tcp, in_flight), self.pacer.clone());
+        let paced = Paced::new(tcp, self.pacer.clone(), in_flight);
         let io: Box<dyn Io> = match &self.tls {
             None => Box::new(paced),
             Some((connector, name)) => {

@@ -5,7 +5,6 @@
 //! or a generic one. Each stream has its own connection, on which the first and last byte of a
 //! tensor can be timed; all connections of a client share one uplink limit.
 
-mod bounded;
 mod client;
 mod connect;
 mod measure;

@@ -1,21 +1,29 @@
-//! The two layers around the client's TCP connection: one paces the uplink to a bandwidth, the
-//! other follows HTTP/2 frames to time a message's first and last byte.
+//! The two layers around the client's TCP connection: one holds the uplink to a bandwidth and to what
+//! fills it, the other watches HTTP/2 frames go out, to tell when a message's first and last byte left.
 //!
 //! From the outside in: HTTP/2, [`Metered`], TLS where it is used, [`Paced`], TCP.
 
 use crate::bandwidth::pacer::Pacer;
+use crate::bandwidth::window::{Acknowledgement, bytes_for};
+use cutpoint_plan::units::Bandwidth;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 /// The bytes that pass the virtual link at once.
 const CHUNK_BYTES: usize = 4096;
+
+/// Systems count what a socket holds with its administration, about a quarter more than the bytes,
+/// and Linux takes half of what it is asked for as meant for that.
+const ASKED: f64 = 1.25 / 2.0;
 
 /// Timers fire up to a millisecond after they are due. Aiming half of that earlier makes the
 /// error small and centred.
@@ -32,10 +40,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// A connection whose writes pass a virtual link, which it may share with other connections.
-pub(super) struct Paced<T> {
-    inner: T,
+/// How many bytes may be on their way; shared by the connections of a client.
+#[derive(Debug, Default)]
+pub(super) struct InFlight(AtomicUsize);
+
+impl InFlight {
+    /// From now on the link and its acknowledgements are like this.
+    pub(super) fn expect(&self, uplink: Bandwidth, acknowledgement: Acknowledgement) {
+        self.0.store(bytes_for(uplink, acknowledgement).unwrap_or(0), Ordering::Relaxed);
+    }
+}
+
+/// A TCP connection whose writes pass a virtual link, which other connections may share, and which
+/// holds no more than may be on its way.
+pub(super) struct Paced {
+    tcp: TcpStream,
     pacer: Option<Arc<Mutex<Pacer>>>,
+    in_flight: Option<Arc<InFlight>>,
+    /// How many bytes the system was last told that it may hold.
+    applied: usize,
     sleep: Pin<Box<Sleep>>,
     state: PacedState,
 }
@@ -49,15 +72,29 @@ enum PacedState {
     Passed(usize),
 }
 
-impl<T> Paced<T> {
-    /// Must be called within a runtime.
-    pub(super) fn new(inner: T, pacer: Option<Arc<Mutex<Pacer>>>) -> Paced<T> {
+impl Paced {
+    /// Needs to be called within a runtime.
+    pub(super) fn new(
+        tcp: TcpStream,
+        pacer: Option<Arc<Mutex<Pacer>>>,
+        in_flight: Option<Arc<InFlight>>,
+    ) -> Paced {
         let sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Paced { inner, pacer, sleep, state: PacedState::Free }
+        Paced { tcp, pacer, in_flight, applied: 0, sleep, state: PacedState::Free }
+    }
+
+    fn poll_tcp(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let bytes = self.in_flight.as_ref().map_or(0, |held| held.0.load(Ordering::Relaxed));
+        if bytes != self.applied && bytes > 0 {
+            let asked = (bytes as f64 * ASKED) as usize;
+            socket2::SockRef::from(&self.tcp).set_send_buffer_size(asked)?;
+            self.applied = bytes;
+        }
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
+impl AsyncWrite for Paced {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -65,7 +102,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let Some(pacer) = this.pacer.as_ref().filter(|_| !buf.is_empty()) else {
-            return Pin::new(&mut this.inner).poll_write(cx, buf);
+            return this.poll_tcp(cx, buf);
         };
         loop {
             match this.state {
@@ -88,7 +125,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
                 }
                 PacedState::Passed(size) => {
                     let part = &buf[..size.min(buf.len())];
-                    let written = ready!(Pin::new(&mut this.inner).poll_write(cx, part))?;
+                    let written = ready!(this.poll_tcp(cx, part))?;
                     this.state = match size.saturating_sub(written) {
                         0 => PacedState::Free,
                         left => PacedState::Passed(left),
@@ -100,21 +137,21 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        Pin::new(&mut self.get_mut().tcp).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+        Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
+impl AsyncRead for Paced {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_read(cx, buf)
+        Pin::new(&mut self.get_mut().tcp).poll_read(cx, buf)
     }
 }
 
@@ -305,7 +342,10 @@ impl AsyncRead for Metered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cutpoint_plan::units::Time;
     use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     fn frame(kind: u8, payload: usize) -> Vec<u8> {
         let [_, a, b, c] = (payload as u32).to_be_bytes();
@@ -344,6 +384,43 @@ mod tests {
         let mut after = meter.announce(30);
         assert_eq!(before.try_recv(), Err(oneshot::error::TryRecvError::Closed));
         assert_eq!(after.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+    }
+
+    fn mbps(value: f64) -> Bandwidth {
+        Bandwidth::from_mbit_per_s(value).unwrap()
+    }
+
+    fn behind(round_trip: u64) -> Acknowledgement {
+        let round_trip = Time::from_nanoseconds(round_trip * 1_000_000);
+        Acknowledgement { round_trip, answer: Time::ZERO }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_reads_nothing_is_sent_little_until_the_link_is_faster() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        socket2::SockRef::from(&peer).set_recv_buffer_size(4096).unwrap();
+        let in_flight = Arc::new(InFlight::default());
+        in_flight.expect(mbps(1.0), behind(10));
+        let mut bounded = Paced::new(tcp, None, Some(in_flight.clone()));
+        let block = [7u8; 4096];
+        let mut written = 0;
+        let fill = async |bounded: &mut Paced, written: &mut usize| {
+            let wait = Duration::from_millis(200);
+            while let Ok(done) = tokio::time::timeout(wait, bounded.write(&block)).await {
+                *written += done.unwrap();
+            }
+        };
+        fill(&mut bounded, &mut written).await;
+        let at_first = written;
+        in_flight.expect(mbps(20.0), behind(20));
+        fill(&mut bounded, &mut written).await;
+        assert!(written > at_first + 32_768, "{at_first} bytes, then {written}");
+        drop(bounded);
+        let mut read = Vec::new();
+        peer.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read.len(), written);
     }
 
     proptest! {

@@ -182,7 +182,11 @@ impl DeviceSide {
     }
 
     /// A connection for what was prepared, if the server has a part in it.
-    fn connect(&self, prepared: &Prepared, workload: &Workload) -> Result<Option<ServerLink>> {
+    pub(super) fn connect(
+        &self,
+        prepared: &Prepared,
+        workload: &Workload,
+    ) -> Result<Option<ServerLink>> {
         let Some(client) = self.client.as_ref().filter(|_| !prepared.suffixes.is_empty()) else {
             return Ok(None);
         };

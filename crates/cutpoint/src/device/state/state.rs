@@ -319,3 +319,92 @@ pub(crate) fn bytes_of(workload: &Workload, job: &Job, tensor: TensorId) -> usiz
     let bytes = workload.models()[job.model.index()].tensors[tensor.index()].bytes;
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::program::{JobProgram, Program, StepWork};
+    use cutpoint_plan::cut::LayerSet;
+    use cutpoint_plan::plan::{Partition, Work};
+    use cutpoint_plan::units::Bandwidth;
+    use cutpoint_plan::workload::{LayerBuilder, LayerId, Link, ModelBuilder, ModelId};
+    use std::sync::mpsc::channel;
+
+    /// Jobs with one step and one tensor to send each.
+    fn planned(jobs: &[u32]) -> Planned {
+        let model = ModelBuilder::new("m").input("x", 8).layer(LayerBuilder::new("l").read("x"));
+        let model = model.layer(LayerBuilder::new("k").read("x").write("y", 8));
+        let link = Link::at(Bandwidth::from_mbit_per_s(1.0).unwrap());
+        let workload = Workload::builder(link).add_model(model).add_jobs("m", 1).build().unwrap();
+        let mut device_layers = LayerSet::none(&workload.models()[0]);
+        device_layers.insert(LayerId(0));
+        let partition = Arc::new(Partition { device_layers, uploads: Vec::new() });
+        let step = |&job: &u32| Step {
+            job: JobId(job),
+            work: StepWork::Layers { segments: vec![0], layers: vec![LayerId(0)] },
+            departs: vec![],
+            drops: vec![],
+            is_last: true,
+        };
+        let tensor = TensorId(0);
+        let send = |&job: &u32| Send { job: JobId(job), tensor, part: 0, parts: 1, is_there: true };
+        let part = |&job: &u32| JobProgram {
+            job: JobId(job),
+            model: ModelId(0),
+            partition: partition.clone(),
+            has_steps: true,
+            is_offloaded: true,
+            server_segments: vec![],
+        };
+        let program = Program {
+            segments: Arc::default(),
+            steps: jobs.iter().map(step).collect(),
+            sends: jobs.iter().map(send).collect(),
+            jobs: jobs.iter().map(part).collect(),
+        };
+        Planned { program, suffixes: vec![None; jobs.len()], makespan: Time::ZERO }
+    }
+
+    #[test]
+    fn of_a_cancelled_job_the_rest_is_dropped_and_a_late_reply_ignored() {
+        let (events, reported) = channel();
+        let mut state = State::new(JobStates::new(Time::from_nanoseconds(1_000)), 1 << 20);
+        let inputs = (0..3).map(|job| (JobId(job), Arc::new(JobInputs::supplied(0))));
+        assert_eq!(state.plan(planned(&[0, 1, 2]), inputs.collect(), &events), 3);
+        // Job 0 is sent and computed, job 1 is sent, and job 2 has not begun.
+        state.begin(JobId(0));
+        state.begin(JobId(1));
+        for job in [0, 1] {
+            assert_eq!(state.agenda.take_send().map(|(send, _)| send.job), Some(JobId(job)));
+            state.jobs.handle_sent(JobId(job), Time::ZERO);
+        }
+        assert_eq!(state.agenda.take_step().map(|step| step.job), Some(JobId(0)));
+        for job in [1, 2, 2] {
+            state.cancel(JobId(job), &events);
+        }
+        assert!(!state.agenda.has_steps() && !state.agenda.has_sends());
+        let now = Time::from_nanoseconds(10);
+        let reply = |job| {
+            let (work, start, end) = (Work::Suffix, now, now);
+            let suffix = Operation { job: JobId(job), work, start, end };
+            Returned { suffix, download: None, outputs: Vec::new() }
+        };
+        state.replied(reply(1), now, &events);
+        state.device_done(JobId(1), Vec::new(), now, &events);
+        state.device_done(JobId(0), Vec::new(), now, &events);
+        state.replied(reply(0), now, &events);
+        assert_eq!(state.ended, [JobId(1), JobId(2), JobId(0)]);
+        let names = reported.try_iter().map(|event| match event {
+            Event::Cancelled(job) => ("cancelled", job.0),
+            Event::Part(job, ..) => ("part", job.0),
+            Event::Ended(job) => ("ended", job.0),
+            Event::Operation(operation) => ("operation", operation.job.0),
+            _ => ("other", 0),
+        });
+        let names: Vec<_> = names.collect();
+        let cancelled = [("cancelled", 1), ("cancelled", 2)];
+        let completed = [("part", 0), ("operation", 0), ("part", 0), ("ended", 0)];
+        assert_eq!(names, [&cancelled[..], &completed[..]].concat());
+        assert_eq!(state.jobs.in_system(), 0);
+    }
+}

@@ -1,5 +1,6 @@
 //! Plans executed by a device and a server that are both there, over real sockets on loopback.
 
+mod appearing_server;
 mod cuts;
 mod faults;
 mod loading;
