@@ -2,12 +2,13 @@
 
 use super::planner::Planned;
 use crate::input::{Inputs, Supply};
+use crate::trace::Waits;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::ModelId;
 
 /// The most jobs that are in work at a time; others that arrive wait outside and hold no tensors. A
 /// batch comes in as a whole, as its inputs are loaded shortly before each job begins.
-pub const JOBS_IN_SYSTEM_MAX: usize = 16;
+pub(crate) const JOBS_IN_SYSTEM_MAX: usize = 16;
 
 /// Where the jobs of a run come from.
 pub trait Arrivals<'s> {
@@ -46,17 +47,6 @@ impl Arrivals<'_> for () {
     fn poll(&mut self, _now: Time, _has_room: bool) -> Arrival {
         Arrival::End
     }
-}
-
-/// Jobs that arrived while the system was full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waits {
-    /// How many.
-    pub jobs: u64,
-    /// How long all of them together waited outside.
-    pub total: Time,
-    /// How long the one waited that waited longest.
-    pub longest: Time,
 }
 
 /// Lets jobs in while there is room, and counts those that had to wait.

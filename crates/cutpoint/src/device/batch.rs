@@ -8,7 +8,7 @@ use crate::input::Supply;
 use cutpoint_plan::units::Time;
 
 /// Jobs that arrive together at time 0, with their plan.
-pub struct Batch<'s> {
+pub(crate) struct Batch<'s> {
     planned: Option<Planned>,
     supply: &'s dyn Supply,
 }
@@ -18,7 +18,7 @@ impl<'s> Batch<'s> {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] unless there is one set of inputs for each job.
-    pub fn new(prepared: &Prepared, supply: &'s dyn Supply) -> Result<Batch<'s>> {
+    pub(crate) fn new(prepared: &Prepared, supply: &'s dyn Supply) -> Result<Batch<'s>> {
         let program = prepared.program.clone();
         let (jobs, inputs) = (program.jobs.len(), supply.count());
         if inputs != jobs {

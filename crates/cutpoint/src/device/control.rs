@@ -1,5 +1,7 @@
 //! Commands to a run that is under way, from any thread.
 
+#![cfg_attr(not(test), expect(dead_code, reason = "sessions that take jobs one by one need it"))]
+
 use super::event::{Command, Event};
 use super::options::ServerLink;
 use super::planner::Planned;
@@ -14,7 +16,7 @@ use std::time::Instant;
 /// and none waits for that. Once the last clone is dropped, or [`Control::close`] is called, the run
 /// ends when its jobs have.
 #[derive(Clone)]
-pub struct Control(Arc<Handle>);
+pub(crate) struct Control(Arc<Handle>);
 
 struct Handle {
     events: Sender<Event>,
@@ -22,7 +24,7 @@ struct Handle {
 }
 
 /// The run's end of its commands, and of what its threads report.
-pub struct Inbox {
+pub(crate) struct Inbox {
     pub(crate) events: Sender<Event>,
     pub(crate) reported: Receiver<Event>,
     pub(crate) numbers: JobNumbers,
@@ -42,13 +44,13 @@ impl JobNumbers {
 
 impl Inbox {
     /// For a run that takes no commands.
-    pub fn closed() -> Inbox {
+    pub(crate) fn closed() -> Inbox {
         let (events, reported) = channel();
         Inbox { events, reported, numbers: JobNumbers::default(), is_open: false }
     }
 
     /// For a run that takes commands through the handle.
-    pub fn open() -> (Control, Inbox) {
+    pub(crate) fn open() -> (Control, Inbox) {
         let inbox = Inbox { is_open: true, ..Inbox::closed() };
         let handle = Handle { events: inbox.events.clone(), numbers: inbox.numbers.clone() };
         (Control(Arc::new(handle)), inbox)
@@ -58,7 +60,7 @@ impl Inbox {
 impl Control {
     /// Submits a job. It is planned once there is room for it; without a planner, or a plan, it stays
     /// on the device. The result is its number in outputs, failures and the trace.
-    pub fn submit(&self, model: ModelId, inputs: Inputs) -> JobId {
+    pub(crate) fn submit(&self, model: ModelId, inputs: Inputs) -> JobId {
         let job = self.0.numbers.next();
         self.send(Command::Submit { job, model, inputs, at: Instant::now() });
         job
@@ -66,33 +68,33 @@ impl Control {
 
     /// Cancels a job. One that has not begun never will; of one that is under way the remaining steps
     /// are dropped, and a reply that comes late is ignored. Without effect on one that has ended.
-    pub fn cancel(&self, job: JobId) {
+    pub(crate) fn cancel(&self, job: JobId) {
         self.send(Command::Cancel(job));
     }
 
     /// Cancels the run after the operation in progress.
-    pub fn cancel_all(&self) {
+    pub(crate) fn cancel_all(&self) {
         self.send(Command::CancelAll);
     }
 
     /// Puts a plan in force for those of its jobs that have not begun. With `None` they stay on the
     /// device.
-    pub fn plan(&self, planned: Option<Planned>) {
+    pub(crate) fn plan(&self, planned: Option<Planned>) {
         self.send(Command::Plan(planned));
     }
 
     /// Connects the run to a server, in place of the one that it has.
-    pub fn connect(&self, server: ServerLink) {
+    pub(crate) fn connect(&self, server: ServerLink) {
         self.send(Command::Connect(server));
     }
 
     /// Takes the server away: the device finishes what has begun.
-    pub fn disconnect(&self) {
+    pub(crate) fn disconnect(&self) {
         self.send(Command::Disconnect);
     }
 
     /// No more jobs will be submitted.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.send(Command::Close);
     }
 

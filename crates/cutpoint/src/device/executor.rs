@@ -61,19 +61,19 @@ use std::time::Duration;
 
 /// What a run begins with. Jobs, plans and the server may also come, change and go while it works,
 /// through the inbox.
-pub struct Executor<'a, 's> {
+pub(crate) struct Executor<'a, 's> {
     /// The models, and what plans reckon with.
-    pub workload: &'a Workload,
+    pub(crate) workload: &'a Workload,
     /// Where jobs come from.
-    pub arrivals: &'a mut dyn Arrivals<'s>,
+    pub(crate) arrivals: &'a mut dyn Arrivals<'s>,
     /// Plans jobs that arrive, and again those that have not begun.
-    pub planner: Option<&'a mut dyn Planner>,
+    pub(crate) planner: Option<&'a mut dyn Planner>,
     /// The server.
-    pub server: Option<ServerLink>,
+    pub(crate) server: Option<ServerLink>,
     /// Commands.
-    pub inbox: Inbox,
+    pub(crate) inbox: Inbox,
     /// How to execute.
-    pub options: ExecuteOptions,
+    pub(crate) options: ExecuteOptions,
 }
 
 impl Executor<'_, '_> {
@@ -87,7 +87,7 @@ impl Executor<'_, '_> {
     ///
     /// # Errors
     /// If the encoder cannot be set up.
-    pub fn run(
+    pub(crate) fn run(
         self,
         prepared: &mut Prepared,
         mut on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),

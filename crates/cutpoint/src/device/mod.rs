@@ -25,16 +25,18 @@ mod uplink_times;
 #[cfg(test)]
 mod tests;
 
-pub use arrivals::{Arrival, Arrivals, JOBS_IN_SYSTEM_MAX, Waits};
-pub use batch::Batch;
+pub use arrivals::{Arrival, Arrivals};
 pub use cancel::Cancel;
-pub use control::{Control, Inbox};
-pub use executor::Executor;
-pub use options::{Access, Connection, ExecuteOptions, HELD_BYTES_MAX, ServerLink};
-pub use planner::{PlanChange, Planned, Planner, Reach, Standing};
-pub use prepared::{Device, LoadedSuffix, Prepared, SuffixContent, Suffixes};
-pub use program::{
-    JobProgram, Program, SegmentLayers, Segments, Send, Step, StepWork, segments_for,
-};
-pub use state::jobs::Fallback;
-pub use throttle::{ComputeClock, SpeedFraction, Stint};
+pub use planner::Planned;
+pub use prepared::Prepared;
+pub use program::{JobProgram, Program, SegmentLayers, Segments, Send, Step, StepWork};
+pub use throttle::SpeedFraction;
+
+pub(crate) use batch::Batch;
+pub(crate) use control::Inbox;
+pub(crate) use executor::Executor;
+pub(crate) use options::{Access, Connection, ExecuteOptions, HELD_BYTES_MAX, ServerLink};
+pub(crate) use planner::{Planner, Reach, Standing};
+pub(crate) use prepared::{Device, LoadedSuffix, SuffixContent, Suffixes};
+pub(crate) use program::segments_for;
+pub(crate) use throttle::{ComputeClock, Stint};

@@ -9,45 +9,45 @@ use std::time::Duration;
 
 /// As a rule this is the most of tensors that wait for the uplink before the device waits too, and as
 /// much may be sent and not answered before the uplink waits.
-pub const HELD_BYTES_MAX: usize = 256 << 20;
+pub(crate) const HELD_BYTES_MAX: usize = 256 << 20;
 
 /// How often it is looked whether the receiver is still needed, and whether the run is cancelled.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Both ends of a stream of jobs.
-pub type Connection = (StreamSender, StreamReceiver);
+pub(crate) type Connection = (StreamSender, StreamReceiver);
 
 /// How to execute.
 #[derive(Clone, Debug)]
-pub struct ExecuteOptions {
+pub(crate) struct ExecuteOptions {
     /// A server that owes a reply and says nothing for so long is lost.
-    pub patience: Duration,
+    pub(crate) patience: Duration,
     /// The round trip of the link, for the time at which the server's work is drawn.
-    pub round_trip: Time,
+    pub(crate) round_trip: Time,
     /// Whether a change of the uplink's bandwidth makes a new plan.
-    pub follows_link: bool,
+    pub(crate) follows_link: bool,
     /// The most bytes of tensors that wait for the uplink, and as many that were sent and whose jobs
     /// are not answered. A single job may have more.
-    pub held_bytes_max: usize,
+    pub(crate) held_bytes_max: usize,
     /// Stops the run.
-    pub cancel: Cancel,
+    pub(crate) cancel: Cancel,
 }
 
 /// The way to the server.
-pub struct ServerLink {
+pub(crate) struct ServerLink {
     /// The connection.
-    pub connection: Connection,
+    pub(crate) connection: Connection,
     /// What can be done about it.
-    pub access: Access,
+    pub(crate) access: Access,
 }
 
 /// What can be done about the way to the server.
 #[derive(Clone)]
-pub struct Access {
+pub(crate) struct Access {
     /// Makes another connection after one is lost, with all suffixes loaded. Blocks.
-    pub call: Arc<dyn Fn() -> Result<Connection> + Send + Sync>,
+    pub(crate) call: Arc<dyn Fn() -> Result<Connection> + Send + Sync>,
     /// Sends a probe of the given size; returns how long it took on the uplink. Blocks.
-    pub probe: Arc<dyn Fn(u64) -> Result<Duration> + Send + Sync>,
+    pub(crate) probe: Arc<dyn Fn(u64) -> Result<Duration> + Send + Sync>,
     /// Learns the bandwidth that plans reckon with.
-    pub expect: Arc<dyn Fn(Bandwidth) + Send + Sync>,
+    pub(crate) expect: Arc<dyn Fn(Bandwidth) + Send + Sync>,
 }

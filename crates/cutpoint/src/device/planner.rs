@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// What is known about the way to the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// There is no connection.
     Lost,
     /// There is one, with this bandwidth of the uplink.
@@ -22,13 +22,13 @@ pub enum Reach {
 
 /// What a plan for some jobs has to reckon with.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// The way to the server.
-    pub reach: Reach,
+    pub(crate) reach: Reach,
     /// What the machines still have to do for jobs that have begun.
-    pub backlog: Backlog,
+    pub(crate) backlog: Backlog,
     /// How each of the jobs is cut so far; empty if they are new.
-    pub cuts: Vec<Arc<Partition>>,
+    pub(crate) cuts: Vec<Arc<Partition>>,
 }
 
 /// A program for some jobs.
@@ -59,27 +59,10 @@ impl Planned {
 }
 
 /// Makes plans for jobs that have not begun, from what is loaded.
-pub trait Planner {
+pub(crate) trait Planner {
     /// A program for these jobs; `None` if there is none that needs no more than what is loaded.
     ///
     /// # Errors
     /// As [`Program::new`].
     fn plan(&mut self, jobs: &[(JobId, ModelId)], standing: &Standing) -> Result<Option<Planned>>;
-}
-
-/// A new plan in mid-run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PlanChange {
-    /// When it came into force.
-    pub at: Time,
-    /// Why it was made.
-    pub cause: String,
-    /// How many jobs it is for.
-    pub jobs: usize,
-    /// How many of them have a part on the server.
-    pub offloaded: usize,
-    /// The bandwidth of the uplink that it reckons with; `None` without a connection.
-    pub uplink: Option<Bandwidth>,
-    /// When the jobs will be complete by this plan.
-    pub predicted: Time,
 }

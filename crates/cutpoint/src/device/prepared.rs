@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The device: its engine, its speed, and its models.
-pub struct Device {
+pub(crate) struct Device {
     /// What computes.
-    pub engine: Arc<dyn Engine>,
+    pub(crate) engine: Arc<dyn Engine>,
     /// How it loads.
-    pub options: EngineOptions,
+    pub(crate) options: EngineOptions,
     /// How fast it is, relative to this machine.
-    pub speed: SpeedFraction,
+    pub(crate) speed: SpeedFraction,
     models: Vec<DeviceModel>,
     /// What runs of segments took.
     usual: Usual<(ModelId, Vec<usize>)>,
@@ -49,13 +49,13 @@ struct LoadedSession {
 /// A plan, ready to be executed.
 pub struct Prepared {
     /// What to do.
-    pub program: Program,
+    pub(crate) program: Program,
     /// With what.
-    pub device: Device,
+    pub(crate) device: Device,
     /// The suffixes that the server has loaded.
-    pub suffixes: Suffixes,
+    pub(crate) suffixes: Suffixes,
     /// The cuts that need no more than what is loaded, by model, each once.
-    pub cuts: Vec<(ModelId, Partition)>,
+    pub(crate) cuts: Vec<(ModelId, Partition)>,
 }
 
 /// Which suffix: of which model, what stays on the device, and, where the server does not decode,
@@ -64,44 +64,44 @@ type SuffixKey = (ModelId, LayerSet, Vec<(TensorId, usize)>);
 
 /// The suffixes that a server has loaded.
 #[derive(Clone, Debug)]
-pub struct Suffixes {
+pub(crate) struct Suffixes {
     is_plain: bool,
     loaded: BTreeMap<SuffixKey, LoadedSuffix>,
 }
 
 impl Suffixes {
     /// None yet; on a plain server each suffix takes tensors in encodings of its own.
-    pub fn new(is_plain: bool) -> Suffixes {
+    pub(crate) fn new(is_plain: bool) -> Suffixes {
         Suffixes { is_plain, loaded: BTreeMap::new() }
     }
 
     /// Whether the server is a plain one: of the protocol, and not Cutpoint's own.
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.is_plain
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.loaded.is_empty()
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &LoadedSuffix> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &LoadedSuffix> {
         self.loaded.values()
     }
 
     /// The suffix for a cut.
-    pub fn find(&self, model: ModelId, cut: &Partition) -> Option<&LoadedSuffix> {
+    pub(crate) fn find(&self, model: ModelId, cut: &Partition) -> Option<&LoadedSuffix> {
         self.loaded.get(&self.key(model, cut))
     }
 
     /// The server has loaded a suffix for a cut.
-    pub fn add(&mut self, model: ModelId, cut: &Partition, loaded: LoadedSuffix) {
+    pub(crate) fn add(&mut self, model: ModelId, cut: &Partition, loaded: LoadedSuffix) {
         self.loaded.insert(self.key(model, cut), loaded);
     }
 
     /// The name of a job's suffix; `None` if the server has no part in it, or has not loaded it.
-    pub fn of_job(&self, job: &JobProgram) -> Option<Arc<str>> {
+    pub(crate) fn of_job(&self, job: &JobProgram) -> Option<Arc<str>> {
         let found = self.find(job.model, &job.partition);
         found.filter(|_| job.is_offloaded).map(|loaded| loaded.name.clone())
     }
@@ -117,18 +117,18 @@ impl Suffixes {
 
 /// A suffix on the server.
 #[derive(Clone, Debug)]
-pub struct LoadedSuffix {
+pub(crate) struct LoadedSuffix {
     /// Its name there.
-    pub name: Arc<str>,
+    pub(crate) name: Arc<str>,
     /// The position of its model in the workload.
-    pub model: ModelId,
+    pub(crate) model: ModelId,
     /// What it is, should the server have to load it again.
-    pub content: SuffixContent,
+    pub(crate) content: SuffixContent,
 }
 
 /// What a suffix is made of.
 #[derive(Clone, Debug)]
-pub enum SuffixContent {
+pub(crate) enum SuffixContent {
     /// The server cuts it from its own copy of the model.
     Cut(Suffix),
     /// The device cuts it, and a plain server is given it: behind the cut that these tensors cross,
@@ -142,7 +142,7 @@ impl Prepared {
     ///
     /// # Errors
     /// As [`Program::new`] and [`Device::load`].
-    pub fn take_up(&mut self, workload: &Workload, plan: &Plan) -> Result<bool> {
+    pub(crate) fn take_up(&mut self, workload: &Workload, plan: &Plan) -> Result<bool> {
         let Some(program) = Program::on(&self.program.segments, workload, plan)? else {
             return Ok(false);
         };
@@ -167,7 +167,7 @@ impl Device {
     ///
     /// # Errors
     /// If a segment cannot be made or loaded.
-    pub fn load(
+    pub(crate) fn load(
         engine: Arc<dyn Engine>,
         options: EngineOptions,
         speed: SpeedFraction,
@@ -223,7 +223,7 @@ impl Device {
     ///
     /// # Errors
     /// If the segment cannot be loaded or run; those of `find`.
-    pub fn run<'t>(
+    pub(crate) fn run<'t>(
         &mut self,
         model: ModelId,
         segment: usize,

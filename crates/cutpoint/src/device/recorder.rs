@@ -1,10 +1,9 @@
 //! What the threads of a run have reported so far.
 
-use super::arrivals::Waits;
 use super::event::{Event, Transferred};
 use super::uplink_times::{Crossing, crossed};
 use crate::tensor::Tensor;
-use crate::trace::{Execution, RECORDED_JOBS_MAX};
+use crate::trace::{Execution, RECORDED_JOBS_MAX, Waits};
 use cutpoint_plan::plan::{Machine, Operation, Schedule};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::JobId;

@@ -1,5 +1,6 @@
 //! The executor with real threads: jobs, plans and cancels that come while it works.
 
+use super::control::Control;
 use super::*;
 use crate::engine::EngineOptions;
 use crate::engine::rten::Rten;

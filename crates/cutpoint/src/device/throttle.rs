@@ -38,7 +38,7 @@ impl SpeedFraction {
     }
 
     /// What takes `busy` on the machine takes this long on the slower device.
-    pub fn stretch(self, busy: Duration) -> Duration {
+    pub(crate) fn stretch(self, busy: Duration) -> Duration {
         busy.div_f64(self.0)
     }
 
@@ -57,7 +57,7 @@ impl SpeedFraction {
     }
 
     /// Rests for what a piece of work that is done now takes longer on the slower device.
-    pub fn rest_after(self, stint: Stint, clock: ComputeClock<'_>) {
+    pub(crate) fn rest_after(self, stint: Stint, clock: ComputeClock<'_>) {
         self.rest_for(stint.busy(clock));
     }
 
@@ -96,14 +96,14 @@ impl<N: Ord> Usual<N> {
 
 /// Tells the processor time of whoever computes.
 #[derive(Clone, Copy)]
-pub struct ComputeClock<'e> {
+pub(crate) struct ComputeClock<'e> {
     engine: &'e dyn Engine,
     options: EngineOptions,
 }
 
 impl<'e> ComputeClock<'e> {
     /// For what the calling thread has an engine compute, in sessions with these options.
-    pub fn new(engine: &'e dyn Engine, options: EngineOptions) -> ComputeClock<'e> {
+    pub(crate) fn new(engine: &'e dyn Engine, options: EngineOptions) -> ComputeClock<'e> {
         ComputeClock { engine, options }
     }
 
@@ -115,19 +115,19 @@ impl<'e> ComputeClock<'e> {
 
 /// A piece of work that has begun.
 #[derive(Clone, Copy, Debug)]
-pub struct Stint {
+pub(crate) struct Stint {
     start: Instant,
     processor: Option<Duration>,
 }
 
 impl Stint {
     /// Work that begins now.
-    pub fn begin(clock: ComputeClock<'_>) -> Stint {
+    pub(crate) fn begin(clock: ComputeClock<'_>) -> Stint {
         Stint { start: Instant::now(), processor: clock.read() }
     }
 
     /// When it began.
-    pub fn start(&self) -> Instant {
+    pub(crate) fn start(&self) -> Instant {
         self.start
     }
 

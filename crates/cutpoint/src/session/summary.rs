@@ -2,8 +2,8 @@
 //! each machine was.
 
 use super::stream::StreamPlan;
-use crate::device::{Fallback, PlanChange};
 use crate::trace::{Execution, utilisation};
+use crate::trace::{Fallback, PlanChange};
 use cutpoint_plan::plan::{Machine, Plan};
 use cutpoint_plan::units::Time;
 use serde::Serialize;

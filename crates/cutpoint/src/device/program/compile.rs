@@ -14,7 +14,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// As [`Program::new`].
-pub fn segments_for(plans: &[(&Workload, &Plan)]) -> Result<Segments> {
+pub(crate) fn segments_for(plans: &[(&Workload, &Plan)]) -> Result<Segments> {
     let models = plans.first().map_or(&[][..], |(workload, _)| workload.models());
     let mut ways: Vec<BTreeSet<Vec<u32>>> = vec![BTreeSet::new(); models.len()];
     for (workload, plan) in plans {

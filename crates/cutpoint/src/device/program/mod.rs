@@ -17,5 +17,5 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use compile::segments_for;
+pub(crate) use compile::segments_for;
 pub use steps::{JobProgram, Program, SegmentLayers, Segments, Send, Step, StepWork};

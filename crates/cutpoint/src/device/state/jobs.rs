@@ -15,6 +15,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::trace::Fallback;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::JobId;
 use std::collections::{BTreeMap, VecDeque};
@@ -79,15 +80,6 @@ pub(crate) struct JobStates {
     heard: Time,
     fallbacks: Vec<Fallback>,
     fallback_count: usize,
-}
-
-/// A job that the device finished in the server's stead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fallback {
-    /// Which.
-    pub job: JobId,
-    /// Why.
-    pub cause: String,
 }
 
 impl JobStates {

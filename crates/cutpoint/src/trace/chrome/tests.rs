@@ -1,4 +1,5 @@
 use super::*;
+use crate::trace::read_measured;
 use cutpoint_plan::format::read_workload;
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::policy::plan;

@@ -1,0 +1,11 @@
+//! What was planned and what happened: the record of a run, and its trace.
+
+mod chrome;
+mod execution;
+mod read;
+
+pub use chrome::{chrome_trace, label};
+pub use execution::{
+    Execution, Fallback, PlanChange, RECORDED_JOBS_MAX, Waits, busy_share_of_span, utilisation,
+};
+pub use read::{MeasuredRun, TRACE_BYTES_MAX, read_measured};
