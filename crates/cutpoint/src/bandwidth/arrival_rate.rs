@@ -100,18 +100,18 @@ mod tests {
     }
 
     #[test]
-    fn what_fills_a_queue_fast_arrives_as_slowly_as_ever() {
+    fn the_arrival_rate_stays_the_links_while_a_queue_fills() {
         assert_eq!(samples(10, 280, 0), [(BYTES, ms(280)); 5]);
     }
 
     #[test]
-    fn a_link_that_was_not_filled_says_nothing() {
+    fn an_idle_sender_gives_no_sample() {
         assert_eq!(samples(100, 280, 180), []);
         assert_eq!(samples(10, 280, 10).len(), 5, "a short rest is none");
     }
 
     #[test]
-    fn small_jobs_are_taken_together_and_overtaken_ones_left_out() {
+    fn small_jobs_share_a_sample_and_overtaken_ones_are_skipped() {
         let mut rate = ArrivalRate::default();
         for j in 0..5 {
             rate.handle_sent(JobId(j), 10, ms(j.into()), ms(u64::from(j) + 1));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_answers_is_bounded() {
+    fn the_jobs_that_wait_for_answers_are_bounded() {
         let mut rate = ArrivalRate::default();
         for j in 0..5_000 {
             rate.handle_sent(JobId(j), 1, ms(0), ms(0));

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_of_ten_percent_changes_no_plan() {
+    fn noise_of_ten_percent_does_not_change_the_plan() {
         for seed in 0..20 {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             let mut estimator = BandwidthEstimator::new(mbps(18.88), ACKNOWLEDGEMENT, OVERHEAD);
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_swings_within_the_band_changes_no_plan_after_the_first() {
+    fn a_link_that_swings_within_the_band_changes_the_plan_once() {
         let mut random = ChaCha8Rng::seed_from_u64(7);
         let mut estimator = BandwidthEstimator::new(mbps(20.0), ACKNOWLEDGEMENT, Time::ZERO);
         let due = messages_until_due(&mut estimator, 13.0, 0.0, 10, &mut random);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn one_transfer_that_stood_still_changes_no_plan() {
+    fn one_stalled_transfer_does_not_change_the_plan() {
         let (mut estimator, mut busy) =
             (BandwidthEstimator::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         for stalled in 0..30 {
@@ -343,7 +343,7 @@ mod tests {
 
     /// Ends of transfers on a link of 18.88 Mbit/s, measured on the testbed.
     #[test]
-    fn tensors_that_wait_for_those_that_left_early_are_no_slower_link() {
+    fn tensors_that_wait_behind_early_ones_are_not_taken_for_a_slower_link() {
         let by_turns = [26.9, 16.0, 28.6, 15.8, 29.5, 14.6, 29.6, 15.7, 29.5, 18.7, 27.3];
         let after_a_large_one = [36.2, 36.0, 31.6, 21.7, 21.1, 17.8, 26.5, 23.6, 21.1, 16.3, 28.6];
         for (first_ms, others_ms) in [(133.5, by_turns), (134.5, after_a_large_one)] {
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn small_messages_are_taken_together() {
+    fn small_messages_share_a_sample() {
         let (mut estimator, mut busy) =
             (BandwidthEstimator::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         for _ in 0..10 {
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_too_short_to_time_makes_no_link_slower() {
+    fn a_probe_too_short_to_time_never_makes_a_link_look_slower() {
         for (planned, is_change) in [(3_000.0, false), (300.0, false), (20.0, true)] {
             let mut estimator = BandwidthEstimator::new(mbps(planned), ACKNOWLEDGEMENT, OVERHEAD);
             let mut is_due = false;
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn for_the_last_job_no_plan_is_made() {
+    fn the_last_job_is_not_replanned() {
         let (mut estimator, mut busy) =
             (BandwidthEstimator::new(mbps(10.0), ACKNOWLEDGEMENT, Time::ZERO), Busy::default());
         for _ in 0..WINDOW {
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_fills_is_no_faster_link() {
+    fn a_filling_queue_is_not_taken_for_a_faster_link() {
         let mut estimator = BandwidthEstimator::new(mbps(5.85), ACKNOWLEDGEMENT, Time::ZERO);
         let mut now = Time::ZERO;
         let crossing = mbps(5.85).transfer_time(200_000).expect("finite");

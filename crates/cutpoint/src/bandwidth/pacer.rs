@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_link_owes_nothing() {
+    fn an_idle_link_sends_at_once() {
         let now = Instant::now();
         let mut pacer = pacer(8.0);
         let end = pacer.reserve(now, 1000);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn another_bandwidth_holds_for_what_comes_after() {
+    fn a_new_bandwidth_holds_for_later_bytes() {
         let now = Instant::now();
         let mut pacer = pacer(8.0);
         let end = pacer.reserve(now, 1000);

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_soon_not_probed_any_more_between_its_jobs() {
+    fn probing_between_the_jobs_of_a_stream_soon_stops() {
         let mut world = World::new(18.88, 4);
         // One job each 1.5 s, of which 0.3 s on the uplink.
         for step in 0..7_500 {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn no_probe_leaves_while_tensors_do_and_few_while_more_will() {
+    fn a_busy_uplink_is_not_probed_and_a_waiting_one_rarely() {
         let mut world = World::new(10.0, 3);
         for _ in 0..10_000 {
             world.step(10.0, UplinkState::Busy, 0.0);

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_filled_and_little_more() {
+    fn the_window_fills_the_link_and_little_more() {
         for (uplink, round_trip) in [(1.1, 100), (5.85, 50), (18.88, 5)] {
             let holds = uplink * 1e3 / 8.0 * round_trip as f64;
             let bytes = bytes_for(mbps(uplink), behind(round_trip, 0)).unwrap() as f64;

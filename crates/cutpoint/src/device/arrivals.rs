@@ -58,7 +58,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Whether there is room for another job at `now`, with so many in the system.
+    /// Whether there is room for another job at `now`, with `in_system` jobs in work.
     pub(crate) fn has_room(&mut self, in_system: usize, now: Time) -> bool {
         let has_room = in_system < JOBS_IN_SYSTEM_MAX;
         if !has_room {

@@ -10,14 +10,14 @@ use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, ModelId};
 use std::time::{Duration, Instant};
 
-/// What happened, as the threads report it.
+/// A report of a thread, or a command.
 pub(crate) enum Event {
     /// A machine has done something.
     Operation(Operation),
     /// A tensor has left.
     Transferred(Transferred),
-    /// By its answer, the server had all of a job at this time, give or take what is the same for all
-    /// jobs of a connection, which has this number.
+    /// By its answer, the server had all of a job at this time, up to a constant offset per
+    /// connection, which has this number.
     Arrived(JobId, u32, Time),
     /// The device's planned part, or the server's part, of a job is done, with these outputs.
     Part(JobId, Vec<(String, Tensor)>, Time),
@@ -33,7 +33,7 @@ pub(crate) enum Event {
     Probed(u32, Result<Duration>),
     /// The state has changed.
     Changed,
-    /// Somebody wants something of the run.
+    /// A command to the run.
     Command(Command),
     /// A thread has nothing more to do.
     ThreadEnded,

@@ -55,7 +55,7 @@ pub struct Prepared {
     /// The suffixes that the server has loaded.
     pub(crate) suffixes: Suffixes,
     /// The cuts that need no more than what is loaded, by model, each once.
-    pub(crate) cuts: Vec<(ModelId, Partition)>,
+    pub cuts: Vec<(ModelId, Partition)>,
 }
 
 /// Which suffix: of which model, what stays on the device, and, where the server does not decode,
@@ -138,7 +138,7 @@ pub(crate) enum SuffixContent {
 
 impl Prepared {
     /// Takes up another plan of the same models, which has been checked, if it needs no other
-    /// segments and suffixes than are there; says whether that is so.
+    /// segments and suffixes than are there; returns whether that is so.
     ///
     /// # Errors
     /// As [`Program::new`] and [`Device::load`].

@@ -174,7 +174,7 @@ mod tests {
     use cutpoint_plan::workload::{LayerId, TensorId};
 
     #[test]
-    fn what_is_kept_of_a_stream_is_bounded_and_little_for_each_job() {
+    fn the_record_of_a_stream_is_bounded() {
         let mut recorder = Recorder::default();
         let (jobs, mut ended) = (RECORDED_JOBS_MAX + 1_000, 0);
         for number in 0..jobs {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn results_that_came_close_together_left_one_after_the_other() {
+    fn downloads_do_not_overlap() {
         let at = |start: u64, end: u64| {
             let [start, end] = [start, end].map(Time::from_nanoseconds);
             Operation { job: JobId(0), work: Work::Download, start, end }

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_is_not_work_nor_is_what_other_threads_do() {
+    fn waiting_and_other_threads_do_not_count_as_work() {
         let (engine, options) = (Rten::new(), EngineOptions { threads: NonZeroUsize::MIN });
         let clock = ComputeClock::new(&engine, options);
         let stint = Stint::begin(clock);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disturbance_is_not_made_longer_and_what_stays_is_no_disturbance() {
+    fn a_disturbance_is_not_stretched_but_a_lasting_slowdown_is() {
         let mut usual = Usual::new();
         let ms = Duration::from_millis;
         for _ in 0..USUAL_MIN {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_fraction() {
+    fn a_fraction_out_of_range_is_refused() {
         for fraction in [0.0, -1.0, 1.5, f64::NAN, f64::INFINITY] {
             assert_eq!(SpeedFraction::new(fraction), None);
         }

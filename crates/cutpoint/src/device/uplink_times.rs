@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_at_once_crosses_behind_what_was_before() {
+    fn a_tensor_taken_at_once_crosses_behind_earlier_ones() {
         let taken = [(0, 1, 22), (1, 2, 22), (2, 50, 22), (90, 91, 22)];
         let over = [Some(30), Some(48), Some(70), Some(120)];
         assert_eq!(on_link(&taken, &over), [(0, 22), (22, 44), (44, 66), (90, 112)]);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn of_jobs_without_an_answer_only_what_the_system_took_is_known() {
+    fn unanswered_jobs_cross_when_the_system_took_them() {
         assert_eq!(on_link(&[(0, 1, 22), (1, 3, 22)], &[None, Some(60)]), [(0, 1), (1, 23)]);
         assert_eq!(on_link(&[(0, 1, 22), (2, 3, 22)], &[Some(60), None]), [(0, 22), (22, 22)]);
     }

@@ -262,8 +262,8 @@ fn too_slow(limit: Bandwidth) -> String {
 }
 
 fn bad_address(address: &str) -> Error {
-    Error::new(ErrorKind::Usage, format!("`{address}` is no address"))
-        .hint("an address is HOST:PORT, for example 127.0.0.1:7070 or [::1]:7070")
+    Error::new(ErrorKind::Usage, format!("invalid address `{address}`: expected HOST:PORT"))
+        .hint("for example 127.0.0.1:7070 or [::1]:7070")
 }
 
 fn host_of(address: &str) -> Result<&str> {
@@ -287,7 +287,7 @@ fn tls_connector(tls: &Tls, host: &str) -> Result<(TlsConnector, ServerName<'sta
         added.map_err(|e| usage(format!("the certificate cannot be used: {e}")))?;
     }
     if roots.is_empty() {
-        return Err(usage("there is no PEM certificate in what was given".into()));
+        return Err(usage("the certificate file has no PEM certificate".into()));
     }
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -296,8 +296,9 @@ fn tls_connector(tls: &Tls, host: &str) -> Result<(TlsConnector, ServerName<'sta
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
-    let name = ServerName::try_from(name.clone())
-        .map_err(|_| usage(format!("`{name}` is no name that a certificate can hold")))?;
+    let name = ServerName::try_from(name.clone()).map_err(|_| {
+        usage(format!("invalid server name `{name}`: expected a DNS name or an IP address"))
+    })?;
     Ok((TlsConnector::from(Arc::new(config)), name))
 }
 

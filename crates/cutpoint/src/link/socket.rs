@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_answers_nobody() {
+    fn a_lost_connection_drops_its_waiters() {
         let meter = Meter::default();
         let mut before = meter.announce(30);
         meter.abandon();

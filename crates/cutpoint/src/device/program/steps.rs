@@ -92,6 +92,6 @@ pub struct JobProgram {
     pub has_steps: bool,
     /// Whether the server has a part in it.
     pub is_offloaded: bool,
-    /// The segments that the server runs in its stead: those the device runs if the server is lost.
+    /// The segments that the server runs in its place: those the device runs if the server is lost.
     pub server_segments: Vec<usize>,
 }

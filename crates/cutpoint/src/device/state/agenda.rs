@@ -8,7 +8,7 @@ use crate::encoding::Form;
 use cutpoint_plan::workload::{JobId, TensorId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// So many of the next tensors are looked at when it is asked whose come next.
+/// How many of the next tensors are searched for the jobs that come next.
 const SENDS_LOOKED_AT_MAX: usize = 64;
 
 /// Steps, sends, and what waits between them.

@@ -1,4 +1,4 @@
-//! What is planned for jobs that have begun, in time: jobs that are planned anew come after it.
+//! What is planned for jobs that have begun, in time: jobs that are planned again come after it.
 //!
 //! What a machine has in hand counts as whole: when it began is not known for the server.
 

@@ -6,7 +6,7 @@
 //!
 //! - a job is complete once, whoever completes it first;
 //! - a job has begun once a step of it runs or a tensor of it is sent. A job that has not begun may
-//!   be planned anew; one that has is carried on as it was planned;
+//!   be planned again; one that has is carried on as it was planned;
 //! - a job that has begun, whose server is lost or refuses it, is finished on the device;
 //! - a server that owes a reply and says nothing for `patience` is lost;
 //! - a server that is lost is called again after a time that doubles with each loss and each call
@@ -26,7 +26,7 @@ const CALL_AGAIN_FIRST: Time = Time::from_nanoseconds(250_000_000);
 /// The longest time between two calls of a server that is lost.
 const CALL_AGAIN_MAX: Time = Time::from_nanoseconds(8_000_000_000);
 
-/// The most jobs that are listed as finished in the server's stead; beyond they are counted.
+/// The most jobs that are listed as finished in place of the server; beyond they are counted.
 const FALLBACKS_LISTED_MAX: usize = 10_000;
 
 /// How far the server's part of a job is.
@@ -105,7 +105,7 @@ impl JobStates {
     }
 
     /// A job is planned, for the first time or anew: the device has steps of it or not, the server
-    /// a part in it or not. Nothing changes for a job that has begun. Says whether the job is
+    /// a part in it or not. Nothing changes for a job that has begun. Returns whether the job is
     /// complete with that.
     pub(crate) fn handle_planned(
         &mut self,
@@ -133,8 +133,8 @@ impl JobStates {
         self.is_open = false;
     }
 
-    /// A job begins, as it was planned. If the server is lost, the device will do its part; says
-    /// whether that is so, and news.
+    /// A job begins, as it was planned. If the server is lost, the device will do its part; returns
+    /// whether that was decided just now.
     pub(crate) fn handle_begun(&mut self, job: JobId) -> bool {
         let Some(state) = self.jobs.get_mut(&job).filter(|state| !state.has_begun) else {
             return false;
@@ -146,7 +146,7 @@ impl JobStates {
         self.fall_back(job, &cause)
     }
 
-    /// The device has done its planned part of a job; says whether the job is complete with that.
+    /// The device has done its planned part of a job; returns whether the job is complete with that.
     pub(crate) fn handle_device_done(&mut self, job: JobId) -> bool {
         let Some(state) = self.jobs.get_mut(&job) else { return false };
         state.is_device_done = true;
@@ -179,7 +179,7 @@ impl JobStates {
             && matches!(self.server_part(job), Some(ServerPart::Unsent | ServerPart::Owed))
     }
 
-    /// A reply with outputs that are wanted has come for a job at `now`; says whether the job is
+    /// A reply with outputs that are wanted has come for a job at `now`; returns whether the job is
     /// complete with that.
     pub(crate) fn handle_reply(&mut self, job: JobId, now: Time) -> bool {
         self.heard = self.heard.max(now);
@@ -198,7 +198,7 @@ impl JobStates {
     }
 
     /// Connection number `connection` broke at `now`: the device will do all that the server has
-    /// not done of the jobs that have begun. Says whether that is news.
+    /// not done of the jobs that have begun. Returns whether it was connected.
     pub(crate) fn handle_lost(&mut self, connection: u32, cause: &str, now: Time) -> bool {
         if connection != self.connection || self.is_lost() || self.is_cancelled {
             return false;
@@ -253,7 +253,7 @@ impl JobStates {
         self.connection
     }
 
-    /// The device has done the server's part of a job; says whether the job is complete with that.
+    /// The device has done the server's part of a job; returns whether the job is complete with that.
     pub(crate) fn handle_finished_on_device(&mut self, job: JobId) -> bool {
         if self.server_part(job) != Some(ServerPart::OnDevice) {
             return false;
@@ -287,7 +287,7 @@ impl JobStates {
         None
     }
 
-    /// Finds out whether the server has been silent for too long; says whether that is so, and news.
+    /// Gives up a server that has been silent for too long; returns whether it just did.
     pub(crate) fn poll_silence(&mut self, now: Time) -> bool {
         if self.silent_at().is_none_or(|deadline| now < deadline) {
             return false;
@@ -369,13 +369,13 @@ impl JobStates {
         }
     }
 
-    /// The jobs that the device finished in the server's stead, and why; of very many the first
+    /// The jobs that the device finished in place of the server, and why; of very many the first
     /// `FALLBACKS_LISTED_MAX`.
     pub(crate) fn fallbacks(&self) -> &[Fallback] {
         &self.fallbacks
     }
 
-    /// How many jobs the device finished in the server's stead.
+    /// How many jobs the device finished in place of the server.
     pub(crate) fn fallback_count(&self) -> usize {
         self.fallback_count
     }

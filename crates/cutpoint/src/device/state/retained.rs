@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sent_holds_back_other_jobs_until_it_is_answered() {
+    fn retained_bytes_hold_back_other_jobs_until_answered() {
         let mut retained = Retained::new(10);
         assert!(retained.has_room(JobId(0), 11, false), "the server owes nothing");
         retained.add(JobId(0), 4);

@@ -20,8 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-/// So many jobs that have not begun have their inputs there, ahead of the device; and as many, ahead
-/// of the uplink.
+/// How many upcoming jobs are preloaded ahead of the device, and as many ahead of the uplink.
 pub(crate) const JOBS_AHEAD: usize = 3;
 
 /// The state of a run.
@@ -177,7 +176,7 @@ impl State {
         fresh.len()
     }
 
-    /// Says whether that is news.
+    /// Returns whether the job had not begun.
     pub(crate) fn begin(&mut self, job: JobId) -> bool {
         let is_news = !self.jobs.has_begun(job);
         if self.jobs.handle_begun(job) {
@@ -186,7 +185,7 @@ impl State {
         is_news
     }
 
-    /// All jobs begin, as they were planned: nobody will plan them anew.
+    /// All jobs begin, as they were planned: nobody will plan them again.
     pub(crate) fn begin_all(&mut self) {
         let fresh: Vec<JobId> = self.jobs.fresh().collect();
         for job in fresh {
@@ -256,7 +255,7 @@ impl State {
         self.agenda.drop_sends(|other| other == job);
     }
 
-    /// A connection broke; says whether that is news.
+    /// A connection broke; returns whether it was connected.
     pub(crate) fn lost(&mut self, connection: u32, cause: &str, now: Time) -> bool {
         let is_news = self.jobs.handle_lost(connection, cause, now);
         if is_news {
@@ -265,7 +264,7 @@ impl State {
         is_news
     }
 
-    /// Finds out whether the server has been silent for too long; says whether that is news.
+    /// Gives up a server that has been silent for too long; returns whether it just did.
     pub(crate) fn poll_silence(&mut self, now: Time) -> bool {
         let is_news = self.jobs.poll_silence(now);
         if is_news {

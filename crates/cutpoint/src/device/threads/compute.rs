@@ -198,7 +198,7 @@ impl<'a> Compute<'a> {
         if !job.is_offloaded {
             self.stores.remove(&id);
         }
-        // The server, or the device in its stead, needs the frontier alone.
+        // The server, or the device in its place, needs the frontier alone.
         let tensors = &self.monitor.model(job).tensors;
         let uploads = &job.partition.uploads;
         job.inputs.keep(|name| uploads.iter().any(|u| tensors[u.tensor.index()].name == name));

@@ -78,7 +78,7 @@ fn jobs_that_reach_the_link_after_it_is_lost_are_finished_on_the_device() {
 }
 
 #[test]
-fn a_run_that_is_given_up_owes_nothing_and_keeps_what_is_done() {
+fn a_cancelled_run_keeps_completed_jobs_and_owes_nothing() {
     let mut jobs = begun(&[true, true, false]);
     jobs.handle_device_done(JobId(0));
     jobs.handle_sent(JobId(0), at(1));
@@ -105,7 +105,7 @@ fn a_reply_before_the_device_is_done_does_not_complete_the_job() {
 }
 
 #[test]
-fn only_jobs_that_have_not_begun_are_planned_anew() {
+fn only_jobs_that_have_not_begun_are_replanned() {
     let mut jobs = JobStates::new(PATIENCE);
     jobs.handle_planned(JobId(0), true, true);
     jobs.handle_planned(JobId(1), false, true);
@@ -124,7 +124,7 @@ fn a_lost_server_is_called_less_and_less_often_until_it_answers_a_job() {
     let mut jobs = JobStates::new(PATIENCE);
     jobs.handle_planned(JobId(0), true, true);
     jobs.handle_lost(0, "reset", at(0));
-    // Jobs that have not begun are not finished on the device; they are to be planned anew.
+    // Jobs that have not begun are not finished on the device; they are to be planned again.
     assert!(jobs.fallbacks().is_empty());
     let mut now = Time::ZERO;
     let mut waits = Vec::new();
@@ -152,7 +152,7 @@ fn a_lost_server_is_called_less_and_less_often_until_it_answers_a_job() {
 }
 
 #[test]
-fn a_server_that_nobody_needs_any_more_is_not_called() {
+fn a_lost_server_is_not_called_when_no_job_needs_it() {
     let mut jobs = begun(&[true]);
     jobs.handle_lost(0, "reset", at(0));
     assert_eq!(jobs.deadline(), None);
