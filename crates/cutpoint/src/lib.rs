@@ -62,7 +62,7 @@ pub use cutpoint_plan::options::Policy;
 #[doc(no_inline)]
 pub use cutpoint_plan::workload::JobId;
 #[doc(no_inline)]
-pub use device::{Arrival, Arrivals, Cancel, Fallback, PlanChange, SpeedFraction, Waits};
+pub use device::{Arrival, Arrivals, Cancel, SpeedFraction};
 pub use error::{Error, ErrorKind, Result};
 pub use input::{Input, Inputs};
 pub use profile::ProfileOptions;

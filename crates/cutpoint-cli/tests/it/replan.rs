@@ -3,7 +3,6 @@
 
 use crate::engines::OPTIONS;
 use crate::run::Served;
-use cutpoint::{Cancel, SpeedFraction};
 use cutpoint::engine::rten::Rten;
 use cutpoint::input::Inputs;
 use cutpoint::link::{Client, ConnectOptions};
@@ -13,6 +12,7 @@ use cutpoint::session::{
     DeviceSide, LinkModel, MeasuredModel, RunOptions, SessionModel, parse_workload, workload_json,
 };
 use cutpoint::tensor::{Tensor, relative_difference};
+use cutpoint::{Cancel, SpeedFraction};
 use cutpoint::{Profile, Session, SessionOptions};
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;

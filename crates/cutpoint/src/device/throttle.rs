@@ -154,7 +154,8 @@ fn of_program() -> Option<Duration> {
     None
 }
 
-#[cfg(all(test, feature = "rten"))]
+#[cfg(test)]
+#[cfg(feature = "rten")]
 mod tests {
     use super::*;
     use crate::engine::rten::Rten;

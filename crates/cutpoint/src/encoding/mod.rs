@@ -25,7 +25,8 @@ mod form;
 mod header;
 mod kind;
 mod malformed;
-#[cfg(all(test, feature = "images"))]
+#[cfg(test)]
+#[cfg(feature = "images")]
 mod picture_tests;
 mod plain;
 mod quantise;

@@ -17,7 +17,8 @@ mod optimization;
 #[cfg(feature = "rten")]
 pub mod rten;
 pub mod select;
-#[cfg(all(test, feature = "rten", feature = "onnxruntime"))]
+#[cfg(test)]
+#[cfg(all(feature = "rten", feature = "onnxruntime"))]
 mod tests;
 #[cfg_attr(
     not(any(feature = "rten", feature = "onnxruntime")),

@@ -48,7 +48,8 @@ pub(crate) fn read_image(
     Picture::new(file.into(), preparation, place.to_string())
 }
 
-#[cfg(all(test, feature = "images"))]
+#[cfg(test)]
+#[cfg(feature = "images")]
 mod tests {
     use super::*;
     use image::{Rgb, RgbImage};

@@ -13,9 +13,11 @@ mod picture;
 mod picture_file;
 mod preparation;
 mod supply;
-#[cfg(all(test, feature = "images"))]
+#[cfg(test)]
+#[cfg(feature = "images")]
 pub(crate) mod testing;
-#[cfg(all(test, feature = "images"))]
+#[cfg(test)]
+#[cfg(feature = "images")]
 mod tests;
 
 pub use image_options::ImageOptions;

@@ -22,7 +22,8 @@ mod segments;
 mod shape_run;
 mod shapes;
 mod tensor_type;
-#[cfg(all(test, feature = "rten"))]
+#[cfg(test)]
+#[cfg(feature = "rten")]
 pub(crate) mod tests;
 mod types;
 mod wiring;

@@ -188,7 +188,8 @@ impl ShapeRun<'_> {
     }
 }
 
-#[cfg(all(test, feature = "rten"))]
+#[cfg(test)]
+#[cfg(feature = "rten")]
 mod tests {
     use super::super::roles::roles;
     use super::super::tests::small::*;

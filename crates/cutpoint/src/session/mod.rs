@@ -49,5 +49,6 @@ pub use stream::{Names, PATTERN_JOBS_MAX, Replay, StreamPlan, Watch};
 pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary, Summary};
 pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
 
-#[cfg(all(test, feature = "rten", feature = "onnxruntime", feature = "server"))]
+#[cfg(test)]
+#[cfg(all(feature = "rten", feature = "onnxruntime", feature = "server"))]
 pub(crate) mod tests;

@@ -25,7 +25,8 @@ mod mobilenet_v2;
 mod multi_head;
 mod resnet18;
 mod squeezenet;
-#[cfg(all(test, feature = "rten"))]
+#[cfg(test)]
+#[cfg(feature = "rten")]
 mod tests;
 mod vgg16;
 
