@@ -122,6 +122,9 @@ pub struct Bandwidth {
 }
 
 impl Bandwidth {
+    /// No link: nothing with a size can cross it.
+    pub const ZERO: Bandwidth = Bandwidth { mbit_per_s: 0.0 };
+
     /// A bandwidth of `mbit_per_s` million bits per second; `None` if it is negative or not finite.
     pub fn from_mbit_per_s(mbit_per_s: f64) -> Option<Bandwidth> {
         (mbit_per_s.is_finite() && mbit_per_s >= 0.0).then_some(Bandwidth { mbit_per_s })

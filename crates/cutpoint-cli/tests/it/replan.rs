@@ -8,17 +8,15 @@ use cutpoint::input::Inputs;
 use cutpoint::link::{Client, ConnectOptions};
 use cutpoint::onnx::{Model, ReadOptions};
 use cutpoint::profile::unsplit_outputs;
-use cutpoint::session::{
-    DeviceSide, LinkModel, MeasuredModel, RunOptions, SessionModel, parse_workload, workload_json,
-};
+use cutpoint::session::{DeviceSide, MeasuredModel, RunOptions, SessionModel, measured_workload};
 use cutpoint::tensor::{Tensor, relative_difference};
 use cutpoint::{Cancel, SpeedFraction};
 use cutpoint::{Profile, Session, SessionOptions};
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::plan;
-use cutpoint_plan::units::Bandwidth;
-use cutpoint_plan::workload::{JobId, Workload};
+use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{JobId, Link, Workload};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,9 +60,8 @@ fn workload(runner: &DeviceSide, uplink_mbps: f64) -> Workload {
         jobs: JOBS,
     };
     let link =
-        LinkModel { uplink_mbps, downlink_mbps: None, rtt_ms: 1.0, message_overhead_ms: 0.0 };
-    let json = workload_json(&[measured], link, 1).unwrap();
-    parse_workload(&json.to_string(), "test").unwrap()
+        Link { round_trip: Time::from_nanoseconds(1_000_000), ..Link::at(mbps(uplink_mbps)) };
+    measured_workload(&[measured], link, 1).unwrap()
 }
 
 /// The inputs of all jobs, and what the unsplit model makes of them.

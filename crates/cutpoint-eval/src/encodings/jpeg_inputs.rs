@@ -15,11 +15,12 @@ use cutpoint::profile::{
     AccuracyBudget, EncodingCost, EncodingProfile, ModelProfile, ProfileOptions, profile_encodings,
     profile_model,
 };
-use cutpoint::session::{LinkModel, MeasuredModel, parse_workload, workload_json};
+use cutpoint::session::{MeasuredModel, measured_workload};
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::plan;
-use cutpoint_plan::workload::Workload;
+use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{Link, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -199,10 +200,11 @@ fn workload(
         encodings,
         jobs: args.jobs,
     };
-    let rtt_ms = args.rtt_ms;
-    let link = LinkModel { uplink_mbps, downlink_mbps: None, rtt_ms, message_overhead_ms: 0.0 };
-    let json = workload_json(&[described], link, 1)?;
-    Ok(parse_workload(&json.to_string(), &measured.name)?)
+    let uplink =
+        Bandwidth::from_mbit_per_s(uplink_mbps).context("--uplink-mbps is out of range")?;
+    let round_trip = Time::from_milliseconds(args.rtt_ms).context("--rtt-ms is out of range")?;
+    let link = Link { round_trip, ..Link::at(uplink) };
+    Ok(measured_workload(&[described], link, 1)?)
 }
 
 /// The forms of the inputs if every picture is sent as its file, whatever that saves.

@@ -9,21 +9,6 @@ use std::sync::LazyLock;
 
 const CRATES: [&str; 4] = ["cutpoint-plan", "cutpoint", "cutpoint-cli", "cutpoint-eval"];
 
-/// Arrows that are still to be turned around; a new one is refused.
-const LEFT: [(&str, &str); 11] = [
-    ("cutpoint/config/parse", "cutpoint/config"),
-    ("cutpoint/link/connect", "cutpoint/link/bounded"),
-    ("cutpoint/report/data", "cutpoint/report"),
-    ("cutpoint/report/page", "cutpoint/report"),
-    ("cutpoint/report/verdict", "cutpoint/report"),
-    ("cutpoint/session/summary", "cutpoint/session/stream/plan"),
-    ("cutpoint/trace", "cutpoint/device/arrivals"),
-    ("cutpoint/trace", "cutpoint/device/planner"),
-    ("cutpoint/trace", "cutpoint/device/state/jobs"),
-    ("cutpoint-plan/check/job", "cutpoint-plan/check"),
-    ("cutpoint-plan/check/machines", "cutpoint-plan/check"),
-];
-
 /// The order of the rooms, lowest first.
 const ROOMS: &str = "crates/rooms.txt";
 
@@ -96,20 +81,9 @@ fn shown(arrow: &Arrow) -> String {
     format!("{} -> {} by {}", place(&arrow.from), place(&arrow.to), arrow.by)
 }
 
-/// The arrows between all files, without those that are left to be turned around.
-fn arrows() -> Vec<Arrow> {
-    let mut arrows = SOURCES.arrows();
-    let is_left = |arrow: &Arrow| {
-        let ends = (place(&arrow.from), place(&arrow.to));
-        LEFT.iter().any(|(from, to)| ends.0 == *from && ends.1 == *to)
-    };
-    arrows.retain(|arrow| !is_left(arrow));
-    arrows
-}
-
 #[test]
 fn no_file_imports_in_a_circle() {
-    let arrows = arrows();
+    let arrows = SOURCES.arrows();
     let mut complaints = String::new();
     for circle in circles(&arrows) {
         complaints += &format!("\na circle of {} files:\n", circle.len());
@@ -125,7 +99,7 @@ fn no_file_imports_in_a_circle() {
 fn no_room_imports_a_room_above_it() {
     let text = fs::read_to_string(root().join(ROOMS)).expect("the order of the rooms");
     let rooms = rooms(&text);
-    let arrows = arrows();
+    let arrows = SOURCES.arrows();
     let complaints: Vec<String> = upward(&rooms, &arrows).into_iter().map(shown).collect();
     assert!(complaints.is_empty(), "against the order of {ROOMS}:\n{}", complaints.join("\n"));
 }

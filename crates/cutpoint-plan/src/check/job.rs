@@ -1,6 +1,6 @@
 //! The rules of one job, recomputed from its model.
 
-use crate::check::{PlanRule, Report, is_before, is_equal};
+use crate::check::rule::{PlanRule, Report, is_before, is_equal};
 use crate::options::Granularity;
 use crate::plan::{Machine, Operation, Plan, Work};
 use crate::units::{Bandwidth, Time};

@@ -1,6 +1,6 @@
 //! Machines do one thing at a time.
 
-use crate::check::{PlanRule, Report, is_before};
+use crate::check::rule::{PlanRule, Report, is_before};
 use crate::plan::{Machine, Operation, Plan};
 use crate::units::Time;
 use crate::workload::Workload;

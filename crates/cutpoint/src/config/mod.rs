@@ -42,13 +42,17 @@ use crate::link::{ConnectOptions, Tls};
 use crate::onnx::{Model, ReadOptions};
 use crate::session::SessionOptions;
 use cutpoint_plan::units::Bandwidth;
+use parse::{Fault, parse};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The most models of a file, and the most entries of jobs.
+const ENTRIES_MAX: usize = 256;
 
 /// The largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -224,7 +228,7 @@ impl Config {
     /// [`ErrorKind::Usage`], naming the line and the key, if the text is not TOML, holds an unknown
     /// key or an invalid value, or two models have one name.
     pub fn parse(text: &str, folder: &Path) -> Result<Config> {
-        let mut config = parse::parse(text)?;
+        let mut config = parse(text, check)?;
         let join = |path: &mut PathBuf| *path = folder.join(&*path);
         let ServerConfig { token_file, tls_ca, tls_cert, tls_key, .. } = &mut config.server;
         [token_file, tls_ca, tls_cert, tls_key].into_iter().flatten().for_each(join);
@@ -370,6 +374,31 @@ impl ImageConfig {
         Err(Error::new(ErrorKind::Input, message)
             .hint("remove size, or set the input's shape with shapes = { NAME = [..] }"))
     }
+}
+
+/// The rules that concern more than one value.
+fn check(config: &Config) -> std::result::Result<(), Fault> {
+    for (table, count) in [("models", config.models.len()), ("jobs", config.jobs.len())] {
+        if count > ENTRIES_MAX {
+            let message = format!("{count} entries, at most {ENTRIES_MAX}");
+            return Err(Fault { table, index: ENTRIES_MAX, key: "", message });
+        }
+    }
+    let mut names = BTreeSet::new();
+    for (index, model) in config.models.iter().enumerate() {
+        let key = if model.name.is_some() { "name" } else { "path" };
+        if !names.insert(model.name()) {
+            let message = format!("two models are named {:?}", model.name());
+            return Err(Fault { table: "models", index, key, message });
+        }
+    }
+    for (index, jobs) in config.jobs.iter().enumerate() {
+        if !jobs.shapes.is_empty() && names.contains(&jobs.model) {
+            let message = format!("the shapes of {:?} belong to its [[models]] entry", jobs.model);
+            return Err(Fault { table: "jobs", index, key: "shapes", message });
+        }
+    }
+    Ok(())
 }
 
 /// An input argument with its files taken from a folder.

@@ -1,17 +1,17 @@
 //! From TOML to a configuration; errors name the line and the key.
 
-use super::Config;
 use crate::error::{Error, ErrorKind, Result};
-use std::collections::BTreeSet;
+use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
-/// The most models of a file, and the most entries of jobs.
-const ENTRIES_MAX: usize = 256;
-
-pub(super) fn parse(text: &str) -> Result<Config> {
+/// Reads a document, and then judges it by the rules that concern more than one value.
+pub(super) fn parse<T: DeserializeOwned>(
+    text: &str,
+    check: impl FnOnce(&T) -> std::result::Result<(), Fault>,
+) -> Result<T> {
     let document = toml::Deserializer::parse(text)
         .map_err(|e| refusal(text, e.span().map(|span| span.start), "", e.message().to_owned()))?;
-    let config: Config = serde_path_to_error::deserialize(document).map_err(|e| {
+    let config: T = serde_path_to_error::deserialize(document).map_err(|e| {
         let key = e.path().to_string();
         let error = e.into_inner();
         let message = unknown_key(error.message()).unwrap_or_else(|| error.message().to_owned());
@@ -29,36 +29,11 @@ pub(super) fn parse(text: &str) -> Result<Config> {
 }
 
 /// What is wrong with an entry of `[[models]]` or `[[jobs]]`.
-struct Fault {
-    table: &'static str,
-    index: usize,
-    key: &'static str,
-    message: String,
-}
-
-/// The rules that concern more than one value.
-fn check(config: &Config) -> std::result::Result<(), Fault> {
-    for (table, count) in [("models", config.models.len()), ("jobs", config.jobs.len())] {
-        if count > ENTRIES_MAX {
-            let message = format!("{count} entries, at most {ENTRIES_MAX}");
-            return Err(Fault { table, index: ENTRIES_MAX, key: "", message });
-        }
-    }
-    let mut names = BTreeSet::new();
-    for (index, model) in config.models.iter().enumerate() {
-        let key = if model.name.is_some() { "name" } else { "path" };
-        if !names.insert(model.name()) {
-            let message = format!("two models are named {:?}", model.name());
-            return Err(Fault { table: "models", index, key, message });
-        }
-    }
-    for (index, jobs) in config.jobs.iter().enumerate() {
-        if !jobs.shapes.is_empty() && names.contains(&jobs.model) {
-            let message = format!("the shapes of {:?} belong to its [[models]] entry", jobs.model);
-            return Err(Fault { table: "jobs", index, key: "shapes", message });
-        }
-    }
-    Ok(())
+pub(super) struct Fault {
+    pub(super) table: &'static str,
+    pub(super) index: usize,
+    pub(super) key: &'static str,
+    pub(super) message: String,
 }
 
 /// Where a key of a table's entry is in the text, or else the entry.

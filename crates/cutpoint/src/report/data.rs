@@ -1,14 +1,14 @@
 //! The data of the page as one JSON object, for `script.js`. Times are nanoseconds.
 
-use super::Report;
+use super::contents::Report;
 use super::cuts::{CutInUse, cuts_in_use};
 use super::model_rows::{common_name, edges, layer_order, prefix_length, units};
+use super::places::Places;
 use super::plane::{Cloud, Point, balance_step, cloud};
 use super::policies::mean_time;
 use super::prediction_error::PredictionError;
 use super::text::label;
 use super::timeline_blocks::{Block, blocks, busy};
-use super::verdict::Places;
 use cutpoint_plan::options::Policy;
 use cutpoint_plan::plan::{Machine, Operation, Schedule, Work};
 use cutpoint_plan::units::Time;

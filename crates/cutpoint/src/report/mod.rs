@@ -4,10 +4,12 @@
 //! Rust works out the data and writes the verdict as plain HTML; `script.js` draws the charts from
 //! one JSON object. Without JavaScript the page still has the verdict, the figures and the cuts.
 
+mod contents;
 mod cuts;
 mod data;
 mod model_rows;
 mod page;
+mod places;
 mod plane;
 mod policies;
 mod prediction_error;
@@ -19,29 +21,9 @@ mod verdict;
 mod tests;
 
 use crate::trace::MeasuredRun;
+use contents::Report;
 use cutpoint_plan::plan::Plan;
-use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
-use policies::PolicyOutcome;
-
-/// Everything that a page is made from.
-struct Report<'a> {
-    workload: &'a Workload,
-    plan: &'a Plan,
-    measured: Option<&'a MeasuredRun>,
-    policies: Vec<PolicyOutcome>,
-    /// The highest lower bound that the plan and the policies proved.
-    bound: Time,
-}
-
-impl<'a> Report<'a> {
-    fn new(workload: &'a Workload, plan: &'a Plan, measured: Option<&'a MeasuredRun>) -> Self {
-        let policies = policies::policy_outcomes(workload, plan);
-        let proved = policies.iter().filter_map(|o| o.outcome.ok()).map(|o| o.bound);
-        let bound = proved.fold(plan.lower_bound, Time::max);
-        Report { workload, plan, measured, policies, bound }
-    }
-}
 
 /// The report as one HTML page. `plan` keeps the rules of the cost model
 /// ([`check_plan`](cutpoint_plan::check::check_plan)), and `measured` is an execution of it.

@@ -1,7 +1,7 @@
 //! The page: the verdict as HTML, the data, and the one script that browsers may run; they load
 //! nothing.
 
-use super::Report;
+use super::contents::Report;
 use super::data::data;
 use super::text::{escaped, json_for_script};
 use super::verdict::{title, verdict};

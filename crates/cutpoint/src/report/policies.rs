@@ -1,6 +1,6 @@
 //! What every policy makes of the same workload.
 
-use super::verdict::Places;
+use super::places::Places;
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::{PlanError, plan};

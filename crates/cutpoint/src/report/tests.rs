@@ -1,11 +1,12 @@
 //! The page as a whole, its data, and the rows of models.
 
+use super::contents::Report;
 use super::cuts::cuts_in_use;
 use super::data::data;
+use super::html;
 use super::model_rows::{common_name, edges, layer_order, prefix_length, units};
+use super::places::Places;
 use super::plane::cloud;
-use super::verdict::Places;
-use super::{Report, html};
 use crate::trace::read_measured;
 use cutpoint_plan::format::read_workload;
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};

@@ -3,7 +3,7 @@
 use super::device_side::DeviceSide;
 use super::options::SessionModel;
 use super::server_models::offer;
-use super::workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
+use super::workload::{MeasuredModel, measured_workload};
 use super::{generic_server, paced_times};
 use crate::error::{ErrorKind, Result};
 use crate::input::{Inputs, Supply, tensors};
@@ -12,7 +12,8 @@ use crate::profile::{
     AccuracyBudget, EncodingOptions, EncodingProfile, INPUTS_MAX, ModelProfile, ProfileOptions,
     profile_encodings, profile_model,
 };
-use cutpoint_plan::workload::{ModelId, Workload};
+use cutpoint_plan::units::{Bandwidth, TIME_MAX, Time};
+use cutpoint_plan::workload::{Link, ModelId, Workload};
 use std::time::Duration;
 
 /// What to measure, and how.
@@ -177,7 +178,6 @@ impl DeviceSide {
         };
         let mut device_ms: Vec<Vec<f64>> = profiles.device.iter().map(stretch).collect();
         let first = self.describe(&profiles, &device_ms)?;
-        let first = parse_workload(&first.to_string(), "the profiled workload")?;
         for (m, SessionModel { name, model }) in self.models.iter().enumerate() {
             let described = first.models().iter().position(|d| d.name == *name);
             let parts = match (&profiles.link, described) {
@@ -188,14 +188,13 @@ impl DeviceSide {
                 paced_times::times_ms(&*self.engine, self.options, self.speed, model, &parts)?;
             paced_times::scale(&mut device_ms[m], &parts, &times);
         }
-        let described = self.describe(&profiles, &device_ms)?;
-        let workload = parse_workload(&described.to_string(), "the measured workload")?;
+        let workload = self.describe(&profiles, &device_ms)?;
         let Profiles { device, server, encodings, link, executors, jobs } = profiles;
         Ok(Measurement { workload, device, server, encodings, link, executors, jobs })
     }
 
     /// The workload of what was measured, with these times of the device's layers.
-    fn describe(&self, profiles: &Profiles, device_ms: &[Vec<f64>]) -> Result<serde_json::Value> {
+    fn describe(&self, profiles: &Profiles, device_ms: &[Vec<f64>]) -> Result<Workload> {
         let none = EncodingProfile::default();
         let of_model = |m: usize| profiles.encodings.get(m).unwrap_or(&none);
         let encodings: Vec<_> =
@@ -209,24 +208,23 @@ impl DeviceSide {
             jobs: profiles.jobs[m],
         };
         let measured: Vec<MeasuredModel<'_>> = (0..self.models.len()).map(model).collect();
-        let link = profiles.link.as_ref().map_or(NO_LINK, link_model);
-        workload_json(&measured, link, profiles.executors)
+        // Without a server nothing leaves the device.
+        let link = profiles.link.as_ref().map_or(Link::at(Bandwidth::ZERO), link_model);
+        measured_workload(&measured, link, profiles.executors)
     }
 }
 
-/// Without a server nothing leaves the device.
-const NO_LINK: LinkModel =
-    LinkModel { uplink_mbps: 0.0, downlink_mbps: None, rtt_ms: 0.0, message_overhead_ms: 0.0 };
-
-fn link_model(measured: &LinkMeasurement) -> LinkModel {
-    LinkModel {
-        uplink_mbps: measured.uplink.mbit_per_s(),
-        downlink_mbps: measured.downlink.map(|d| d.mbit_per_s()),
-        rtt_ms: milliseconds(measured.round_trip),
-        message_overhead_ms: milliseconds(measured.message_overhead),
+fn link_model(measured: &LinkMeasurement) -> Link {
+    Link {
+        uplink: measured.uplink,
+        downlink: measured.downlink,
+        round_trip: time(measured.round_trip),
+        message_overhead: time(measured.message_overhead),
     }
 }
 
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e9).round() / 1e6
+fn time(duration: Duration) -> Time {
+    Time::from_nanoseconds(
+        u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).min(TIME_MAX.nanoseconds()),
+    )
 }

@@ -47,7 +47,7 @@ pub use session::Session;
 
 pub use stream::{Names, PATTERN_JOBS_MAX, Replay, StreamPlan, Watch};
 pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary, Summary};
-pub use workload::{LinkModel, MeasuredModel, parse_workload, workload_json};
+pub use workload::{MeasuredModel, measured_workload, parse_workload};
 
 #[cfg(test)]
 #[cfg(all(feature = "rten", feature = "onnxruntime", feature = "server"))]

@@ -1,7 +1,6 @@
 //! Profiles, which say what a plan depends on, and the plans that are made of them.
 
 use super::measurement::Measurement;
-use super::summary::Summary;
 use super::workload::{naming_jobs, parse_workload};
 use crate::error::{Error, ErrorKind, Result};
 use crate::trace::{Execution, chrome_trace};
@@ -151,14 +150,6 @@ impl PlannedRun {
     /// The text of the plan's `plan.json`.
     pub fn plan_json(&self) -> String {
         plan_text(self.workload(), self.plan())
-    }
-
-    /// What a run of it has shown, beside what local-only and server-only are predicted to take.
-    pub fn summary(&self, execution: &Execution) -> Summary {
-        let options = PlanOptions::at(self.plan().granularity);
-        let others = [Policy::LocalOnly, Policy::ServerOnly]
-            .map(|policy| plan(self.workload(), policy, &options).ok().map(|plan| plan.makespan));
-        Summary::of_batch(self.plan(), execution, others)
     }
 
     /// `trace.json`: the plan and a run of it side by side, in the Chrome trace format.

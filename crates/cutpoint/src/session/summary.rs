@@ -1,13 +1,32 @@
 //! What a run has shown, in a few lines: predicted and measured makespan, the bound, and how busy
 //! each machine was.
 
+use super::plan::PlannedRun;
 use super::stream::StreamPlan;
-use crate::trace::{Execution, utilisation};
-use crate::trace::{Fallback, PlanChange};
+use crate::trace::{Execution, Fallback, PlanChange, utilisation};
+use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::{Machine, Plan};
+use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::Time;
 use serde::Serialize;
 use std::fmt::{self, Write};
+
+impl PlannedRun {
+    /// What a run of it has shown, beside what local-only and server-only are predicted to take.
+    pub fn summary(&self, execution: &Execution) -> Summary {
+        let options = PlanOptions::at(self.plan().granularity);
+        let others = [Policy::LocalOnly, Policy::ServerOnly]
+            .map(|policy| plan(self.workload(), policy, &options).ok().map(|plan| plan.makespan));
+        Summary::of_batch(self.plan(), execution, others)
+    }
+}
+
+impl StreamPlan {
+    /// What a run of it has shown.
+    pub fn summary(&self, execution: &Execution) -> Summary {
+        Summary::of_stream(self, execution)
+    }
+}
 
 /// How busy a machine was, as shares of the makespan.
 #[derive(Clone, Debug, PartialEq, Serialize)]

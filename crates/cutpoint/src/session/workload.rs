@@ -3,9 +3,12 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::LayeredModel;
 use crate::profile::{EncodingCost, ModelProfile};
-use cutpoint_plan::workload::{ModelId, Workload};
-use serde_json::{Map, Value, json};
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::{
+    Encoding, LayerBuilder, Link, ModelBuilder, ModelId, Server, Size, Workload,
+};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// A model and what its layers take on both sides.
 #[derive(Clone, Copy, Debug)]
@@ -24,52 +27,28 @@ pub struct MeasuredModel<'a> {
     pub jobs: usize,
 }
 
-/// The link as the planner is told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LinkModel {
-    /// From device to server, in millions of bits of payload per second.
-    pub uplink_mbps: f64,
-    /// From server to device.
-    pub downlink_mbps: Option<f64>,
-    /// There and back.
-    pub rtt_ms: f64,
-    /// What each tensor costs besides its bytes.
-    pub message_overhead_ms: f64,
-}
-
-/// `workload.json` of these models; jobs in the order of the models.
+/// The workload of these models; jobs in the order of the models.
 ///
 /// # Errors
-/// [`ErrorKind::Protocol`] if a profile or the device's times do not have the model's layers.
-pub fn workload_json(
+/// [`ErrorKind::Protocol`] if a profile or the device's times do not have the model's layers;
+/// [`ErrorKind::Workload`] if the workload breaks a rule of the planner.
+pub fn measured_workload(
     models: &[MeasuredModel<'_>],
-    link: LinkModel,
+    link: Link,
     executors: u32,
-) -> Result<Value> {
-    let mut described = Map::new();
+) -> Result<Workload> {
+    let server = Server { executors: NonZeroU32::new(executors) };
+    let mut builder = Workload::builder(link).server(server);
     for model in models {
-        described.insert(model.name.to_owned(), model_json(model)?);
+        builder = builder.add_model(described(model)?);
+        builder = builder.add_jobs(model.name, model.jobs as u64);
     }
-    let mut link_json = json!({
-        "uplink_mbps": link.uplink_mbps,
-        "rtt_ms": link.rtt_ms,
-        "message_overhead_ms": link.message_overhead_ms,
-    });
-    if let Some(downlink) = link.downlink_mbps {
-        link_json["downlink_mbps"] = json!(downlink);
-    }
-    let jobs: Vec<Value> =
-        models.iter().map(|m| json!({ "model": m.name, "count": m.jobs })).collect();
-    Ok(json!({
-        "schema": "cutpoint.workload/1",
-        "link": link_json,
-        "server": { "executors": executors },
-        "models": described,
-        "jobs": jobs,
-    }))
+    builder.build().map_err(|error| {
+        Error::new(ErrorKind::Workload, error.to_string()).at("the measured workload")
+    })
 }
 
-fn model_json(measured: &MeasuredModel<'_>) -> Result<Value> {
+fn described(measured: &MeasuredModel<'_>) -> Result<ModelBuilder> {
     let graph = measured.model.layers();
     if measured.device_ms.len() != graph.layers.len() {
         let (found, expected) = (measured.device_ms.len(), graph.layers.len());
@@ -83,46 +62,45 @@ fn model_json(measured: &MeasuredModel<'_>) -> Result<Value> {
         }
         None => vec![0.0; graph.layers.len()],
     };
-    let size = |name: &String| {
-        let bytes = graph.tensors[name].bytes();
-        match measured.encodings.get(name) {
-            Some(costs) => json!({ "bytes": bytes, "encodings": encodings_json(costs) }),
-            None => json!(bytes),
+    let size = |name: &String| -> Result<Size> {
+        let costs = measured.encodings.get(name).map_or(&[][..], Vec::as_slice);
+        let encodings = costs.iter().map(encoding).collect::<Result<_>>()?;
+        Ok(Size { bytes: graph.tensors[name].bytes(), encodings })
+    };
+    let mut model = ModelBuilder::new(measured.name).outputs(graph.outputs.clone());
+    for name in &graph.inputs {
+        model = model.input(name, size(name)?);
+    }
+    for (layer, (&device, &server)) in
+        graph.layers.iter().zip(measured.device_ms.iter().zip(&server))
+    {
+        let mut described =
+            LayerBuilder::new(&layer.name).device(time(device)?).server(time(server)?);
+        for name in &layer.reads {
+            described = described.read(name);
         }
-    };
-    let layers: Vec<Value> = graph
-        .layers
-        .iter()
-        .zip(measured.device_ms.iter().zip(&server))
-        .map(|(layer, (device_ms, server_ms))| {
-            let writes: Map<String, Value> =
-                layer.writes.iter().map(|name| (name.clone(), size(name))).collect();
-            json!({
-                "name": layer.name,
-                "reads": layer.reads,
-                "writes": writes,
-                "device_ms": rounded(*device_ms),
-                "server_ms": rounded(*server_ms),
-            })
-        })
-        .collect();
-    let inputs: Map<String, Value> =
-        graph.inputs.iter().map(|name| (name.clone(), size(name))).collect();
-    Ok(json!({ "inputs": inputs, "outputs": graph.outputs, "layers": layers }))
+        for name in &layer.writes {
+            described = described.write(name, size(name)?);
+        }
+        model = model.layer(described);
+    }
+    Ok(model)
 }
 
-fn encodings_json(costs: &[EncodingCost]) -> Map<String, Value> {
-    let one = |cost: &EncodingCost| {
-        let (encode_ms, decode_ms) = (rounded(cost.encode_ms), rounded(cost.decode_ms));
-        let form = json!({ "bytes": cost.bytes, "encode_ms": encode_ms, "decode_ms": decode_ms });
-        (cost.encoding.name().to_owned(), form)
-    };
-    costs.iter().map(one).collect()
+fn encoding(cost: &EncodingCost) -> Result<Encoding> {
+    Ok(Encoding {
+        name: cost.encoding.name().to_owned(),
+        bytes: cost.bytes,
+        encode: time(cost.encode_ms)?,
+        decode: time(cost.decode_ms)?,
+    })
 }
 
-/// Milliseconds to a whole nanosecond, so that files stay short.
-fn rounded(milliseconds: f64) -> f64 {
-    (milliseconds * 1e6).round() / 1e6
+fn time(milliseconds: f64) -> Result<Time> {
+    Time::from_milliseconds(milliseconds).ok_or_else(|| {
+        let message = format!("{milliseconds} ms is not a time that a plan can use");
+        Error::new(ErrorKind::Workload, message)
+    })
 }
 
 /// The workload with these jobs in place of its own: a number of each model, named by the model.

@@ -9,7 +9,6 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::plan::{plan_text, workload_text};
 use crate::session::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, is_alike};
-use crate::session::summary::Summary as RunSummary;
 use crate::trace::{Execution, chrome_trace};
 use cutpoint_plan::explain::{Stream, Summary};
 use cutpoint_plan::options::{Objective, PlanOptions, Policy};
@@ -50,11 +49,6 @@ impl StreamPlan {
     /// The text of the plan's `plan.json`.
     pub fn plan_json(&self) -> String {
         plan_text(&self.workload, &self.plan)
-    }
-
-    /// What a run of it has shown.
-    pub fn summary(&self, execution: &Execution) -> RunSummary {
-        RunSummary::of_stream(self, execution)
     }
 
     /// `trace.json`: the plan and a run of it side by side, in the Chrome trace format.

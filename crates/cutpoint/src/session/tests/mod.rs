@@ -12,7 +12,8 @@ mod relay;
 
 use super::device_side::DeviceSide;
 use super::options::{RunOptions, SessionModel};
-use super::workload::{LinkModel, MeasuredModel, workload_json};
+use super::plan::Profile;
+use super::workload::{MeasuredModel, measured_workload};
 use crate::device::{Prepared, SpeedFraction};
 use crate::engine::rten::Rten;
 use crate::engine::{Engine, EngineOptions};
@@ -27,8 +28,8 @@ use cutpoint_plan::cut::{LayerSet, frontier};
 use cutpoint_plan::options::{Granularity, Objective, Policy};
 use cutpoint_plan::plan::{Partition, Plan, Upload, Work};
 use cutpoint_plan::simulate::{Decision, plan_of};
-use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::{JobId, LayerId, Workload};
+use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{JobId, LayerId, Link, Workload};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -70,13 +71,10 @@ impl Bench {
             encodings: &none,
             jobs: 1,
         };
-        let link = LinkModel {
-            uplink_mbps: 100.0,
-            downlink_mbps: None,
-            rtt_ms: 0.1,
-            message_overhead_ms: 0.0,
-        };
-        let described = workload_json(&[measured], link, 1).unwrap();
+        let round_trip = Time::from_nanoseconds(100_000);
+        let link = Link { round_trip, ..Link::at(Bandwidth::from_mbit_per_s(100.0).unwrap()) };
+        let workload = measured_workload(&[measured], link, 1).unwrap();
+        let described = Profile::of_workload(workload).to_json().parse().unwrap();
         let (models, client) = (vec![model], Some(client));
         let speed = SpeedFraction::FULL;
         Bench {
