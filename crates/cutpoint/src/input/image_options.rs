@@ -21,6 +21,13 @@ pub struct ImageOptions {
     pub std: [f32; 3],
 }
 
+impl Default for ImageOptions {
+    /// Pixels from 0 to 1, in the layout that the model's input suggests.
+    fn default() -> ImageOptions {
+        ImageOptions { layout: None, mean: [0.0; 3], std: [1.0; 3] }
+    }
+}
+
 /// Reads a picture as an input of `shape`. It is not decoded yet.
 ///
 /// # Errors
