@@ -10,7 +10,8 @@ mod tests;
 
 use crate::units::{Bandwidth, Time};
 use crate::workload::{
-    Encoding, Layer, LayerId, Link, Model, ModelId, Server, Tensor, TensorId, Workload,
+    Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, Server, TensorEncoding, TensorId,
+    Workload,
 };
 use rand::{Rng, RngExt};
 
@@ -38,7 +39,7 @@ pub fn model(
     device: &[u64],
     server: &[u64],
     bytes: &[u64],
-) -> Model {
+) -> ModelGraph {
     let mut tensors = vec![tensor("input", input_bytes, None)];
     let mut layers = Vec::new();
     for (l, from) in shape.iter().enumerate() {
@@ -60,7 +61,7 @@ pub fn model(
     }
     let unread = (0..tensors.len()).filter(|&t| tensors[t].readers.is_empty());
     let outputs = unread.map(TensorId::at).collect();
-    Model {
+    ModelGraph {
         name: name.to_owned(),
         topological: (0..layers.len()).map(LayerId::at).collect(),
         layers,
@@ -70,12 +71,18 @@ pub fn model(
     }
 }
 
-fn tensor(name: &str, bytes: u64, producer: Option<LayerId>) -> Tensor {
-    Tensor { name: name.to_owned(), bytes, encodings: Vec::new(), producer, readers: Vec::new() }
+fn tensor(name: &str, bytes: u64, producer: Option<LayerId>) -> ModelTensor {
+    ModelTensor {
+        name: name.to_owned(),
+        bytes,
+        encodings: Vec::new(),
+        producer,
+        readers: Vec::new(),
+    }
 }
 
 /// A workload with `counts[m]` jobs of `models[m]`, jobs of different models taking turns.
-pub fn workload(models: Vec<Model>, counts: &[usize], link: Link, server: Server) -> Workload {
+pub fn workload(models: Vec<ModelGraph>, counts: &[usize], link: Link, server: Server) -> Workload {
     let mut jobs = Vec::new();
     for round in 0..counts.iter().copied().max().unwrap_or(0) {
         let more = (0..models.len()).filter(|&m| round < counts[m]);
@@ -92,7 +99,7 @@ pub fn line(layers: usize) -> Shape {
 /// A line whose stage times are `cuts[k] = (device, uplink)` when cut after layer k, in
 /// nanoseconds on a [`unit_link`]; the first entry is the cut before any layer, and device times
 /// never fall.
-pub fn line_of_cuts(name: &str, cuts: &[(u64, u64)]) -> Model {
+pub fn line_of_cuts(name: &str, cuts: &[(u64, u64)]) -> ModelGraph {
     let device: Vec<u64> = cuts.windows(2).map(|w| w[1].0 - w[0].0).collect();
     let bytes: Vec<u64> = cuts[1..].iter().map(|c| c.1).collect();
     let layers = cuts.len() - 1;
@@ -261,7 +268,12 @@ pub fn inception() -> Shape {
 /// A model with times like those of a convolutional network on a small computer: hundreds of
 /// microseconds to milliseconds a layer, a server fifteen times as fast (if `has_server`), and
 /// tensors that shrink along the way from an input of 600 kB.
-pub fn fill_like_cnn(rng: &mut impl Rng, name: &str, shape: &Shape, has_server: bool) -> Model {
+pub fn fill_like_cnn(
+    rng: &mut impl Rng,
+    name: &str,
+    shape: &Shape,
+    has_server: bool,
+) -> ModelGraph {
     let layers = shape.len();
     let device: Vec<u64> = (0..layers).map(|_| rng.random_range(200_000..6_000_000)).collect();
     let server: Vec<u64> = device.iter().map(|&d| if has_server { d / 15 } else { 0 }).collect();
@@ -276,7 +288,7 @@ pub fn fill_like_cnn(rng: &mut impl Rng, name: &str, shape: &Shape, has_server: 
 
 /// A model of a shape with random times and sizes: device times below 12, sizes below 30, server
 /// times below `server_below` (0 for none).
-pub fn fill(rng: &mut impl Rng, name: &str, shape: &Shape, server_below: u64) -> Model {
+pub fn fill(rng: &mut impl Rng, name: &str, shape: &Shape, server_below: u64) -> ModelGraph {
     fill_in(rng, name, shape, server_below, 1)
 }
 
@@ -287,7 +299,7 @@ pub fn fill_in(
     shape: &Shape,
     server_below: u64,
     unit: u64,
-) -> Model {
+) -> ModelGraph {
     let layers = shape.len();
     let device: Vec<u64> = (0..layers).map(|_| rng.random_range(0..12 * unit)).collect();
     let server: Vec<u64> = (0..layers).map(|_| below(rng, server_below * unit)).collect();
@@ -299,7 +311,7 @@ pub fn fill_in(
 /// A model with a large input (20 to 80 `unit`s), small tensors and short layers (both below 8), and
 /// long layers at its sinks (10 to 60): many jobs are best cut just before a sink, and where several
 /// tensors cross there, each can be sent while the device goes on.
-pub fn fill_hourglass(rng: &mut impl Rng, name: &str, shape: &Shape, unit: u64) -> Model {
+pub fn fill_hourglass(rng: &mut impl Rng, name: &str, shape: &Shape, unit: u64) -> ModelGraph {
     let is_sink = |l: usize| shape.iter().all(|from| !from.contains(&l));
     let device: Vec<u64> = (0..shape.len())
         .map(|l| match is_sink(l) {
@@ -313,7 +325,7 @@ pub fn fill_hourglass(rng: &mut impl Rng, name: &str, shape: &Shape, unit: u64) 
 }
 
 /// Gives every layer a server time below `most` nanoseconds, or none if that is 0.
-pub fn serve(rng: &mut impl Rng, model: &mut Model, most: u64) {
+pub fn serve(rng: &mut impl Rng, model: &mut ModelGraph, most: u64) {
     for layer in &mut model.layers {
         layer.server = Time::from_nanoseconds(below(rng, most));
     }
@@ -324,10 +336,10 @@ fn below(rng: &mut impl Rng, most: u64) -> u64 {
 }
 
 /// Gives about half of a model's tensors an encoding that is smaller and takes time at both ends.
-pub fn encode_some(rng: &mut impl Rng, model: &mut Model) {
+pub fn encode_some(rng: &mut impl Rng, model: &mut ModelGraph) {
     for tensor in &mut model.tensors {
         if rng.random_range(0..2) == 0 {
-            tensor.encodings.push(Encoding {
+            tensor.encodings.push(TensorEncoding {
                 name: "small".to_owned(),
                 bytes: tensor.bytes / rng.random_range(2..5),
                 encode: Time::from_nanoseconds(rng.random_range(0..6)),

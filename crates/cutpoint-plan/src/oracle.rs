@@ -9,10 +9,10 @@ use crate::options::Granularity;
 use crate::plan::{Partition, Upload, Work};
 use crate::simulate::{Decision, simulate};
 use crate::units::Time;
-use crate::workload::{JobId, LayerId, Model, TensorId, Workload};
+use crate::workload::{JobId, LayerId, ModelGraph, TensorId, Workload};
 
 /// Every cut of a model with every choice of encodings.
-pub(crate) fn partitions(model: &Model) -> Vec<Partition> {
+pub(crate) fn partitions(model: &ModelGraph) -> Vec<Partition> {
     let mut all = Vec::new();
     for bits in 0..1u32 << model.layers.len() {
         let mut set = LayerSet::none(model);
@@ -223,6 +223,6 @@ fn following(
 }
 
 /// Whether `layer` is `on` or depends on it.
-fn depends(model: &Model, layer: LayerId, on: LayerId) -> bool {
+fn depends(model: &ModelGraph, layer: LayerId, on: LayerId) -> bool {
     layer == on || crate::cut::frontier::parents(model, layer).any(|p| depends(model, p, on))
 }

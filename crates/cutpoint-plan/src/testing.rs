@@ -8,7 +8,7 @@ use crate::format::{
 use crate::options::{Granularity, Objective, Policy};
 use crate::plan::{Operation, Partition, Plan, Schedule, Upload, Work};
 use crate::units::Time;
-use crate::workload::{JobId, Model, TensorId, Workload};
+use crate::workload::{JobId, ModelGraph, TensorId, Workload};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -148,7 +148,7 @@ pub(crate) fn list_plan(workload: &Workload, granularity: Granularity, seed: u64
     }
 }
 
-fn random_partition(model: &Model, rng: &mut ChaCha8Rng) -> Partition {
+fn random_partition(model: &ModelGraph, rng: &mut ChaCha8Rng) -> Partition {
     let mut device_layers = LayerSet::none(model);
     let likely = *pick(rng, &[0.0, 0.5, 0.8, 1.0]);
     for &layer in &model.topological {
@@ -183,7 +183,7 @@ impl Lane {
     }
 
     /// Each layer and, behind it, the encodes of what it writes; gives when each upload is ready.
-    fn run_job(&mut self, job: JobId, model: &Model, partition: &Partition) -> Vec<Time> {
+    fn run_job(&mut self, job: JobId, model: &ModelGraph, partition: &Partition) -> Vec<Time> {
         let mut ready = vec![Time::ZERO; partition.uploads.len()];
         self.last_layer_end = Time::ZERO;
         let on_device = model.topological.iter().filter(|l| partition.device_layers.contains(**l));

@@ -11,7 +11,7 @@ use crate::policy::{PlanError, plan};
 use crate::problem::Context;
 use crate::testing::{Sample, arb_workload};
 use crate::units::{Bandwidth, TIME_MAX, Time};
-use crate::workload::{Link, Model, Server, Workload};
+use crate::workload::{Link, ModelGraph, Server, Workload};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -171,7 +171,7 @@ fn joint_is_optimal_as_claimed_where_many_times_are_equal() {
 }
 
 /// Before the join a small tensor with equal stage times leaves, and the last layer reads it again.
-fn joined(name: &str, device: [u64; 4], bytes: [u64; 4]) -> Model {
+fn joined(name: &str, device: [u64; 4], bytes: [u64; 4]) -> ModelGraph {
     let shape = vec![vec![], vec![], vec![0, 1], vec![0, 2]];
     model(name, &shape, 8, &device, &[0; 4], &bytes)
 }

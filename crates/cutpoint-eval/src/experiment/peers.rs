@@ -15,7 +15,7 @@
 use cutpoint_plan::cut::{LayerSet, frontier, visit_cuts};
 use cutpoint_plan::plan::{Partition, Upload};
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::{Encoding, LayerId, Link, Model, TensorId, Workload};
+use cutpoint_plan::workload::{LayerId, Link, ModelGraph, TensorEncoding, TensorId, Workload};
 
 /// Models with more cuts have only those along their order looked at.
 const CUTS_MAX: usize = 20_000;
@@ -47,7 +47,7 @@ impl Stages {
 }
 
 /// The cut of each job of a model.
-pub(super) fn partition(workload: &Workload, model: &Model, rule: Rule) -> Partition {
+pub(super) fn partition(workload: &Workload, model: &ModelGraph, rule: Rule) -> Partition {
     let round_trip = workload.link().round_trip;
     let mut best: Option<((Time, Time), Partition)> = None;
     let mut consider = |layers: &LayerSet, sent: &[TensorId]| {
@@ -87,7 +87,7 @@ pub(super) fn partition(workload: &Workload, model: &Model, rule: Rule) -> Parti
 /// The stages of a cut and its uploads in their quickest forms; `None` if a transfer never ends.
 fn stages(
     link: &Link,
-    model: &Model,
+    model: &ModelGraph,
     layers: &LayerSet,
     sent: &[TensorId],
 ) -> Option<(Stages, Vec<Upload>)> {
@@ -109,12 +109,16 @@ fn stages(
     Some((stages, uploads))
 }
 
-fn quickest_form(link: &Link, model: &Model, tensor: TensorId) -> Option<(Option<usize>, Stages)> {
+fn quickest_form(
+    link: &Link,
+    model: &ModelGraph,
+    tensor: TensorId,
+) -> Option<(Option<usize>, Stages)> {
     let described = &model.tensors[tensor.index()];
     let crossing = |bytes: u64| Some(link.uplink.transfer_time(bytes)? + link.message_overhead);
     let raw =
         crossing(described.bytes).map(|uplink| (None, Stages { uplink, ..Stages::default() }));
-    let encoded = |(e, form): (usize, &Encoding)| {
+    let encoded = |(e, form): (usize, &TensorEncoding)| {
         let uplink = crossing(form.bytes)?;
         Some((Some(e), Stages { device: form.encode, uplink, server: form.decode }))
     };

@@ -8,7 +8,7 @@ use cutpoint_plan::instances::{
 };
 use cutpoint_plan::options::Granularity;
 use cutpoint_plan::units::Bandwidth;
-use cutpoint_plan::workload::{Link, Model, Server, Workload};
+use cutpoint_plan::workload::{Link, ModelGraph, Server, Workload};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -84,7 +84,7 @@ impl Family {
         self.granularities().len() == 1
     }
 
-    fn model(self, rng: &mut impl Rng, name: &str, filling: Filling) -> Model {
+    fn model(self, rng: &mut impl Rng, name: &str, filling: Filling) -> ModelGraph {
         let layers = rng.random_range(3..13);
         let fewer = rng.random_range(3..10);
         let shape: Shape = match self {
@@ -148,7 +148,7 @@ pub(super) fn instance(family: Family, machines: Machines, jobs: usize, seed: u6
         link = Link { uplink, ..link };
         server_below = SERVER_BELOW_LIKE_CNN;
     }
-    let mut list: Vec<Model> =
+    let mut list: Vec<ModelGraph> =
         (0..models).map(|m| family.model(&mut rng, &format!("model{m:02}"), filling)).collect();
     let mut server = Server { executors: None };
     if machines == Machines::Three {

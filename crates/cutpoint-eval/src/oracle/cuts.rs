@@ -1,6 +1,6 @@
 //! All cuts of a model, by trying every set of its layers.
 
-use cutpoint_plan::workload::{Link, Model, TensorId};
+use cutpoint_plan::workload::{Link, ModelGraph, TensorId};
 
 /// One cut as work: layers that stay on the device, each after those it reads from, and the times
 /// at which they set tensors free for the uplink.
@@ -32,7 +32,7 @@ impl Cut {
 }
 
 /// Every cut whose tensors get through the link.
-pub(super) fn cuts(model: &Model, link: &Link) -> Vec<Cut> {
+pub(super) fn cuts(model: &ModelGraph, link: &Link) -> Vec<Cut> {
     let sets = (0..1u32 << model.layers.len()).map(|bits| {
         let kept: Vec<bool> = (0..model.layers.len()).map(|l| bits >> l & 1 == 1).collect();
         kept
@@ -41,14 +41,14 @@ pub(super) fn cuts(model: &Model, link: &Link) -> Vec<Cut> {
 }
 
 /// Whether every layer that is kept reads only from layers that are kept.
-fn is_closed(model: &Model, kept: &[bool]) -> bool {
+fn is_closed(model: &ModelGraph, kept: &[bool]) -> bool {
     let is_made = |t: &TensorId| model.tensors[t.index()].producer.is_none_or(|p| kept[p.index()]);
     let mut layers = model.layers.iter().zip(kept);
     layers.all(|(layer, &is_kept)| !is_kept || layer.reads.iter().all(is_made))
 }
 
 /// The steps of a cut; `None` if some tensor never gets through.
-fn cut(model: &Model, link: &Link, kept: &[bool]) -> Option<Cut> {
+fn cut(model: &ModelGraph, link: &Link, kept: &[bool]) -> Option<Cut> {
     // What is sent of each layer, and last of the inputs together: they are there from the start.
     let inputs = model.layers.len();
     let mut uplink = vec![0u64; inputs + 1];

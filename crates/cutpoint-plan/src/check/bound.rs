@@ -3,7 +3,7 @@
 
 use crate::options::Granularity;
 use crate::units::{Bandwidth, TIME_MAX, Time};
-use crate::workload::{Layer, Model, Workload};
+use crate::workload::{Layer, ModelGraph, Workload};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -186,7 +186,7 @@ pub(super) struct CutLoad {
 
 impl Cuts {
     /// `None` if there are too many.
-    pub(super) fn of(workload: &Workload, model: &Model, jobs: u64) -> Option<Cuts> {
+    pub(super) fn of(workload: &Workload, model: &ModelGraph, jobs: u64) -> Option<Cuts> {
         let link = &workload.link;
         let forms = model.tensors.iter().map(|tensor| {
             let raw = (tensor.bytes, Time::ZERO, Time::ZERO);
@@ -255,7 +255,7 @@ impl Cuts {
 /// Every downward-closed set, by deciding layer after layer in topological order.
 struct Search<'a> {
     workload: &'a Workload,
-    model: &'a Model,
+    model: &'a ModelGraph,
     on: Vec<bool>,
     visited: usize,
     found: Vec<CutLoad>,
@@ -331,7 +331,7 @@ impl Search<'_> {
 }
 
 /// For each layer, itself and all that it depends on.
-fn ancestors(model: &Model) -> Vec<Vec<bool>> {
+fn ancestors(model: &ModelGraph) -> Vec<Vec<bool>> {
     let mut ancestors: Vec<Vec<bool>> = vec![vec![]; model.layers.len()];
     for &layer in &model.topological {
         let mut set = vec![false; model.layers.len()];
@@ -348,7 +348,7 @@ fn ancestors(model: &Model) -> Vec<Vec<bool>> {
 }
 
 /// For each tensor, the device time of its layer and of all layers before that.
-fn times_before(model: &Model, ancestors: &[Vec<bool>]) -> Vec<u128> {
+fn times_before(model: &ModelGraph, ancestors: &[Vec<bool>]) -> Vec<u128> {
     let time = |set: &Vec<bool>| -> u128 {
         let layers = model.layers.iter().zip(set).filter(|(_, is_before)| **is_before);
         layers.map(|(l, _)| u128::from(l.device.nanoseconds())).sum()

@@ -4,7 +4,7 @@ use crate::check::rule::{PlanRule, Report, is_before, is_equal};
 use crate::options::Granularity;
 use crate::plan::{Machine, Operation, Plan, Work};
 use crate::units::{Bandwidth, Time};
-use crate::workload::{JobId, Model, TensorId, Workload};
+use crate::workload::{JobId, ModelGraph, TensorId, Workload};
 
 pub(super) fn check_jobs(workload: &Workload, plan: &Plan, report: &mut Report) {
     let jobs = workload.jobs.len();
@@ -70,7 +70,7 @@ enum Form {
 
 struct JobCheck<'a, 'r> {
     workload: &'a Workload,
-    model: &'a Model,
+    model: &'a ModelGraph,
     plan: &'a Plan,
     job: JobId,
     report: &'r mut Report,
@@ -97,7 +97,7 @@ struct JobCheck<'a, 'r> {
 impl<'a, 'r> JobCheck<'a, 'r> {
     fn new(
         workload: &'a Workload,
-        model: &'a Model,
+        model: &'a ModelGraph,
         plan: &'a Plan,
         job: JobId,
         report: &'r mut Report,

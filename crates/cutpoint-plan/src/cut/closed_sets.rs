@@ -6,7 +6,7 @@
 
 use crate::cut::layer_set::LayerSet;
 use crate::units::Time;
-use crate::workload::{LayerId, Model, TensorId};
+use crate::workload::{LayerId, ModelGraph, TensorId};
 
 /// All downward-closed cuts are listed for a model that has at most this many; for large models
 /// fewer, so that listing stays quick.
@@ -16,7 +16,7 @@ const CUTS_MAX: usize = 20_000;
 pub(crate) const LISTED_MAX: usize = 4_000_000;
 
 /// The most cuts that are listed of a model.
-pub(crate) fn cuts_max(model: &Model) -> usize {
+pub(crate) fn cuts_max(model: &ModelGraph) -> usize {
     let layers = model.layers.len();
     CUTS_MAX.min((LISTED_MAX / layers.max(1)).max(2 * layers + 2))
 }
@@ -32,7 +32,7 @@ pub(crate) struct Ideal<'s> {
 }
 
 /// Whether there are at most `limit` downward-closed sets.
-pub(crate) fn are_at_most(model: &Model, limit: usize) -> bool {
+pub(crate) fn are_at_most(model: &ModelGraph, limit: usize) -> bool {
     let readers = |l: usize| {
         let written = model.layers[l].writes.iter();
         written.flat_map(|t| &model.tensors[t.index()].readers).map(|r| r.index()).collect()
@@ -72,7 +72,11 @@ pub(crate) fn are_at_most(model: &Model, limit: usize) -> bool {
 
 /// Shows every downward-closed set to `see` until that returns false; says whether it has shown
 /// them all. Stops, with false, when there are more than `limit`.
-pub(crate) fn visit(model: &Model, limit: usize, mut see: impl FnMut(Ideal<'_>) -> bool) -> bool {
+pub(crate) fn visit(
+    model: &ModelGraph,
+    limit: usize,
+    mut see: impl FnMut(Ideal<'_>) -> bool,
+) -> bool {
     let mut frontier = Vec::new();
     let mut shown = 0;
     walk(model, |state| {
@@ -87,7 +91,7 @@ pub(crate) fn visit(model: &Model, limit: usize, mut see: impl FnMut(Ideal<'_>) 
 /// Shows every downward-closed set of layers, once, with its frontier, to `see` until that returns
 /// false; says whether it has shown them all. Stops, with false, where there are more than `limit`.
 pub fn visit_cuts(
-    model: &Model,
+    model: &ModelGraph,
     limit: usize,
     mut see: impl FnMut(&LayerSet, &[TensorId]) -> bool,
 ) -> bool {
@@ -95,7 +99,7 @@ pub fn visit_cuts(
 }
 
 /// Goes through every downward-closed set until `see` returns false; says whether that never was.
-fn walk(model: &Model, mut see: impl FnMut(&State<'_>) -> bool) -> bool {
+fn walk(model: &ModelGraph, mut see: impl FnMut(&State<'_>) -> bool) -> bool {
     let mut state = State::new(model);
     // What could be taken, for one decision after the other.
     let mut ready: Vec<LayerId> =
@@ -146,7 +150,7 @@ pub(crate) struct Cuts {
 
 impl Cuts {
     /// Lists them; nothing if there are more than `limit`.
-    pub(crate) fn list(model: &Model, limit: usize) -> Option<Cuts> {
+    pub(crate) fn list(model: &ModelGraph, limit: usize) -> Option<Cuts> {
         // Counting costs little, and listing in vain a lot.
         if !are_at_most(model, limit) {
             return None;
@@ -189,7 +193,7 @@ impl Cuts {
 }
 
 struct State<'m> {
-    model: &'m Model,
+    model: &'m ModelGraph,
     set: LayerSet,
     device: Time,
     server: Time,
@@ -202,7 +206,7 @@ struct State<'m> {
 }
 
 impl<'m> State<'m> {
-    fn new(model: &'m Model) -> State<'m> {
+    fn new(model: &'m ModelGraph) -> State<'m> {
         let written = |t: &&TensorId| model.tensors[t.index()].producer.is_some();
         let count = |n: usize| u32::try_from(n).expect("lists are numbered in 32 bits");
         let mut state = State {

@@ -1,10 +1,10 @@
 //! The border of a cut: what the device holds and the server reads.
 
 use crate::cut::layer_set::LayerSet;
-use crate::workload::{LayerId, Model, TensorId};
+use crate::workload::{LayerId, ModelGraph, TensorId};
 
 /// Whether every layer that a member reads from is a member.
-pub fn is_downward_closed(model: &Model, set: &LayerSet) -> bool {
+pub fn is_downward_closed(model: &ModelGraph, set: &LayerSet) -> bool {
     set.iter().all(|layer| {
         model.layers[layer.index()]
             .reads
@@ -15,8 +15,8 @@ pub fn is_downward_closed(model: &Model, set: &LayerSet) -> bool {
 }
 
 /// The tensors that are on the device (inputs included) and that some layer outside `set` reads,
-/// in the order of [`Model::tensors`]. Each is sent once.
-pub fn frontier(model: &Model, set: &LayerSet) -> Vec<TensorId> {
+/// in the order of [`ModelGraph::tensors`]. Each is sent once.
+pub fn frontier(model: &ModelGraph, set: &LayerSet) -> Vec<TensorId> {
     (0..model.tensors.len())
         .filter(|&t| {
             let tensor = &model.tensors[t];
@@ -28,6 +28,6 @@ pub fn frontier(model: &Model, set: &LayerSet) -> Vec<TensorId> {
 }
 
 /// The layers that `layer` reads from, possibly with repeats.
-pub(crate) fn parents(model: &Model, layer: LayerId) -> impl Iterator<Item = LayerId> + '_ {
+pub(crate) fn parents(model: &ModelGraph, layer: LayerId) -> impl Iterator<Item = LayerId> + '_ {
     model.layers[layer.index()].reads.iter().filter_map(|t| model.tensors[t.index()].producer)
 }

@@ -1,6 +1,6 @@
 //! A set of layers as bits.
 
-use crate::workload::{LayerId, Model};
+use crate::workload::{LayerId, ModelGraph};
 
 /// A set of layers of one model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -10,7 +10,7 @@ pub struct LayerSet {
 
 impl LayerSet {
     /// No layer of `model`.
-    pub fn none(model: &Model) -> LayerSet {
+    pub fn none(model: &ModelGraph) -> LayerSet {
         LayerSet { words: vec![0; model.layers.len().div_ceil(64)] }
     }
 
@@ -20,7 +20,7 @@ impl LayerSet {
     }
 
     /// Every layer of `model`.
-    pub fn all(model: &Model) -> LayerSet {
+    pub fn all(model: &ModelGraph) -> LayerSet {
         let mut set = LayerSet::none(model);
         (0..model.layers.len()).for_each(|l| {
             set.insert(LayerId::at(l));

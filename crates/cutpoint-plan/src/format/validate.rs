@@ -7,7 +7,7 @@ use crate::format::workload_file::{
 };
 use crate::units::{Bandwidth, Time};
 use crate::workload::limits::{EXECUTORS_MAX, JOBS_MAX, TENSOR_BYTES_MAX};
-use crate::workload::{Encoding, LayerBuilder, Link, ModelBuilder, Server, Size, Workload};
+use crate::workload::{LayerBuilder, Link, ModelBuilder, Server, Size, TensorEncoding, Workload};
 use std::num::NonZeroU32;
 
 type Result<T> = std::result::Result<T, InputError>;
@@ -121,10 +121,10 @@ fn size(file: SizeFile, place: &str) -> Result<Size> {
     Ok(Size { bytes, encodings: encodings(file.encodings, &format!("{place}.encodings"))? })
 }
 
-fn encodings(files: Entries<EncodingFile>, place: &str) -> Result<Vec<Encoding>> {
+fn encodings(files: Entries<EncodingFile>, place: &str) -> Result<Vec<TensorEncoding>> {
     let one = |(name, file): (String, EncodingFile)| {
         let place = format!("{place}.{name}");
-        Ok(Encoding {
+        Ok(TensorEncoding {
             name,
             bytes: whole(file.bytes, TENSOR_BYTES_MAX, &format!("{place}.bytes"))?,
             encode: time(file.encode_ms, &format!("{place}.encode_ms"))?,

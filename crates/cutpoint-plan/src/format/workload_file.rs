@@ -2,7 +2,7 @@
 
 use crate::format::entries::{Entries, Quantity};
 use crate::units::Time;
-use crate::workload::{Link, Model, Tensor, TensorId, Workload};
+use crate::workload::{Link, ModelGraph, ModelTensor, TensorId, Workload};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -209,8 +209,8 @@ impl From<&Link> for LinkFile {
     }
 }
 
-impl From<&Model> for ModelFile {
-    fn from(model: &Model) -> ModelFile {
+impl From<&ModelGraph> for ModelFile {
+    fn from(model: &ModelGraph) -> ModelFile {
         let name = |&t: &TensorId| model.tensors[t.index()].name.clone();
         let size = |&t: &TensorId| (name(&t), SizeFile::from(&model.tensors[t.index()]));
         let layers = model.layers.iter().map(|layer| LayerFile {
@@ -228,8 +228,8 @@ impl From<&Model> for ModelFile {
     }
 }
 
-impl From<&Tensor> for SizeFile {
-    fn from(tensor: &Tensor) -> SizeFile {
+impl From<&ModelTensor> for SizeFile {
+    fn from(tensor: &ModelTensor) -> SizeFile {
         let encodings = tensor.encodings.iter().map(|encoding| {
             let ms = |time: Time| time.milliseconds();
             let (encode_ms, decode_ms) = (ms(encoding.encode), ms(encoding.decode));

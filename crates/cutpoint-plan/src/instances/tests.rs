@@ -52,7 +52,7 @@ fn is_rising(mut values: impl Iterator<Item = u64>) -> bool {
 }
 
 /// The stage times of a line's cuts as the cost model has them.
-fn stage_times(model: &Model) -> Vec<(u64, u64)> {
+fn stage_times(model: &ModelGraph) -> Vec<(u64, u64)> {
     let mut set = LayerSet::none(model);
     let mut device = 0;
     let mut times = Vec::new();

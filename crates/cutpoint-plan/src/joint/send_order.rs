@@ -13,7 +13,7 @@ use crate::plan::{Partition, Work};
 use crate::problem::{Mode, Parcel, Problem};
 use crate::simulate::Decision;
 use crate::units::Time;
-use crate::workload::{JobId, LayerId, Model};
+use crate::workload::{JobId, LayerId, ModelGraph};
 
 /// A job of a [`Problem`]: its class and its position in the class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,7 +162,7 @@ pub(crate) fn prepare(
 }
 
 /// The layers not yet done that the tensors of a parcel depend on.
-fn waited_for(model: &Model, mode: &Mode, parcel: &Parcel, done: &LayerSet) -> LayerSet {
+fn waited_for(model: &ModelGraph, mode: &Mode, parcel: &Parcel, done: &LayerSet) -> LayerSet {
     let mut wanted = LayerSet::none(model);
     let mut open: Vec<LayerId> = (parcel.uploads.iter())
         .filter_map(|&u| model.tensors[mode.uploads[u as usize].tensor.index()].producer)

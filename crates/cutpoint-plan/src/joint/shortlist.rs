@@ -208,14 +208,14 @@ mod tests {
     use crate::partition::modes;
     use crate::policy::plan;
     use crate::units::TIME_MAX;
-    use crate::workload::{Model, Server, Workload};
+    use crate::workload::{ModelGraph, Server, Workload};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use std::num::NonZeroU32;
 
     const GRANULARITIES: [Granularity; 2] = [Granularity::Job, Granularity::Layer];
 
-    fn served(model: Model, jobs: usize) -> Workload {
+    fn served(model: ModelGraph, jobs: usize) -> Workload {
         let mut link = unit_link();
         link.round_trip = Time::from_nanoseconds(4);
         let server = Server { executors: NonZeroU32::new(1) };
@@ -223,7 +223,7 @@ mod tests {
     }
 
     /// A small model; every third with encodings.
-    fn model(seed: u64) -> Model {
+    fn model(seed: u64) -> ModelGraph {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let shape = if seed.is_multiple_of(2) { general(&mut rng, 5) } else { wide(4) };
         let mut model = fill(&mut rng, "m", &shape, 25);

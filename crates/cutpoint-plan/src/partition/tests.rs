@@ -4,18 +4,18 @@ use crate::instances::{fill, general, series_parallel, unit_link, wide};
 use crate::options::Granularity;
 use crate::partition::min_cut::CutPricer;
 use crate::problem::{Loads, Pricer, Pricing};
-use crate::workload::{LayerId, Model};
+use crate::workload::{LayerId, ModelGraph};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-fn pricer(model: &Model) -> Pricer<'_> {
+fn pricer(model: &ModelGraph) -> Pricer<'_> {
     let pricing =
         Pricing { link: unit_link(), granularity: Granularity::Layer, jobs: 1, is_apart: false };
     Pricer::new(model, pricing)
 }
 
 /// Every downward-closed set, by testing every set.
-fn all_cuts(model: &Model) -> Vec<LayerSet> {
+fn all_cuts(model: &ModelGraph) -> Vec<LayerSet> {
     let subsets = (0..1u32 << model.layers.len()).map(|bits| {
         let mut set = LayerSet::none(model);
         (0..model.layers.len()).filter(|l| bits >> l & 1 == 1).for_each(|l| {
@@ -27,7 +27,7 @@ fn all_cuts(model: &Model) -> Vec<LayerSet> {
 }
 
 /// Device, uplink and server time of a cut; a byte takes a nanosecond.
-fn times(model: &Model, set: &LayerSet) -> [u64; 3] {
+fn times(model: &ModelGraph, set: &LayerSet) -> [u64; 3] {
     let device = set.iter().map(|l| model.layers[l.index()].device.nanoseconds()).sum();
     let uplink = frontier(model, set).iter().map(|t| model.tensors[t.index()].bytes).sum();
     let outside = (0..model.layers.len()).map(LayerId::at).filter(|&l| !set.contains(l));
@@ -35,7 +35,7 @@ fn times(model: &Model, set: &LayerSet) -> [u64; 3] {
     [device, uplink, server]
 }
 
-fn models() -> Vec<Model> {
+fn models() -> Vec<ModelGraph> {
     let mut models = Vec::new();
     for seed in 0..40 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -4,14 +4,14 @@ use crate::options::Granularity;
 use crate::problem::mode::{Mode, ModeSet};
 use crate::problem::pricer::{Pricer, Pricing};
 use crate::units::{Bandwidth, Time};
-use crate::workload::{JobId, Model, Workload};
+use crate::workload::{JobId, ModelGraph, Workload};
 
 /// The exact search is tried for at most this many jobs, if server or downlink count.
 pub(crate) const EXACT_JOBS_MAX: usize = 12;
 
 /// Whether nothing takes any time after the uplink.
 fn ends_with_uplink(workload: &Workload) -> bool {
-    let is_free = |model: &Model| {
+    let is_free = |model: &ModelGraph| {
         let mut decodes = model.tensors.iter().flat_map(|t| &t.encodings).map(|e| e.decode);
         model.layers.iter().all(|l| l.server == Time::ZERO) && decodes.all(|d| d == Time::ZERO)
     };

@@ -12,13 +12,13 @@ use crate::flow_shop::composite::composites;
 use crate::flow_shop::johnson::Block;
 use crate::problem::mode::Parcel;
 use crate::units::Time;
-use crate::workload::{LayerId, Model};
+use crate::workload::{LayerId, ModelGraph};
 
 /// A parcel, the layers it waits for, and the time of its encodes.
 pub(super) type Waiting = (Parcel, LayerSet, Time);
 
 /// Joins parcels until there are no more than `most`.
-pub(super) fn join(model: &Model, mut parcels: Vec<Waiting>, most: usize) -> Vec<Waiting> {
+pub(super) fn join(model: &ModelGraph, mut parcels: Vec<Waiting>, most: usize) -> Vec<Waiting> {
     match order(model, &parcels) {
         Some(order) => {
             let mut left: Vec<Option<Waiting>> = parcels.into_iter().map(Some).collect();
@@ -41,7 +41,7 @@ pub(super) fn join(model: &Model, mut parcels: Vec<Waiting>, most: usize) -> Vec
 }
 
 /// What the uplink may lose if a parcel is joined with the one before it.
-fn delay(model: &Model, parcels: &[Waiting], second: usize) -> Time {
+fn delay(model: &ModelGraph, parcels: &[Waiting], second: usize) -> Time {
     let mut before = LayerSet::none(model);
     parcels[..second].iter().for_each(|(_, needs, _)| before.extend(needs));
     let (_, needs, encode) = &parcels[second];
@@ -51,7 +51,7 @@ fn delay(model: &Model, parcels: &[Waiting], second: usize) -> Time {
 }
 
 /// The best order of the parcels of a job alone, if it is known.
-fn order(model: &Model, parcels: &[Waiting]) -> Option<Vec<usize>> {
+fn order(model: &ModelGraph, parcels: &[Waiting]) -> Option<Vec<usize>> {
     // For each set of parcels, the device time that exactly these wait for.
     let mut waited: Vec<(u64, Time)> = Vec::new();
     for (l, layer) in model.layers.iter().enumerate() {
@@ -83,6 +83,6 @@ fn order(model: &Model, parcels: &[Waiting]) -> Option<Vec<usize>> {
 }
 
 /// Device time of some layers.
-pub(super) fn device(model: &Model, layers: &LayerSet) -> Time {
+pub(super) fn device(model: &ModelGraph, layers: &LayerSet) -> Time {
     layers.iter().map(|l| model.layers[l.index()].device).sum()
 }

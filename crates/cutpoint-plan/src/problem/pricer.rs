@@ -15,7 +15,7 @@ use crate::plan::Upload;
 use crate::problem::mode::{Mode, PARCELS_MAX, Parcel};
 use crate::problem::parcels::{device, join};
 use crate::units::{Bandwidth, TIME_MAX, Time};
-use crate::workload::{LayerId, Link, Model, TensorId};
+use crate::workload::{LayerId, Link, ModelGraph, TensorId};
 use std::sync::{Arc, OnceLock};
 
 /// A mode with more uploads than this sends them all together.
@@ -47,7 +47,7 @@ impl Pricing {
 /// A model with what is needed to price many of its cuts.
 #[derive(Clone, Debug)]
 pub(crate) struct Pricer<'m> {
-    pub model: &'m Model,
+    pub model: &'m ModelGraph,
     pricing: Pricing,
     /// For each layer, itself and all it depends on; empty where parcels wait for the whole cut.
     ancestors: Vec<LayerSet>,
@@ -59,7 +59,7 @@ pub(crate) struct Pricer<'m> {
 }
 
 impl<'m> Pricer<'m> {
-    pub(crate) fn new(model: &'m Model, pricing: Pricing) -> Pricer<'m> {
+    pub(crate) fn new(model: &'m ModelGraph, pricing: Pricing) -> Pricer<'m> {
         let is_layer = pricing.granularity == Granularity::Layer;
         let fits = model.layers.len() <= ANCESTOR_LAYERS_MAX;
         let ancestors = if is_layer && fits { ancestors(model) } else { Vec::new() };
@@ -320,7 +320,7 @@ fn index(position: usize) -> u32 {
 }
 
 /// For each layer, the layers it depends on and itself. O(layers x edges / 64).
-fn ancestors(model: &Model) -> Vec<LayerSet> {
+fn ancestors(model: &ModelGraph) -> Vec<LayerSet> {
     let mut sets = vec![LayerSet::none(model); model.layers.len()];
     for &layer in &model.topological {
         let mut set = LayerSet::none(model);

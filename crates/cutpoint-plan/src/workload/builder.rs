@@ -7,7 +7,8 @@ use crate::workload::limits::{
     TENSORS_MAX,
 };
 use crate::workload::types::{
-    Encoding, Layer, LayerId, Link, Model, ModelId, Server, Tensor, TensorId, Workload,
+    Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, Server, TensorEncoding, TensorId,
+    Workload,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -77,7 +78,7 @@ impl WorkloadBuilder {
         for model in self.models {
             models.push(model.build()?);
         }
-        models.sort_by(|a: &Model, b| a.name.cmp(&b.name));
+        models.sort_by(|a: &ModelGraph, b| a.name.cmp(&b.name));
         if let Some(twice) = models.windows(2).find(|w| w[0].name == w[1].name) {
             let rule = Rule::DuplicateKey(format!("duplicate model {:?}", twice[0].name));
             return Err(InputError::new("models", rule));
@@ -90,7 +91,7 @@ impl WorkloadBuilder {
 }
 
 /// The model of each job.
-fn expand(runs: &[(String, u64)], models: &[Model]) -> Result<Vec<ModelId>> {
+fn expand(runs: &[(String, u64)], models: &[ModelGraph]) -> Result<Vec<ModelId>> {
     let (mut jobs, mut job_count, mut operation_count) = (Vec::new(), 0u64, 0u64);
     for (i, (name, count)) in runs.iter().enumerate() {
         let Ok(id) = models.binary_search_by(|m| m.name.as_str().cmp(name)) else {
@@ -168,7 +169,7 @@ pub struct Size {
     /// The raw size.
     pub bytes: u64,
     /// Other forms in which the tensor can cross the link.
-    pub encodings: Vec<Encoding>,
+    pub encodings: Vec<TensorEncoding>,
 }
 
 impl From<u64> for Size {
@@ -255,7 +256,7 @@ impl ModelBuilder {
         ModelBuilder { outputs: Some(tensors), ..self }
     }
 
-    fn build(self) -> Result<Model> {
+    fn build(self) -> Result<ModelGraph> {
         let ModelBuilder { name, inputs, outputs, layers } = self;
         let place = format!("models.{name}");
         at_most(&format!("{place}.layers"), layers.len(), LAYERS_MAX, "layers")?;
@@ -276,14 +277,14 @@ impl ModelBuilder {
             None => graph.unread(),
         };
         let topological = graph.topological(&layers)?;
-        Ok(Model { name, tensors: graph.tensors, layers, topological, inputs, outputs })
+        Ok(ModelGraph { name, tensors: graph.tensors, layers, topological, inputs, outputs })
     }
 }
 
 /// The tensors of one model while it is built.
 struct Graph {
     place: String,
-    tensors: Vec<Tensor>,
+    tensors: Vec<ModelTensor>,
     by_name: BTreeMap<String, TensorId>,
 }
 
@@ -339,7 +340,7 @@ impl Graph {
                 return Err(InputError::new(place, rule));
             }
         }
-        self.tensors.push(Tensor { name, bytes, encodings, producer, readers: Vec::new() });
+        self.tensors.push(ModelTensor { name, bytes, encodings, producer, readers: Vec::new() });
         Ok(id)
     }
 
@@ -378,7 +379,7 @@ impl Graph {
     }
 
     fn unread(&self) -> Vec<TensorId> {
-        let is_output = |t: &Tensor| t.readers.is_empty() && t.producer.is_some();
+        let is_output = |t: &ModelTensor| t.readers.is_empty() && t.producer.is_some();
         (0..self.tensors.len()).filter(|&t| is_output(&self.tensors[t])).map(TensorId::at).collect()
     }
 

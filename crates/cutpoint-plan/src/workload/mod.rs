@@ -10,5 +10,6 @@ mod types;
 
 pub use builder::{LayerBuilder, ModelBuilder, Size, WorkloadBuilder};
 pub use types::{
-    Encoding, JobId, Layer, LayerId, Link, Model, ModelId, Server, Tensor, TensorId, Workload,
+    JobId, Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, Server, TensorEncoding,
+    TensorId, Workload,
 };

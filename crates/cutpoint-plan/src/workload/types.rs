@@ -32,11 +32,11 @@ id!(
     ModelId
 );
 id!(
-    /// A layer of one model: its position in [`Model::layers`].
+    /// A layer of one model: its position in [`ModelGraph::layers`].
     LayerId
 );
 id!(
-    /// A tensor of one model: its position in [`Model::tensors`].
+    /// A tensor of one model: its position in [`ModelGraph::tensors`].
     TensorId
 );
 
@@ -46,7 +46,7 @@ id!(
 pub struct Workload {
     pub(crate) link: Link,
     pub(crate) server: Server,
-    pub(crate) models: Vec<Model>,
+    pub(crate) models: Vec<ModelGraph>,
     pub(crate) jobs: Vec<ModelId>,
 }
 
@@ -62,7 +62,7 @@ impl Workload {
     }
 
     /// The models, in the order of their names.
-    pub fn models(&self) -> &[Model] {
+    pub fn models(&self) -> &[ModelGraph] {
         &self.models
     }
 
@@ -134,7 +134,7 @@ impl Workload {
     }
 
     /// The model of a job.
-    pub fn model_of(&self, job: JobId) -> &Model {
+    pub fn model_of(&self, job: JobId) -> &ModelGraph {
         &self.models[self.jobs[job.index()].index()]
     }
 }
@@ -169,11 +169,11 @@ pub struct Server {
 
 /// A model as the planner sees it: layers that read and write tensors.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Model {
+pub struct ModelGraph {
     /// Its name in the workload.
     pub name: String,
     /// All tensors: first the inputs, then what layers write, in the order of the file.
-    pub tensors: Vec<Tensor>,
+    pub tensors: Vec<ModelTensor>,
     /// The layers in the order of the file.
     pub layers: Vec<Layer>,
     /// All layers, each after the layers that it reads from; ties in the order of the file.
@@ -201,20 +201,20 @@ pub struct Layer {
 
 /// A tensor that flows between layers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
+pub struct ModelTensor {
     /// Its name, unique in the model.
     pub name: String,
     /// Its raw size.
     pub bytes: u64,
     /// Other forms in which it can cross the link.
-    pub encodings: Vec<Encoding>,
+    pub encodings: Vec<TensorEncoding>,
     /// The layer that writes it; `None` for an input.
     pub producer: Option<LayerId>,
     /// The layers that read it, in the order of the file.
     pub readers: Vec<LayerId>,
 }
 
-impl Tensor {
+impl ModelTensor {
     /// Its bytes on the link, in one of its encodings or raw.
     pub fn sent_bytes(&self, encoding: Option<usize>) -> u64 {
         encoding.map_or(self.bytes, |encoding| self.encodings[encoding].bytes)
@@ -223,7 +223,7 @@ impl Tensor {
 
 /// A form in which a tensor can cross the link.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Encoding {
+pub struct TensorEncoding {
     /// Its name, for example `u8+zstd`.
     pub name: String,
     /// The size on the link.

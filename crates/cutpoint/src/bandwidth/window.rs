@@ -12,7 +12,7 @@
 //! (docs/wire.md).
 
 use cutpoint_plan::units::{Bandwidth, Time};
-use cutpoint_plan::workload::{Link, Model, Workload};
+use cutpoint_plan::workload::{Link, ModelGraph, Workload};
 
 /// What may be in flight beyond the unacknowledged bytes: a time of sending, while the sender waits
 /// for a processor, and some bytes.
@@ -35,7 +35,7 @@ impl Acknowledgement {
     /// For the link of a workload, beside the largest results of its models.
     pub fn of(workload: &Workload) -> Acknowledgement {
         let Link { round_trip, downlink, .. } = workload.link();
-        let answer = |model: &Model| {
+        let answer = |model: &ModelGraph| {
             let bytes = model.outputs.iter().map(|t| model.tensors[t.index()].bytes);
             downlink?.transfer_time(bytes.fold(0, u64::saturating_add))
         };

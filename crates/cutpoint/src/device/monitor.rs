@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Inputs, Supply};
 use cutpoint_plan::plan::{Partition, Upload};
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::{JobId, Model, ModelId, TensorId, Workload};
+use cutpoint_plan::workload::{JobId, ModelGraph, ModelId, TensorId, Workload};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ impl<'a> Monitor<'a> {
         self.at(Instant::now())
     }
 
-    pub(crate) fn model(&self, job: &Job) -> &'a Model {
+    pub(crate) fn model(&self, job: &Job) -> &'a ModelGraph {
         &self.workload.models()[job.model.index()]
     }
 
@@ -208,7 +208,7 @@ impl Monitor<'_> {
 
 /// Decodes the pictures that a layer on the device reads, or that are not sent as they came. One
 /// that is damaged fails its job when it is needed.
-fn decode(model: &Model, partition: &Partition, inputs: &Inputs) {
+fn decode(model: &ModelGraph, partition: &Partition, inputs: &Inputs) {
     for &id in &model.inputs {
         let tensor = &model.tensors[id.index()];
         let Some(Input::Picture(picture)) = inputs.get(&tensor.name) else { continue };

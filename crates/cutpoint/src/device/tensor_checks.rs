@@ -24,7 +24,7 @@ impl<'a> TensorChecks<'a> {
     pub(crate) fn new(workload: &'a Workload, device: &Device) -> TensorChecks<'a> {
         let inputs =
             (0..workload.models().len()).map(|m| device.model(m).model().inputs().to_vec());
-        let outputs = |(m, model): (usize, &cutpoint_plan::workload::Model)| {
+        let outputs = |(m, model): (usize, &cutpoint_plan::workload::ModelGraph)| {
             let output = |&id: &TensorId| {
                 let name = &model.tensors[id.index()].name;
                 (id, name.clone(), device.model(m).fixed_spec(name).cloned())

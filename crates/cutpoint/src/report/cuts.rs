@@ -4,7 +4,7 @@ use super::text::label;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::plan::{Partition, Plan, Upload};
 use cutpoint_plan::units::{TIME_MAX, Time};
-use cutpoint_plan::workload::{JobId, LayerId, Link, Model, ModelId, Workload};
+use cutpoint_plan::workload::{JobId, LayerId, Link, ModelGraph, ModelId, Workload};
 use std::collections::BTreeMap;
 
 /// One cut of one model, as some jobs use it.
@@ -33,7 +33,7 @@ pub(super) struct CutCost {
 
 impl CutInUse {
     /// What the cut does, in words.
-    pub(super) fn describe(&self, model: &Model) -> String {
+    pub(super) fn describe(&self, model: &ModelGraph) -> String {
         let name = |upload| label(self.upload_name(model, upload), 60);
         let kept = self.partition.device_layers.count();
         match (kept, self.partition.uploads.as_slice()) {
@@ -47,13 +47,13 @@ impl CutInUse {
         }
     }
 
-    fn upload_name<'m>(&self, model: &'m Model, upload: &Upload) -> &'m str {
+    fn upload_name<'m>(&self, model: &'m ModelGraph, upload: &Upload) -> &'m str {
         let tensor = &model.tensors[upload.tensor.index()];
         tensor.producer.map_or(&tensor.name, |layer| &model.layers[layer.index()].name)
     }
 
     /// The encodings of what is sent, each once.
-    pub(super) fn encodings(&self, model: &Model) -> Vec<String> {
+    pub(super) fn encodings(&self, model: &ModelGraph) -> Vec<String> {
         let uploads = self.partition.uploads.iter();
         let encoding = |u: &Upload| Some(&model.tensors[u.tensor.index()].encodings[u.encoding?]);
         let mut names: Vec<String> =
@@ -104,7 +104,7 @@ fn letter(index: usize) -> String {
 }
 
 /// What one job of `model` costs with `partition`; no time is longer than [`TIME_MAX`].
-pub(super) fn cut_cost(model: &Model, link: &Link, partition: &Partition) -> CutCost {
+pub(super) fn cut_cost(model: &ModelGraph, link: &Link, partition: &Partition) -> CutCost {
     let mut cost = CutCost::default();
     for (l, layer) in model.layers.iter().enumerate() {
         if partition.device_layers.contains(LayerId::at(l)) {

@@ -12,7 +12,7 @@ use super::timeline_blocks::{Block, blocks, busy};
 use cutpoint_plan::options::Policy;
 use cutpoint_plan::plan::{Machine, Operation, Schedule, Work};
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::{LayerId, Model, ModelId, Workload};
+use cutpoint_plan::workload::{LayerId, ModelGraph, ModelId, Workload};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -269,12 +269,12 @@ fn model(workload: &Workload, used: &InUse) -> Value {
     })
 }
 
-fn inputs(model: &Model) -> String {
+fn inputs(model: &ModelGraph) -> String {
     let names = model.inputs.iter().map(|t| model.tensors[t.index()].name.as_str());
     names.take(8).collect::<Vec<_>>().join(", ")
 }
 
-fn row_name(model: &Model, layers: &[LayerId]) -> String {
+fn row_name(model: &ModelGraph, layers: &[LayerId]) -> String {
     let name = |l: &LayerId, limit| label(&model.layers[l.index()].name, limit);
     match layers {
         [only] => name(only, 34),
@@ -288,7 +288,7 @@ fn row_name(model: &Model, layers: &[LayerId]) -> String {
 
 /// Name, bytes written, device time and server time of every layer, where rows join layers that are
 /// few enough to be listed.
-fn layers(model: &Model, order: &[LayerId], rows: usize) -> Vec<Value> {
+fn layers(model: &ModelGraph, order: &[LayerId], rows: usize) -> Vec<Value> {
     if rows == order.len() || order.len() > LAYERS_LISTED {
         return Vec::new();
     }

@@ -3,7 +3,7 @@
 use super::cuts::CutInUse;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::{LayerId, Model, TensorId};
+use cutpoint_plan::workload::{LayerId, ModelGraph, TensorId};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ const LAYERS_SEARCHED: usize = 3000;
 
 /// All layers, each after those it reads from, so that a cut in use is a beginning of the list
 /// wherever the cuts in use contain one another; branches follow each other.
-pub(super) fn layer_order(model: &Model, cuts: &[CutInUse]) -> Vec<LayerId> {
+pub(super) fn layer_order(model: &ModelGraph, cuts: &[CutInUse]) -> Vec<LayerId> {
     let mut order = depth_first(model);
     order.sort_by_key(|&l| level(cuts, l));
     order
@@ -30,7 +30,7 @@ fn level(cuts: &[CutInUse], layer: LayerId) -> usize {
     cuts.iter().filter(|c| !c.partition.device_layers.contains(layer)).count()
 }
 
-fn depth_first(model: &Model) -> Vec<LayerId> {
+fn depth_first(model: &ModelGraph) -> Vec<LayerId> {
     let written = |t: &&TensorId| model.tensors[t.index()].producer.is_some();
     let mut waiting: Vec<usize> =
         model.layers.iter().map(|l| l.reads.iter().filter(written).count()).collect();
@@ -72,7 +72,7 @@ impl Unit {
 }
 
 /// Divides `order` into rows. Layers on different sides of a cut in use are never joined.
-pub(super) fn units(model: &Model, order: &[LayerId], cuts: &[CutInUse]) -> Vec<Unit> {
+pub(super) fn units(model: &ModelGraph, order: &[LayerId], cuts: &[CutInUse]) -> Vec<Unit> {
     let mut units: Vec<Unit> = order
         .iter()
         .enumerate()
@@ -137,7 +137,7 @@ fn join(units: &mut Vec<Unit>, count: usize, may_join: impl Fn(&Unit, &Unit) -> 
 }
 
 /// Whether all that `a` writes goes to `b`, and all that `b` reads comes from `a`.
-fn is_chain(model: &Model, a: LayerId, b: LayerId) -> bool {
+fn is_chain(model: &ModelGraph, a: LayerId, b: LayerId) -> bool {
     let written = &model.layers[a.index()].writes;
     let only_to_b = written.iter().all(|t| model.tensors[t.index()].readers == [b]);
     let reads = &model.layers[b.index()].reads;
@@ -145,7 +145,7 @@ fn is_chain(model: &Model, a: LayerId, b: LayerId) -> bool {
 }
 
 /// The positions in `order` before which a single tensor crosses.
-fn single_tensor_positions(model: &Model, order: &[LayerId]) -> BTreeSet<usize> {
+fn single_tensor_positions(model: &ModelGraph, order: &[LayerId]) -> BTreeSet<usize> {
     let mut left: Vec<usize> = model.tensors.iter().map(|t| t.readers.len()).collect();
     let mut open = model.inputs.iter().filter(|t| left[t.index()] > 0).count();
     let mut positions = BTreeSet::new();
@@ -170,7 +170,7 @@ pub(super) fn prefix_length(order: &[LayerId], set: &LayerSet) -> Option<usize> 
 }
 
 /// What the names of `layers` and of no other layer of `model` begin with, up to a separator.
-pub(super) fn common_name<'m>(model: &'m Model, layers: &[LayerId]) -> Option<&'m str> {
+pub(super) fn common_name<'m>(model: &'m ModelGraph, layers: &[LayerId]) -> Option<&'m str> {
     let (first, rest) = layers.split_first()?;
     let first = model.layers[first.index()].name.as_str();
     let shared = rest.iter().fold(first.len(), |shared, l| {
@@ -196,7 +196,7 @@ pub(super) struct Edge {
 }
 
 /// The tensors that leave their rows, by row.
-pub(super) fn edges(model: &Model, order: &[LayerId], units: &[Unit]) -> Vec<Edge> {
+pub(super) fn edges(model: &ModelGraph, order: &[LayerId], units: &[Unit]) -> Vec<Edge> {
     let mut row_of = vec![0; model.layers.len()];
     for (i, unit) in units.iter().enumerate() {
         order[unit.layers.clone()].iter().for_each(|l| row_of[l.index()] = i + 1);

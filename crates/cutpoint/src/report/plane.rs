@@ -6,7 +6,7 @@ use cutpoint_plan::cut::{LayerSet, frontier, visit_cuts};
 use cutpoint_plan::hull::lower_hull;
 use cutpoint_plan::plan::{Partition, Upload};
 use cutpoint_plan::units::{TIME_MAX, Time};
-use cutpoint_plan::workload::{Link, Model};
+use cutpoint_plan::workload::{Link, ModelGraph};
 use std::collections::BTreeSet;
 
 /// A model with more cuts than this shows those along its order.
@@ -36,7 +36,7 @@ pub(super) struct Cloud {
 
 /// The cuts of `model`: all of them if they are few, otherwise those along its order and those in
 /// use.
-pub(super) fn cloud(model: &Model, link: &Link, in_use: &[CutInUse]) -> Cloud {
+pub(super) fn cloud(model: &ModelGraph, link: &Link, in_use: &[CutInUse]) -> Cloud {
     let mut sets: Vec<LayerSet> = Vec::new();
     let is_complete = visit_cuts(model, CUTS_LISTED, |layers, _| {
         sets.push(layers.clone());
@@ -77,7 +77,7 @@ pub(super) fn cloud(model: &Model, link: &Link, in_use: &[CutInUse]) -> Cloud {
 }
 
 /// Where a cut is, its tensors raw or each in the form with the least sum of encode and transfer.
-fn point(model: &Model, link: &Link, layers: &LayerSet, is_encoded: bool) -> Point {
+fn point(model: &ModelGraph, link: &Link, layers: &LayerSet, is_encoded: bool) -> Point {
     let transfer = |bytes| link.uplink.transfer_time(bytes).unwrap_or_default();
     let uploads = frontier(model, layers).into_iter().map(|tensor| {
         let all = &model.tensors[tensor.index()];

@@ -54,7 +54,7 @@ impl DeviceSide {
 
     /// The models at hand in the order of a workload's, which need not be ours.
     pub(super) fn models_of(&self, workload: &Workload) -> Result<Vec<&SessionModel>> {
-        let find = |described: &cutpoint_plan::workload::Model| {
+        let find = |described: &cutpoint_plan::workload::ModelGraph| {
             self.models.iter().find(|model| model.name == described.name).ok_or_else(|| {
                 let names: Vec<&str> = self.models.iter().map(|m| m.name.as_str()).collect();
                 let message = format!("has a model {:?}, expected {names:?}", described.name);

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::link::{Client, LinkMeasurement};
 use crate::profile::{EncodingProfile, ModelProfile, median};
 use cutpoint_plan::plan::Partition;
-use cutpoint_plan::workload::{Model, ModelId};
+use cutpoint_plan::workload::{ModelGraph, ModelId};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ const NAME_MAX: usize = 160;
 pub(super) fn load_suffix(
     client: &Client,
     model: &SessionModel,
-    described: &Model,
+    described: &ModelGraph,
     id: ModelId,
     cut: &Partition,
 ) -> Result<LoadedSuffix> {

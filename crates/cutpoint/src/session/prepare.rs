@@ -208,7 +208,7 @@ impl DeviceSide {
         &self,
         model: &SessionModel,
         source_sha256: &str,
-        described: &cutpoint_plan::workload::Model,
+        described: &cutpoint_plan::workload::ModelGraph,
         id: ModelId,
         device_layers: &LayerSet,
     ) -> Result<LoadedSuffix> {

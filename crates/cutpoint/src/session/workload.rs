@@ -5,7 +5,7 @@ use crate::onnx::LayeredModel;
 use crate::profile::{EncodingCost, ModelProfile};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{
-    Encoding, LayerBuilder, Link, ModelBuilder, ModelId, Server, Size, Workload,
+    LayerBuilder, Link, ModelBuilder, ModelId, Server, Size, TensorEncoding, Workload,
 };
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -87,8 +87,8 @@ fn described(measured: &MeasuredModel<'_>) -> Result<ModelBuilder> {
     Ok(model)
 }
 
-fn encoding(cost: &EncodingCost) -> Result<Encoding> {
-    Ok(Encoding {
+fn encoding(cost: &EncodingCost) -> Result<TensorEncoding> {
+    Ok(TensorEncoding {
         name: cost.encoding.name().to_owned(),
         bytes: cost.bytes,
         encode: time(cost.encode_ms)?,

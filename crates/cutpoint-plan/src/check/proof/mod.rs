@@ -23,7 +23,7 @@ mod tests;
 use crate::check::bound::{Cuts, load_bound};
 use crate::options::Granularity;
 use crate::units::Time;
-use crate::workload::{Model, Workload};
+use crate::workload::{ModelGraph, Workload};
 use class::Class;
 use ends::Ends;
 use modes::Mode;
@@ -67,7 +67,7 @@ struct Proof<'w> {
     /// Half the round trip.
     half: u64,
     models: Vec<(u64, Vec<Mode>)>,
-    cuts: Vec<(&'w Model, Cuts)>,
+    cuts: Vec<(&'w ModelGraph, Cuts)>,
     /// The device time of all jobs, if none needs the server.
     local: u64,
     /// Whether all jobs that use the server have the same time left after their transfers.

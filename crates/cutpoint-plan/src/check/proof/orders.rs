@@ -10,7 +10,7 @@ use crate::check::bound::{CutLoad, Cuts};
 use crate::check::proof::modes::{Loads, choices, loads_of};
 use crate::check::proof::prices::{Weights, around, time_of, weighted};
 use crate::options::Granularity;
-use crate::workload::{Model, Workload};
+use crate::workload::{ModelGraph, Workload};
 use std::collections::BTreeMap;
 
 /// A cut with more tensors than this on its frontier is not searched.
@@ -48,7 +48,7 @@ impl Jobs {
     /// `None` if there are too many ways to run one job.
     pub(super) fn new(
         workload: &Workload,
-        model: &Model,
+        model: &ModelGraph,
         cuts: &Cuts,
         granularity: Granularity,
         count: u64,
@@ -104,7 +104,7 @@ impl Way {
 
 fn way(
     workload: &Workload,
-    model: &Model,
+    model: &ModelGraph,
     cuts: &Cuts,
     cut: &CutLoad,
     forms: &[[u64; 3]],

@@ -22,7 +22,7 @@ fn instance(seed: u64, layers: usize, counts: &[usize]) -> Workload {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let server_below = [0, 4, 12, 25][rng.random_range(0..4usize)];
     let (is_encoded, is_tiny) = (rng.random_range(0..3) == 0, rng.random_range(0..3) == 0);
-    let mut models: Vec<Model> = (0..counts.len())
+    let mut models: Vec<ModelGraph> = (0..counts.len())
         .map(|m| {
             let shape = match rng.random_range(0..6) {
                 0 => line(layers),

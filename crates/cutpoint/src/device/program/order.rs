@@ -5,7 +5,7 @@ use crate::encoding::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use cutpoint_plan::options::Granularity;
 use cutpoint_plan::plan::{Plan, Upload, Work};
-use cutpoint_plan::workload::{JobId, LayerId, Model, TensorId, Workload};
+use cutpoint_plan::workload::{JobId, LayerId, ModelGraph, TensorId, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the device does for one job without interruption: layers, or one encode.
@@ -63,7 +63,7 @@ fn encoding_of(workload: &Workload, plan: &Plan, job: JobId, tensor: TensorId) -
 }
 
 /// Whether an upload is an input that leaves as it is.
-fn is_raw_input(model: &Model, upload: &Upload) -> bool {
+fn is_raw_input(model: &ModelGraph, upload: &Upload) -> bool {
     upload.encoding.is_none() && model.tensors[upload.tensor.index()].producer.is_none()
 }
 
@@ -123,7 +123,7 @@ pub(super) fn labels_of(workload: &Workload, runs: &[Run]) -> Vec<Vec<u32>> {
 }
 
 /// The layers of a model by their labels in all ways, sorted by labels.
-pub(super) fn segments_of(model: &Model, ways: &BTreeSet<Vec<u32>>) -> Vec<SegmentLayers> {
+pub(super) fn segments_of(model: &ModelGraph, ways: &BTreeSet<Vec<u32>>) -> Vec<SegmentLayers> {
     let mut by_labels: BTreeMap<Vec<u32>, Vec<LayerId>> = BTreeMap::new();
     for &layer in &model.topological {
         let key = ways.iter().map(|way| way[layer.index()]).collect();
@@ -139,7 +139,7 @@ pub(super) fn segments_of(model: &Model, ways: &BTreeSet<Vec<u32>>) -> Vec<Segme
 /// The tensors that nobody needs once run `number` of a job has ended: the last layer on the device
 /// that reads or writes them is in that run, and they neither cross the link nor leave as outputs.
 pub(super) fn drops_after(
-    model: &Model,
+    model: &ModelGraph,
     plan: &Plan,
     job: JobId,
     label: &[u32],

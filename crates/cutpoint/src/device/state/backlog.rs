@@ -5,7 +5,7 @@
 use crate::device::job::Job;
 use crate::device::program::{Send, Step, StepWork};
 use cutpoint_plan::units::{Bandwidth, Time};
-use cutpoint_plan::workload::{LayerId, Model, Workload};
+use cutpoint_plan::workload::{LayerId, ModelGraph, Workload};
 
 /// The workload's times, at a bandwidth of the uplink.
 pub(crate) struct Costs<'w> {
@@ -14,7 +14,7 @@ pub(crate) struct Costs<'w> {
 }
 
 impl Costs<'_> {
-    fn model(&self, job: &Job) -> &Model {
+    fn model(&self, job: &Job) -> &ModelGraph {
         &self.workload.models()[job.model.index()]
     }
 

@@ -5,7 +5,7 @@ use crate::trace::Execution;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::plan::{Operation, Partition, Plan, Upload, Work};
 use cutpoint_plan::units::Time;
-use cutpoint_plan::workload::{JobId, Layer, LayerId, Model, ModelId, Workload};
+use cutpoint_plan::workload::{JobId, Layer, LayerId, ModelGraph, ModelId, Workload};
 
 /// A layer is scaled by at most this factor more or less than the layers on its machine together.
 const SCALE_MAX: f64 = 2.0;
@@ -93,7 +93,7 @@ impl Observed {
 
     /// The workload with each layer's times scaled so that what was executed takes what it took.
     pub(super) fn applied_to(&self, workload: &Workload) -> Workload {
-        let of_model = |(m, model): (usize, &Model)| {
+        let of_model = |(m, model): (usize, &ModelGraph)| {
             let ms = |time: fn(&Layer) -> Time| -> Vec<f64> {
                 model.layers.iter().map(|layer| time(layer).milliseconds()).collect()
             };
@@ -178,7 +178,7 @@ fn beyond_ns(workload: &Workload, plan: &Plan, execution: &Execution) -> Vec<f64
     execution.schedule.uplink.iter().filter_map(beyond_ns).collect()
 }
 
-fn complement(model: &Model, set: &LayerSet) -> LayerSet {
+fn complement(model: &ModelGraph, set: &LayerSet) -> LayerSet {
     let mut others = LayerSet::none(model);
     for layer in (0..model.layers.len()).map(LayerId::at).filter(|&layer| !set.contains(layer)) {
         others.insert(layer);
@@ -186,7 +186,7 @@ fn complement(model: &Model, set: &LayerSet) -> LayerSet {
     others
 }
 
-fn decode_ms(model: &Model, partition: &Partition) -> f64 {
+fn decode_ms(model: &ModelGraph, partition: &Partition) -> f64 {
     let decode = |u: &Upload| Some(model.tensors[u.tensor.index()].encodings[u.encoding?].decode);
     partition.uploads.iter().filter_map(decode).map(Time::milliseconds).sum()
 }
