@@ -6,7 +6,7 @@ use crate::args::workload::WorkloadArgs;
 use crate::files::write_whole;
 use cutpoint::error::{Error, ErrorKind};
 use cutpoint_plan::check::check_plan;
-use cutpoint_plan::explain::{Summary, render_summary};
+use cutpoint_plan::explain::{PlanSummary, render_summary};
 use cutpoint_plan::format::write_plan;
 use cutpoint_plan::options::{Granularity, Objective, PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
@@ -67,7 +67,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             // Both are always possible to compare with, if the link lets anything pass.
             let other = |policy| checked_plan(&workload, policy, &options).ok().map(|p| p.makespan);
             let others = [Policy::LocalOnly, Policy::ServerOnly].map(|p| (p, other(p)));
-            let summary = Summary::of(&workload, &plan, &others);
+            let summary = PlanSummary::of(&workload, &plan, &others);
             write_whole(Path::new("-"), render_summary(&summary).as_bytes())?;
         }
         _ => {}

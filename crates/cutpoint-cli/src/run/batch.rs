@@ -7,7 +7,7 @@ use crate::outputs::{OutputTarget, Written};
 use crate::progress::progress_bar;
 use crate::setup::inputs_of;
 use cutpoint::Cancel;
-use cutpoint::session::{PlannedRun, Profile, RehearsalOptions, Summary};
+use cutpoint::session::{PlannedRun, Profile, RehearsalOptions, RunSummary};
 use cutpoint::tensor::Tensor;
 use cutpoint_plan::options::PlanOptions;
 use cutpoint_plan::workload::JobId;
@@ -46,7 +46,7 @@ impl Run<'_> {
             written.check()?;
             execution
         })?;
-        let summary = Summary { runs, ..planned.summary(&execution) };
+        let summary = RunSummary { runs, ..planned.summary(&execution) };
         self.finish(&execution, &summary, || planned.trace(&execution))
     }
 }

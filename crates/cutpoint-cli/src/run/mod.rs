@@ -13,7 +13,7 @@ use crate::args::workload::read_workload;
 use crate::files::write_whole;
 use crate::setup;
 use cutpoint::config::ModelJobs;
-use cutpoint::session::{PATTERN_JOBS_MAX, Session, Summary};
+use cutpoint::session::{PATTERN_JOBS_MAX, RunSummary, Session};
 use cutpoint::trace::Execution;
 use jobs::{config, model_jobs};
 use std::process::ExitCode;
@@ -72,7 +72,7 @@ impl Run<'_> {
     fn finish(
         &self,
         execution: &Execution,
-        summary: &Summary,
+        summary: &RunSummary,
         trace: impl FnOnce() -> serde_json::Value,
     ) -> anyhow::Result<ExitCode> {
         if let Some(path) = &self.args.trace {

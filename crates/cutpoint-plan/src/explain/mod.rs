@@ -9,7 +9,7 @@ mod summary;
 mod tests;
 
 pub use stream::Stream;
-pub use summary::{CutUse, Summary, render_summary};
+pub use summary::{CutUse, PlanSummary, render_summary};
 
 use crate::bound::{add_cheapest_cuts, lower_bound};
 use crate::partition::modes;
@@ -23,7 +23,7 @@ use std::fmt::Write;
 /// The plan in words. The figures on prices and on bandwidth are those of the lower bound: they
 /// are exact for many jobs, and a guide for few.
 pub fn explain_plan(workload: &Workload, plan: &Plan) -> String {
-    let summary = Summary::of(workload, plan, &[]);
+    let summary = PlanSummary::of(workload, plan, &[]);
     let mut out = String::new();
     let mut say = |text: String| {
         out.push_str(&text);
@@ -56,7 +56,7 @@ fn with_cheapest_cuts(mut problem: Problem<'_>) -> Problem<'_> {
 }
 
 /// Which machine the makespan waits for.
-fn bottleneck(summary: &Summary, makespan: Time) -> String {
+fn bottleneck(summary: &PlanSummary, makespan: Time) -> String {
     let busiest = summary.busy.iter().max_by(|a, b| a.1.total_cmp(&b.1));
     let Some((machine, share)) = busiest.filter(|_| makespan > Time::ZERO) else {
         return "There is nothing to do.".to_string();

@@ -39,7 +39,7 @@ impl CutUse {
 
 /// A plan at a glance.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Summary {
+pub struct PlanSummary {
     /// What made the plan.
     pub policy: Policy,
     /// When transfers may start.
@@ -69,9 +69,9 @@ pub struct Summary {
     pub mean_completion: Option<(Time, Option<Time>)>,
 }
 
-impl Summary {
+impl PlanSummary {
     /// The summary of a plan, with the makespans of other policies to compare with.
-    pub fn of(workload: &Workload, plan: &Plan, others: &[(Policy, Option<Time>)]) -> Summary {
+    pub fn of(workload: &Workload, plan: &Plan, others: &[(Policy, Option<Time>)]) -> PlanSummary {
         let cuts = cut_uses(workload, plan);
         let busy = Machine::ALL.map(|machine| (machine, busy_share(workload, plan, machine)));
         let is_used = |(machine, _): &(Machine, f64)| {
@@ -79,7 +79,7 @@ impl Summary {
         };
         let is_local = cuts.iter().all(|cut| cut.layers.count() == cut.layer_count);
         let do_not_split = is_local && plan.policy != Policy::LocalOnly && !cuts.is_empty();
-        Summary {
+        PlanSummary {
             policy: plan.policy,
             granularity: plan.granularity,
             jobs: plan.partitions.len(),
@@ -189,7 +189,7 @@ fn smallest_upload(workload: &Workload) -> Option<Time> {
 }
 
 /// The summary in lines of text.
-pub fn render_summary(summary: &Summary) -> String {
+pub fn render_summary(summary: &PlanSummary) -> String {
     let mut out = String::new();
     let mut line = |name: &str, text: String| {
         writeln!(out, "{name:<13}{text}").expect("a String takes everything");

@@ -48,7 +48,7 @@ fn without_bandwidth_the_verdict_is_not_to_split() {
     let mut workload = workload("two-jobs.json");
     workload.link.uplink = Bandwidth::from_mbit_per_s(0.0).unwrap();
     let others = [(Policy::ServerOnly, None)];
-    let summary = Summary::of(&workload, &joint(&workload), &others);
+    let summary = PlanSummary::of(&workload, &joint(&workload), &others);
     expect![[r#"
         policy       joint, granularity job
         jobs         2
@@ -68,7 +68,7 @@ fn without_bandwidth_the_verdict_is_not_to_split() {
 fn on_a_slow_link_the_verdict_says_why() {
     let mut workload = workload("two-jobs.json");
     workload.link.uplink = Bandwidth::from_mbit_per_s(0.01).unwrap();
-    let summary = Summary::of(&workload, &joint(&workload), &[]);
+    let summary = PlanSummary::of(&workload, &joint(&workload), &[]);
     expect!["the device does everything in 16.000 ms, and no plan that sends anything is shorter; on this link (0.01 Mbit/s) even the smallest cut keeps a job's tensors 1602.000 ms on the way, and the device finishes its first job after 8.000 ms"].assert_eq(&summary.do_not_split.unwrap());
 }
 
@@ -78,7 +78,7 @@ proptest! {
         let plan = joint(&workload);
         let text = explain_plan(&workload, &plan);
         prop_assert!(text.contains("makespan"));
-        let jobs: usize = Summary::of(&workload, &plan, &[]).cuts.iter().map(|c| c.jobs).sum();
+        let jobs: usize = PlanSummary::of(&workload, &plan, &[]).cuts.iter().map(|c| c.jobs).sum();
         prop_assert_eq!(jobs, workload.jobs.len());
     }
 }

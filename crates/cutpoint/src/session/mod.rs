@@ -46,7 +46,7 @@ pub use running::Running;
 pub use session::Session;
 
 pub use stream::{Names, PATTERN_JOBS_MAX, Replay, StreamPlan, Watch};
-pub use summary::{Change, FallbackCause, MachineUse, Percentiles, StreamSummary, Summary};
+pub use summary::{Change, FallbackCause, MachineUse, Percentiles, RunSummary, StreamSummary};
 pub use workload::{MeasuredModel, measured_workload, parse_workload};
 
 #[cfg(test)]

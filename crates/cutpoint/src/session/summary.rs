@@ -13,18 +13,18 @@ use std::fmt::{self, Write};
 
 impl PlannedRun {
     /// What a run of it has shown, beside what local-only and server-only are predicted to take.
-    pub fn summary(&self, execution: &Execution) -> Summary {
+    pub fn summary(&self, execution: &Execution) -> RunSummary {
         let options = PlanOptions::at(self.plan().granularity);
         let others = [Policy::LocalOnly, Policy::ServerOnly]
             .map(|policy| plan(self.workload(), policy, &options).ok().map(|plan| plan.makespan));
-        Summary::of_batch(self.plan(), execution, others)
+        RunSummary::of_batch(self.plan(), execution, others)
     }
 }
 
 impl StreamPlan {
     /// What a run of it has shown.
-    pub fn summary(&self, execution: &Execution) -> Summary {
-        Summary::of_stream(self, execution)
+    pub fn summary(&self, execution: &Execution) -> RunSummary {
+        RunSummary::of_stream(self, execution)
     }
 }
 
@@ -41,7 +41,7 @@ pub struct MachineUse {
 
 /// What a run has shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
+pub struct RunSummary {
     /// What made the plan.
     pub policy: &'static str,
     /// The unit of scheduling.
@@ -208,13 +208,13 @@ pub struct FallbackCause {
 /// So many causes are told to a person.
 const CAUSES_MAX: usize = 5;
 
-impl Summary {
+impl RunSummary {
     /// The summary of a run; the makespans of local-only and server-only where they exist.
     pub fn of_batch(
         plan: &Plan,
         execution: &Execution,
         [local_only, server_only]: [Option<Time>; 2],
-    ) -> Summary {
+    ) -> RunSummary {
         let machines = Machine::ALL
             .into_iter()
             .filter(|&m| !execution.schedule.on(m).is_empty())
@@ -224,7 +224,7 @@ impl Summary {
                 measured: execution.utilisation(machine),
             })
             .collect();
-        Summary {
+        RunSummary {
             policy: plan.policy.name(),
             granularity: plan.granularity.name(),
             jobs: plan.partitions.len(),
@@ -248,12 +248,12 @@ impl Summary {
     }
 
     /// The summary of a stream: it counts the jobs that came, not those of the pattern.
-    pub fn of_stream(stream: &StreamPlan, execution: &Execution) -> Summary {
+    pub fn of_stream(stream: &StreamPlan, execution: &Execution) -> RunSummary {
         let jobs = execution.ended + execution.failure_count;
-        Summary {
+        RunSummary {
             jobs: usize::try_from(jobs).unwrap_or(usize::MAX),
             stream: Some(StreamSummary::new(stream, execution)),
-            ..Summary::of_batch(&stream.plan, execution, [None, None])
+            ..RunSummary::of_batch(&stream.plan, execution, [None, None])
         }
     }
 

@@ -9,7 +9,7 @@ use crate::session::device_side::DeviceSide;
 use crate::session::options::RunOptions;
 use crate::tensor::Tensor;
 use crate::trace::Execution;
-use cutpoint_plan::explain::Summary;
+use cutpoint_plan::explain::PlanSummary;
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::plan;
@@ -86,7 +86,7 @@ impl Pattern {
         if parts.iter().any(|part| part.job.is_offloaded && part.suffix.is_none()) {
             return Ok(None);
         }
-        let stream = Summary::of(workload, plan, &[]).stream;
+        let stream = PlanSummary::of(workload, plan, &[]).stream;
         let repeats_after = stream.and_then(|stream| stream.repeats_after);
         Ok(Some(Pattern { middle: middle(parts.len(), repeats_after), is_whole, parts }))
     }

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::session::plan::{plan_text, workload_text};
 use crate::session::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, is_alike};
 use crate::trace::{Execution, chrome_trace};
-use cutpoint_plan::explain::{Stream, Summary};
+use cutpoint_plan::explain::{PlanSummary, Stream};
 use cutpoint_plan::options::{Objective, PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::plan;
@@ -113,7 +113,7 @@ fn planned(
         let options = PlanOptions { objective, period: Some(period), ..*options };
         let plan = plan(workload, policy, &options)
             .map_err(|error| Error::new(ErrorKind::Workload, error.to_string()))?;
-        let stream = Summary::of(workload, &plan, &[]).stream;
+        let stream = PlanSummary::of(workload, &plan, &[]).stream;
         let stream = stream.ok_or_else(|| Error::new(ErrorKind::Workload, "no job can be done"));
         Ok::<_, Error>((plan, stream?))
     };

@@ -7,7 +7,7 @@ use super::{Bench, LONG, fallbacks, plan_at, rten, serve};
 use crate::onnx::LayeredModel;
 use crate::onnx::tests::small::{layered, model, node, weight};
 use crate::server::Server;
-use crate::session::{RunOptions, Summary};
+use crate::session::{RunOptions, RunSummary};
 use crate::tensor::Tensor;
 use crate::trace::{Execution, chrome_trace};
 use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
@@ -46,7 +46,7 @@ fn run(address: &str, encodings: &[&str], patience: Duration, before: impl FnOnc
     before();
     let execution = bench.run(&mut prepared, &workload, patience);
 
-    let summary = Summary::of_batch(&plan, &execution, [None, None]);
+    let summary = RunSummary::of_batch(&plan, &execution, [None, None]);
     assert_eq!(summary.fallbacks, execution.fallbacks.len());
     let text = summary.render();
     let trace = chrome_trace(&workload, &plan, Some(&execution)).to_string();
