@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{ImageOptions, Input, Inputs, read_image, read_npy};
-use crate::onnx::Model;
+use crate::onnx::OnnxModel;
 use crate::tensor::{Tensor, TensorSpec};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ pub fn parse_frames(arguments: &[String]) -> Result<Vec<Frame>> {
 impl Frame {
     /// As [`Frame::load`], but a frame that cannot be loaded gives inputs that say why: its job
     /// fails, and no other does.
-    pub fn load_or_fail_later(&self, model: &Model, options: &FrameOptions) -> Inputs {
+    pub fn load_or_fail_later(&self, model: &OnnxModel, options: &FrameOptions) -> Inputs {
         self.load(model, options).unwrap_or_else(|error| {
             let error = Arc::new(error);
             let unusable =
@@ -76,7 +76,7 @@ impl Frame {
     ///
     /// # Errors
     /// [`ErrorKind::File`] and [`ErrorKind::Input`], naming the file and what was expected.
-    pub fn load(&self, model: &Model, options: &FrameOptions) -> Result<Inputs> {
+    pub fn load(&self, model: &OnnxModel, options: &FrameOptions) -> Result<Inputs> {
         let specs = model.inputs();
         match self {
             Frame::Synthetic(seed) => {

@@ -2,7 +2,7 @@
 
 use cutpoint::config::ModelConfig;
 use cutpoint::error::Result;
-use cutpoint::onnx::Model;
+use cutpoint::onnx::OnnxModel;
 use std::path::PathBuf;
 
 /// An input's name and shape.
@@ -18,7 +18,7 @@ pub(crate) struct ModelArgs {
 }
 
 impl ModelArgs {
-    pub(crate) fn load(&self) -> Result<Model> {
+    pub(crate) fn load(&self) -> Result<OnnxModel> {
         self.shapes.model(&self.model).load()
     }
 }

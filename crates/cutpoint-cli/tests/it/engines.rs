@@ -3,7 +3,7 @@
 use cutpoint::engine::onnxruntime::OnnxRuntime;
 use cutpoint::engine::rten::Rten;
 use cutpoint::engine::{Engine, EngineOptions};
-use cutpoint::onnx::{Model, ReadOptions};
+use cutpoint::onnx::{OnnxModel, ReadOptions};
 use cutpoint::tensor::relative_difference;
 use cutpoint::zoo::Network;
 use std::io::{Write, stderr};
@@ -26,9 +26,9 @@ pub(crate) fn onnxruntime() -> Option<OnnxRuntime> {
     None
 }
 
-pub(crate) fn zoo(network: Network) -> Model {
+pub(crate) fn zoo(network: Network) -> OnnxModel {
     let options = ReadOptions::default();
-    Model::from_bytes(network.to_onnx(1).into(), network.name(), &options).unwrap()
+    OnnxModel::from_bytes(network.to_onnx(1).into(), network.name(), &options).unwrap()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::run::Served;
 use cutpoint::engine::rten::Rten;
 use cutpoint::input::Inputs;
 use cutpoint::link::{Client, ConnectOptions};
-use cutpoint::onnx::{Model, ReadOptions};
+use cutpoint::onnx::{OnnxModel, ReadOptions};
 use cutpoint::profile::unsplit_outputs;
 use cutpoint::session::{DeviceSide, MeasuredModel, RunOptions, SessionModel, measured_workload};
 use cutpoint::tensor::{Tensor, relative_difference};
@@ -30,7 +30,7 @@ fn mbps(value: f64) -> Bandwidth {
 /// A device with a model, connected to a server through an uplink that is held to a bandwidth.
 fn runner(model: &Path, address: &str, uplink_mbps: f64) -> DeviceSide {
     let engine = Arc::new(Rten::new());
-    let model = Model::load(model, &ReadOptions::default()).unwrap();
+    let model = OnnxModel::load(model, &ReadOptions::default()).unwrap();
     let model = Arc::new(model.into_layers(&*engine).unwrap());
     let options =
         ConnectOptions { uplink_limit: Some(mbps(uplink_mbps)), ..ConnectOptions::default() };

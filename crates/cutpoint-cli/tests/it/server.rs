@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cutpoint::engine::rten::Rten;
 use cutpoint::engine::{Engine, EngineOptions};
 use cutpoint::link::{Client, ConnectOptions, InferRequest, Suffix};
-use cutpoint::onnx::{LayeredModel, Model, ReadOptions};
+use cutpoint::onnx::{LayeredModel, OnnxModel, ReadOptions};
 use cutpoint::server::{Security, ServedModel, Server, ServerOptions};
 use cutpoint::tensor::Tensor;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,7 @@ const ONE: NonZeroUsize = NonZeroUsize::MIN;
 const ENGINE_OPTIONS: EngineOptions = EngineOptions { threads: ONE };
 
 fn fork() -> LayeredModel {
-    let model = Model::from_bytes(Bytes::from_static(FORK), "fork", &ReadOptions::default());
+    let model = OnnxModel::from_bytes(Bytes::from_static(FORK), "fork", &ReadOptions::default());
     model.unwrap().into_layers(&Rten::new()).unwrap()
 }
 

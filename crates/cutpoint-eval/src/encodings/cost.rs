@@ -8,7 +8,7 @@ use cutpoint::engine::{Engine, EngineOptions};
 use cutpoint::frames::{FrameOptions, parse_frames};
 use cutpoint::input;
 use cutpoint::input::{ImageLayout, ImageOptions};
-use cutpoint::onnx::{LayeredModel, Model, ReadOptions};
+use cutpoint::onnx::{LayeredModel, OnnxModel, ReadOptions};
 use cutpoint::tensor::{ElementType, Tensor};
 use cutpoint::zoo::Network;
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,13 +150,13 @@ fn sample(
     })
 }
 
-fn load(name: &str) -> anyhow::Result<Model> {
+fn load(name: &str) -> anyhow::Result<OnnxModel> {
     let options = ReadOptions::default();
     if Path::new(name).exists() {
-        return Ok(Model::load(name, &options)?);
+        return Ok(OnnxModel::load(name, &options)?);
     }
     let network: Network = name.parse().map_err(anyhow::Error::msg)?;
-    Ok(Model::from_bytes(network.to_onnx(0).into(), network.name(), &options)?)
+    Ok(OnnxModel::from_bytes(network.to_onnx(0).into(), network.name(), &options)?)
 }
 
 /// The outputs of activations that cross a cut, on every frame.

@@ -10,7 +10,7 @@ use cutpoint::engine::{Engine, EngineOptions};
 use cutpoint::frames::{FrameOptions, parse_frames};
 use cutpoint::input::{ImageLayout, ImageOptions};
 use cutpoint::input::{Input, Inputs};
-use cutpoint::onnx::{LayeredModel, Model, ReadOptions};
+use cutpoint::onnx::{LayeredModel, OnnxModel, ReadOptions};
 use cutpoint::profile::{
     AccuracyBudget, EncodingCost, EncodingProfile, ModelProfile, ProfileOptions, profile_encodings,
     profile_model,
@@ -119,7 +119,7 @@ fn measure(
     args: &Args,
 ) -> anyhow::Result<Measured> {
     let (file, options) = read_options(named)?;
-    let model = Model::load(file, &options)?.into_layers(engine)?;
+    let model = OnnxModel::load(file, &options)?.into_layers(engine)?;
     let image = ImageOptions { layout: args.image_layout, mean: [0.0; 3], std: [1.0; 3] };
     let how = FrameOptions { image };
     let load = |frame: &cutpoint::frames::Frame| frame.load(model.model(), &how);

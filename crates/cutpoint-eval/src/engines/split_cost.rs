@@ -4,8 +4,8 @@
 use crate::statistics::median;
 use anyhow::Context;
 use cutpoint::engine::select::{EngineChoice, SelectOptions, select};
-use cutpoint::engine::{Engine, EngineOptions, Session};
-use cutpoint::onnx::{LayeredModel, Model, ReadOptions};
+use cutpoint::engine::{Engine, EngineOptions, InferenceSession};
+use cutpoint::onnx::{LayeredModel, OnnxModel, ReadOptions};
 use cutpoint::tensor::Tensor;
 use cutpoint::zoo::Network;
 use std::num::NonZeroUsize;
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn ratios(network: Network, engine: &dyn Engine, args: &Args) -> anyhow::Result<Vec<f64>> {
     let options = EngineOptions { threads: args.threads };
     let onnx = network.to_onnx(0);
-    let model = Model::from_bytes(onnx.into(), network.name(), &ReadOptions::default())?;
+    let model = OnnxModel::from_bytes(onnx.into(), network.name(), &ReadOptions::default())?;
     let model = model.into_layers(engine)?;
     let inputs = model.model().synthetic_inputs(0);
     let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
@@ -92,8 +92,8 @@ fn ratios(network: Network, engine: &dyn Engine, args: &Args) -> anyhow::Result<
 
 /// A model cut in two.
 struct Parts {
-    prefix: Box<dyn Session>,
-    suffix: Box<dyn Session>,
+    prefix: Box<dyn InferenceSession>,
+    suffix: Box<dyn InferenceSession>,
     suffix_inputs: Vec<String>,
 }
 

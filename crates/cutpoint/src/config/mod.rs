@@ -39,7 +39,7 @@ use crate::frames::{Frame, FrameOptions, parse_frames};
 use crate::input::ImageLayout;
 use crate::input::ImageOptions;
 use crate::link::{ConnectOptions, Tls};
-use crate::onnx::{Model, ReadOptions};
+use crate::onnx::{OnnxModel, ReadOptions};
 use crate::session::SessionOptions;
 use cutpoint_plan::units::Bandwidth;
 use parse::{Fault, parse};
@@ -340,10 +340,10 @@ impl ModelConfig {
     /// Reads the model and checks that it takes images of the size given.
     ///
     /// # Errors
-    /// Those of [`Model::load`]; [`ErrorKind::Input`] for another size, naming both.
-    pub fn load(&self) -> Result<Model> {
+    /// Those of [`OnnxModel::load`]; [`ErrorKind::Input`] for another size, naming both.
+    pub fn load(&self) -> Result<OnnxModel> {
         let shapes = self.shapes.clone().into_iter().collect();
-        let model = Model::load(&self.path, &ReadOptions { shapes })?;
+        let model = OnnxModel::load(&self.path, &ReadOptions { shapes })?;
         self.image.check_size(&model).map_err(|error| error.at(self.path.display()))?;
         Ok(model)
     }
@@ -356,7 +356,7 @@ impl ImageConfig {
         FrameOptions { image: ImageOptions { layout, mean, std } }
     }
 
-    fn check_size(&self, model: &Model) -> Result<()> {
+    fn check_size(&self, model: &OnnxModel) -> Result<()> {
         let Some([height, width]) = self.size else { return Ok(()) };
         let sides = |shape: &[usize]| match (shape, self.layout) {
             ([_, h, w, 1 | 3], Some(ImageLayout::Nhwc)) => Some([*h, *w]),

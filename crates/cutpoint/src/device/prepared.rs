@@ -5,7 +5,7 @@ use super::program::{JobProgram, Program, SegmentLayers, StepWork};
 use super::throttle::{ComputeClock, SpeedFraction, Stint, Usual};
 use crate::encoding::Encoding;
 use crate::engine::declared::Declared;
-use crate::engine::{Engine, EngineOptions, Session, warm_up};
+use crate::engine::{Engine, EngineOptions, InferenceSession, warm_up};
 use crate::error::Result;
 use crate::link::Suffix;
 use crate::onnx::LayeredModel;
@@ -41,7 +41,7 @@ struct Loaded {
 }
 
 struct LoadedSession {
-    session: Box<dyn Session>,
+    session: Box<dyn InferenceSession>,
     inputs: Vec<String>,
     declared: Declared,
 }

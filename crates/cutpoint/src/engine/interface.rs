@@ -22,14 +22,18 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// [`crate::error::ErrorKind::Engine`] if the engine cannot run the model, or is known to run
     /// it wrongly; the hint names an engine that can.
-    fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>>;
+    fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn InferenceSession>>;
 
     /// Loads a model to be run node by node as it is in the file, where the engine can do that: for
     /// models that have intermediate tensors as outputs, which optimisation may remove or merge.
     ///
     /// # Errors
     /// As [`Engine::load`].
-    fn load_unoptimized(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+    fn load_unoptimized(
+        &self,
+        onnx: &[u8],
+        options: EngineOptions,
+    ) -> Result<Box<dyn InferenceSession>> {
         self.load(onnx, options)
     }
 
@@ -48,7 +52,7 @@ pub trait Engine: Send + Sync {
     /// [`BODY_PREFIX`]: their time is part of the operator's.
     ///
     /// # Errors
-    /// As [`Engine::load`] and [`Session::run`].
+    /// As [`Engine::load`] and [`InferenceSession::run`].
     fn profile(
         &self,
         onnx: &[u8],
@@ -98,7 +102,7 @@ pub struct NodeTimes {
 pub const BODY_PREFIX: &str = "cutpoint_body/";
 
 /// A model that is loaded and ready to run.
-pub trait Session: Send {
+pub trait InferenceSession: Send {
     /// Runs once: every input of the model by name; returns every output, in the model's order.
     ///
     /// # Errors

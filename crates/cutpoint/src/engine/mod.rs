@@ -28,7 +28,7 @@ pub mod timing;
 mod warm_up;
 
 pub use interface::{
-    BODY_PREFIX, Engine, EngineOptions, NodeTimes, ProfileRuns, Profiled, Session,
+    BODY_PREFIX, Engine, EngineOptions, InferenceSession, NodeTimes, ProfileRuns, Profiled,
 };
 pub use optimization::Optimization;
 pub(crate) use warm_up::warm_up;

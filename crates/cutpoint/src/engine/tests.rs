@@ -3,7 +3,7 @@
 
 use super::onnxruntime::OnnxRuntime;
 use super::rten::Rten;
-use super::{Engine, EngineOptions, Session};
+use super::{Engine, EngineOptions, InferenceSession};
 use crate::error::{Error, ErrorKind};
 use crate::onnx::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -113,7 +113,7 @@ fn tensor(element_type: ElementType, shape: &[usize], bytes: &[u8]) -> Tensor {
     Tensor::new(element_type, shape.to_vec(), Bytes::copy_from_slice(bytes)).unwrap()
 }
 
-fn refused(result: crate::error::Result<Box<dyn Session>>) -> Error {
+fn refused(result: crate::error::Result<Box<dyn InferenceSession>>) -> Error {
     result.err().expect("the engine accepts what it should refuse")
 }
 

@@ -1,7 +1,7 @@
 //! The first run of a session, in which engines allocate and touch what every later run needs.
 
 use super::declared::{Declared, Dimension, Port};
-use super::interface::Session;
+use super::interface::InferenceSession;
 use crate::tensor::{Tensor, synthetic};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +11,7 @@ const BYTES_MAX: usize = 256 << 20;
 
 /// Runs a session once on made-up values, if the model says enough about its inputs. What comes of
 /// it does not matter: values may be refused that a user would never give.
-pub(crate) fn warm_up(session: &mut dyn Session, declared: &Declared) {
+pub(crate) fn warm_up(session: &mut dyn InferenceSession, declared: &Declared) {
     let mut random = ChaCha8Rng::seed_from_u64(0);
     let mut left = BYTES_MAX;
     let mut make = |port: &Port| {

@@ -1,7 +1,7 @@
 //! A model with its layers: what is split.
 
 use super::layers::LayerGraph;
-use super::read::Model;
+use super::read::OnnxModel;
 use super::resolved_model::ResolvedModel;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -14,7 +14,7 @@ pub struct LayeredModel {
     pub(super) layers: LayerGraph,
 }
 
-impl Model {
+impl OnnxModel {
     /// Runs the model once on synthetic inputs, with one thread for each core, to learn the shape
     /// of every tensor, and groups its nodes into layers.
     ///
@@ -34,7 +34,7 @@ impl LayeredModel {
     }
 
     /// The model, shape arithmetic folded.
-    pub fn model(&self) -> &Model {
+    pub fn model(&self) -> &OnnxModel {
         &self.resolved.model
     }
 

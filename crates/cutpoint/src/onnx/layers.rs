@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LayerGraph {
     /// Each after those that it reads from.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<OnnxLayer>,
     /// The inputs of the model.
     pub inputs: Vec<String>,
     /// The outputs of the model.
@@ -42,7 +42,7 @@ pub struct LayerGraph {
 
 /// Nodes that stay together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
+pub struct OnnxLayer {
     /// Unique in the model: the name of its main node, or operator and output of that.
     pub name: String,
     /// In topological order.
@@ -123,7 +123,7 @@ impl LayerGraph {
         }
         let groups = grouping.sorted();
         let mut names = BTreeSet::new();
-        let layers: Vec<Layer> =
+        let layers: Vec<OnnxLayer> =
             groups.iter().map(|nodes| layer(model, nodes, &mut names)).collect();
         let inputs: Vec<String> = model.model.inputs.iter().map(|(name, _)| name.clone()).collect();
         let listed = inputs.iter().chain(layers.iter().flat_map(|l| &l.writes));
@@ -134,7 +134,7 @@ impl LayerGraph {
     }
 }
 
-fn layer(model: &ResolvedModel, nodes: &[usize], names: &mut BTreeSet<String>) -> Layer {
+fn layer(model: &ResolvedModel, nodes: &[usize], names: &mut BTreeSet<String>) -> OnnxLayer {
     let graph = &model.model.graph;
     let inside = |name: &str| {
         model.wiring.producer.get(name).is_some_and(|p| nodes.binary_search(p).is_ok())
@@ -159,7 +159,7 @@ fn layer(model: &ResolvedModel, nodes: &[usize], names: &mut BTreeSet<String>) -
             index,
         }
     };
-    Layer {
+    OnnxLayer {
         name: unique_name(main_node(nodes.iter().map(|&n| &graph.node[n])), names),
         nodes: nodes.iter().map(described).collect(),
         reads,

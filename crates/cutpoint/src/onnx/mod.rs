@@ -1,6 +1,6 @@
 //! ONNX models: reading them, the layers in them, and cutting them into segments.
 //!
-//! [`Model::load`] reads a file and checks it. [`Model::into_layers`] runs it once, so that the
+//! [`OnnxModel::load`] reads a file and checks it. [`OnnxModel::into_layers`] runs it once, so that the
 //! shape of every tensor is known, and groups its nodes into layers. [`LayeredModel::segment`]
 //! makes a model of its own from some of the layers.
 //!
@@ -29,6 +29,6 @@ mod types;
 mod wiring;
 
 pub use layered_model::LayeredModel;
-pub use layers::{Layer, LayerGraph, LayerNode};
-pub use read::{Model, ReadOptions};
+pub use layers::{LayerGraph, LayerNode, OnnxLayer};
+pub use read::{OnnxModel, ReadOptions};
 pub use segments::{Boundary, NodeCut, Segment};

@@ -33,7 +33,7 @@ pub struct ReadOptions {
 
 /// A model as it is in its file, with external data read in and inputs of fixed shape.
 #[derive(Clone, Debug)]
-pub struct Model {
+pub struct OnnxModel {
     pub(super) header: ModelProto,
     pub(super) graph: GraphProto,
     pub(super) inputs: Vec<(String, TensorSpec)>,
@@ -41,14 +41,14 @@ pub struct Model {
     pub(super) sha256: String,
 }
 
-impl Model {
+impl OnnxModel {
     /// Reads a model and its external data.
     ///
     /// # Errors
     /// [`ErrorKind::File`] if a file cannot be read; [`ErrorKind::Model`] if it holds no model that
     /// can be used; [`ErrorKind::Input`] if a shape is missing or does not fit. The place is the
     /// file, and the node, tensor or input in it.
-    pub fn load(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Model> {
+    pub fn load(path: impl AsRef<Path>, options: &ReadOptions) -> Result<OnnxModel> {
         let path = path.as_ref();
         let place = path.display().to_string();
         let unreadable =
@@ -66,16 +66,16 @@ impl Model {
         };
         let bytes = read().map_err(|e| e.at(&place))?;
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-        Model::read(bytes.into(), Some(folder.unwrap_or(Path::new("."))), &place, options)
+        OnnxModel::read(bytes.into(), Some(folder.unwrap_or(Path::new("."))), &place, options)
             .map_err(|e| e.at(&place))
     }
 
     /// Reads a model without external data. `place` says in errors where the bytes are from.
     ///
     /// # Errors
-    /// As [`Model::load`].
-    pub fn from_bytes(bytes: Bytes, place: &str, options: &ReadOptions) -> Result<Model> {
-        Model::read(bytes, None, place, options).map_err(|e| e.at(place))
+    /// As [`OnnxModel::load`].
+    pub fn from_bytes(bytes: Bytes, place: &str, options: &ReadOptions) -> Result<OnnxModel> {
+        OnnxModel::read(bytes, None, place, options).map_err(|e| e.at(place))
     }
 
     fn read(
@@ -83,7 +83,7 @@ impl Model {
         folder: Option<&Path>,
         place: &str,
         options: &ReadOptions,
-    ) -> Result<Model> {
+    ) -> Result<OnnxModel> {
         let size = bytes.len() as u64;
         let sha256 = crate::digest::sha256(&bytes);
         let mut header = decode(bytes)?;
@@ -98,7 +98,7 @@ impl Model {
         header.ir_version = Some(header.ir_version().max(IR_VERSION_MIN));
         let mut graph = checked(graph)?;
         let inputs = shapes::fix_inputs(&mut graph, &Shapes::new(&options.shapes))?;
-        Ok(Model { header, graph, inputs, place: place.to_owned(), sha256 })
+        Ok(OnnxModel { header, graph, inputs, place: place.to_owned(), sha256 })
     }
 
     /// The inputs, in the model's order.

@@ -10,7 +10,7 @@
 //! crosses a cut.
 
 use super::proto::{GraphProto, TensorProto};
-use super::read::Model;
+use super::read::OnnxModel;
 use super::roles::{Role, Roles, roles};
 use super::wiring::{self, Wiring};
 use super::{external, shape_run, types};
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A model whose tensors all have a known type and shape.
 #[derive(Clone, Debug)]
 pub(super) struct ResolvedModel {
-    pub(super) model: Model,
+    pub(super) model: OnnxModel,
     /// Of the constant and computed nodes of `model`.
     pub(super) wiring: Wiring,
     /// By node: whether it is computed.
@@ -58,7 +58,7 @@ impl ResolvedModel {
     ///
     /// # Errors
     /// [`ErrorKind::Engine`] if the engine cannot run the model.
-    pub(super) fn of(mut model: Model, engine: &dyn Engine) -> Result<ResolvedModel> {
+    pub(super) fn of(mut model: OnnxModel, engine: &dyn Engine) -> Result<ResolvedModel> {
         remove_unused(&mut model.graph);
         let roles = roles(&model.graph, &model.header);
         let types = types::element_types(&model.graph, &model.header.functions);

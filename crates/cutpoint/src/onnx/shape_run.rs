@@ -5,7 +5,7 @@
 
 use super::proto::{GraphProto, ModelProto, ValueInfoProto};
 use super::protobuf::encode;
-use super::read::Model;
+use super::read::OnnxModel;
 use super::roles::{Role, Roles};
 use super::shapes;
 use super::wiring::Wiring;
@@ -39,7 +39,7 @@ pub(super) struct Learnt {
 /// # Errors
 /// [`ErrorKind::Engine`] if the engine cannot run it.
 pub(super) fn run(
-    model: &Model,
+    model: &OnnxModel,
     roles: &Roles,
     types: &BTreeMap<String, ElementType>,
     engine: &dyn Engine,
@@ -49,7 +49,7 @@ pub(super) fn run(
 }
 
 fn run_in_stages(
-    model: &Model,
+    model: &OnnxModel,
     roles: &Roles,
     types: &BTreeMap<String, ElementType>,
     engine: &dyn Engine,
@@ -88,7 +88,7 @@ fn run_in_stages(
 }
 
 struct ShapeRun<'m> {
-    model: &'m Model,
+    model: &'m OnnxModel,
     roles: &'m Roles,
     types: &'m BTreeMap<String, ElementType>,
     wiring: Wiring,
@@ -199,7 +199,7 @@ mod tests {
 
     /// Shape arithmetic, constants that two stages read, a branch that captures both, and a tensor
     /// that is read much later.
-    fn everything() -> Model {
+    fn everything() -> OnnxModel {
         let branch = |op: &str, reads: &[&str], name: &str| GraphProto {
             name: Some(name.to_owned()),
             node: vec![node(op, reads, &[name])],

@@ -3,7 +3,7 @@
 
 use super::model_profile::{Measured, Method};
 use crate::engine::timing::WaitClock;
-use crate::engine::{Engine, EngineOptions, ProfileRuns, Session};
+use crate::engine::{Engine, EngineOptions, InferenceSession, ProfileRuns};
 use crate::error::{Error, ErrorKind, Result};
 use crate::onnx::LayeredModel;
 use crate::tensor::Tensor;
@@ -36,7 +36,7 @@ type Outputs = Vec<(String, Tensor)>;
 
 /// The times of the runs that count, in milliseconds, and the outputs of the last one.
 fn time(
-    session: &mut dyn Session,
+    session: &mut dyn InferenceSession,
     inputs: &[(&str, &Tensor)],
     runs: ProfileRuns,
 ) -> Result<(Vec<f64>, Outputs)> {

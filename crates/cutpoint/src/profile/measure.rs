@@ -5,9 +5,9 @@ use super::model_profile::{
 };
 use super::statistics::{median, spread};
 use super::{by_layer, by_segment};
-use crate::engine::{Engine, EngineOptions, ProfileRuns, Session};
+use crate::engine::{Engine, EngineOptions, InferenceSession, ProfileRuns};
 use crate::error::Result;
-use crate::onnx::{Layer, LayerGraph, LayeredModel};
+use crate::onnx::{LayerGraph, LayeredModel, OnnxLayer};
 use crate::tensor::Tensor;
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ pub fn profile_model(
 
 /// What one run takes, the fastest of a few.
 fn estimate(
-    session: &mut dyn Session,
+    session: &mut dyn InferenceSession,
     inputs: &[(&str, &Tensor)],
     runs: usize,
 ) -> Result<Duration> {
@@ -94,7 +94,7 @@ pub(super) fn summarize(graph: &LayerGraph, measured: &Measured) -> ModelProfile
     let is_close = (sum_over_whole - 1.0).abs() <= SUM_TOLERANCE;
     let is_scaled = is_close || measured.method == Method::Segments;
     let scale = if is_scaled && sum > 0.0 { whole.median_ms / sum } else { 1.0 };
-    let layer = |(layer, times): (&Layer, &Vec<f64>)| LayerTime {
+    let layer = |(layer, times): (&OnnxLayer, &Vec<f64>)| LayerTime {
         name: layer.name.clone(),
         median_ms: median(times) * scale,
         spread: spread(times),

@@ -3,7 +3,7 @@
 use crate::engine::{Engine, EngineOptions};
 use crate::error::Result;
 use crate::input::Inputs;
-use crate::onnx::Model;
+use crate::onnx::OnnxModel;
 use crate::tensor::Tensor;
 
 /// The outputs of the whole model for each set of inputs.
@@ -13,7 +13,7 @@ use crate::tensor::Tensor;
 pub fn unsplit_outputs(
     engine: &dyn Engine,
     options: EngineOptions,
-    model: &Model,
+    model: &OnnxModel,
     inputs: &[Inputs],
 ) -> Result<Vec<Vec<(String, Tensor)>>> {
     let mut session = engine.load(&model.to_onnx()?, options)?;

@@ -4,12 +4,12 @@ use super::model_profile::Measured;
 use super::*;
 use crate::engine::NodeTimes;
 use crate::error::ErrorKind;
-use crate::onnx::{Layer, LayerGraph, LayerNode};
+use crate::onnx::{LayerGraph, LayerNode, OnnxLayer};
 use std::time::Duration;
 
 /// Layers that each write one tensor of the layer's own name in each of their nodes.
 fn graph(layers: &[(&str, &[&str])]) -> LayerGraph {
-    let layer = |(name, tensors): &(&str, &[&str])| Layer {
+    let layer = |(name, tensors): &(&str, &[&str])| OnnxLayer {
         name: (*name).into(),
         nodes: tensors.iter().map(|tensor| LayerNode::for_tests("Conv", tensor)).collect(),
         reads: vec![],

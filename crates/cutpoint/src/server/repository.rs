@@ -1,10 +1,10 @@
 //! Which models the server holds, under which names, and how they came.
 
 use crate::engine::declared::Declared;
-use crate::engine::{Engine, EngineOptions, Session, warm_up};
+use crate::engine::{Engine, EngineOptions, InferenceSession, warm_up};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MODELS_MAX;
-use crate::onnx::{LayeredModel, Model, ReadOptions};
+use crate::onnx::{LayeredModel, OnnxModel, ReadOptions};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -39,7 +39,7 @@ pub(super) struct LoadedModel {
     /// What distinguishes the content from another's.
     content: String,
     /// By executor; `None` after the engine has panicked.
-    sessions: Vec<Mutex<Option<Box<dyn Session>>>>,
+    sessions: Vec<Mutex<Option<Box<dyn InferenceSession>>>>,
     statistics: Mutex<Statistics>,
 }
 
@@ -106,7 +106,7 @@ impl LoadedModel {
     pub(super) fn with_session<T>(
         &self,
         executor: usize,
-        work: impl FnOnce(&mut dyn Session) -> Result<T>,
+        work: impl FnOnce(&mut dyn InferenceSession) -> Result<T>,
     ) -> Result<T> {
         let engine = |message: &str| Error::new(ErrorKind::Engine, message).at(&self.name);
         let slot = self.sessions.get(executor).expect("every executor has a session");
@@ -126,7 +126,8 @@ impl LoadedModel {
         match &self.origin {
             Origin::Given(model) => Ok(model.clone()),
             Origin::Pushed(onnx) => {
-                let model = Model::from_bytes(onnx.clone(), &self.name, &ReadOptions::default())?;
+                let model =
+                    OnnxModel::from_bytes(onnx.clone(), &self.name, &ReadOptions::default())?;
                 Ok(Arc::new(model.into_layers(engine)?))
             }
             Origin::Suffix => {

@@ -40,7 +40,7 @@ impl DeviceSide {
         for (described, model) in workload.models().iter().zip(self.models_of(workload)?) {
             let SessionModel { name, model } = model;
             let layers = &model.layers().layers;
-            let differs = |(d, l): (&cutpoint_plan::workload::Layer, &crate::onnx::Layer)| {
+            let differs = |(d, l): (&cutpoint_plan::workload::Layer, &crate::onnx::OnnxLayer)| {
                 d.name != l.name || d.writes.len() != l.writes.len()
             };
             if described.layers.len() != layers.len()

@@ -25,7 +25,7 @@ use std::path::Path;
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(super) name: String,
-    pub(super) onnx: onnx::Model,
+    pub(super) onnx: onnx::OnnxModel,
 }
 
 impl Model {
@@ -45,7 +45,7 @@ impl Model {
     /// As [`Model::load`]; [`ErrorKind::Input`] if a shape does not fit its input.
     pub fn load_with_shapes(path: impl AsRef<Path>, shapes: &[(&str, &[usize])]) -> Result<Model> {
         let path = path.as_ref();
-        let onnx = onnx::Model::load(path, &read_options(shapes))?;
+        let onnx = onnx::OnnxModel::load(path, &read_options(shapes))?;
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name =
             name.ok_or_else(|| Error::new(ErrorKind::File, "has no name").at(path.display()))?;
@@ -63,12 +63,12 @@ impl Model {
         shapes: &[(&str, &[usize])],
     ) -> Result<Model> {
         let name = name.into();
-        let onnx = onnx::Model::from_bytes(bytes.into(), &name, &read_options(shapes))?;
+        let onnx = onnx::OnnxModel::from_bytes(bytes.into(), &name, &read_options(shapes))?;
         Ok(Model { name, onnx })
     }
 
     /// A model that was read already, under a name.
-    pub fn from_onnx(name: impl Into<String>, onnx: onnx::Model) -> Model {
+    pub fn from_onnx(name: impl Into<String>, onnx: onnx::OnnxModel) -> Model {
         Model { name: name.into(), onnx }
     }
 

@@ -3,7 +3,7 @@
 use crate::device::{Cancel, HELD_BYTES_MAX, SpeedFraction};
 use crate::engine::select::{EngineChoice, SelectOptions};
 use crate::link::ConnectOptions;
-use crate::onnx::{LayeredModel, Model as OnnxModel};
+use crate::onnx::{LayeredModel, OnnxModel};
 use crate::tensor::TensorSpec;
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 //! the next are scaled to what was measured.
 
 use crate::device::{ComputeClock, SpeedFraction, Stint};
-use crate::engine::{Engine, EngineOptions, Session};
+use crate::engine::{Engine, EngineOptions, InferenceSession};
 use crate::error::Result;
 use crate::onnx::LayeredModel;
 use crate::tensor::Tensor;
@@ -72,7 +72,7 @@ pub(super) fn nested(sets: impl Iterator<Item = LayerSet>) -> Vec<LayerSet> {
 }
 
 /// A session and its inputs by name.
-type Part<'i> = (Box<dyn Session>, Vec<(&'i str, &'i Tensor)>);
+type Part<'i> = (Box<dyn InferenceSession>, Vec<(&'i str, &'i Tensor)>);
 
 /// What each part of a model takes on the device at its speed, the whole model last: medians of
 /// several turns, in milliseconds.

@@ -2,7 +2,7 @@ use super::Network;
 use crate::engine::Engine;
 use crate::engine::EngineOptions;
 use crate::engine::rten::Rten;
-use crate::onnx::{Model, ReadOptions};
+use crate::onnx::{OnnxModel, ReadOptions};
 use crate::tensor::Tensor;
 use std::num::NonZeroUsize;
 
@@ -21,8 +21,8 @@ fn parameters(network: Network) -> Option<u64> {
     })
 }
 
-fn load(network: Network, seed: u64) -> Model {
-    Model::from_bytes(network.to_onnx(seed).into(), network.name(), &ReadOptions::default())
+fn load(network: Network, seed: u64) -> OnnxModel {
+    OnnxModel::from_bytes(network.to_onnx(seed).into(), network.name(), &ReadOptions::default())
         .unwrap()
 }
 

@@ -16,7 +16,7 @@ mod library;
 mod trace;
 
 use super::declared::Declared;
-use super::interface::{Engine, EngineOptions, ProfileRuns, Profiled, Session};
+use super::interface::{Engine, EngineOptions, InferenceSession, ProfileRuns, Profiled};
 use super::optimization::Optimization;
 use super::timing::{WaitClock, of_this_thread};
 use crate::error::{Error, ErrorKind, Result};
@@ -109,11 +109,15 @@ impl Engine for OnnxRuntime {
         }
     }
 
-    fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+    fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn InferenceSession>> {
         Ok(Box::new(RuntimeSession::new(self.builder(options), onnx)?))
     }
 
-    fn load_unoptimized(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+    fn load_unoptimized(
+        &self,
+        onnx: &[u8],
+        options: EngineOptions,
+    ) -> Result<Box<dyn InferenceSession>> {
         let builder = self.builder_with(options, Optimization::Off);
         Ok(Box::new(RuntimeSession::new(builder, onnx)?))
     }
@@ -189,7 +193,7 @@ impl RuntimeSession {
     }
 }
 
-impl Session for RuntimeSession {
+impl InferenceSession for RuntimeSession {
     fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<(String, Tensor)>> {
         let ordered = self.declared.order_inputs(inputs)?;
         self.run_ordered(&ordered)

@@ -20,7 +20,7 @@ const INPUT_BYTES_MAX: u64 = 8 << 30;
 ///
 /// # Errors
 /// [`ErrorKind::File`] if there is no such job; otherwise as [`crate::engine::Engine::load`] and
-/// [`crate::engine::Session::run`].
+/// [`crate::engine::InferenceSession::run`].
 pub fn run_profile_job(folder: &Path) -> Result<()> {
     let read = |name: &str| -> Result<Vec<u8>> {
         let mut bytes = Vec::new();

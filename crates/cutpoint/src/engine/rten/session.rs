@@ -2,7 +2,7 @@
 
 use super::{convert, profile};
 use crate::engine::declared::{Declared, Operator};
-use crate::engine::interface::{Engine, EngineOptions, ProfileRuns, Profiled, Session};
+use crate::engine::interface::{Engine, EngineOptions, InferenceSession, ProfileRuns, Profiled};
 use crate::engine::timing::of_this_thread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
@@ -88,11 +88,15 @@ impl Engine for Rten {
         format!("rten {VERSION}")
     }
 
-    fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+    fn load(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn InferenceSession>> {
         Ok(Box::new(self.session(onnx, options, &ModelOptions::with_all_ops())?))
     }
 
-    fn load_unoptimized(&self, onnx: &[u8], options: EngineOptions) -> Result<Box<dyn Session>> {
+    fn load_unoptimized(
+        &self,
+        onnx: &[u8],
+        options: EngineOptions,
+    ) -> Result<Box<dyn InferenceSession>> {
         let mut plain = ModelOptions::with_all_ops();
         plain.enable_optimization(false);
         Ok(Box::new(self.session(onnx, options, &plain)?))
@@ -160,7 +164,7 @@ impl RtenSession {
     }
 }
 
-impl Session for RtenSession {
+impl InferenceSession for RtenSession {
     fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<(String, Tensor)>> {
         self.run_with(inputs, RunOptions::default())
     }

@@ -2,7 +2,7 @@
 
 use super::small::*;
 use crate::engine::rten::Rten;
-use crate::onnx::{LayeredModel, Model, ReadOptions};
+use crate::onnx::{LayeredModel, OnnxModel, ReadOptions};
 use crate::zoo::Network;
 
 fn network(network: Network, size: usize) -> LayeredModel {
@@ -14,7 +14,7 @@ fn layered(
     shapes: std::collections::BTreeMap<String, Vec<usize>>,
 ) -> LayeredModel {
     let bytes = network.to_onnx(1).into();
-    let model = Model::from_bytes(bytes, network.name(), &ReadOptions { shapes }).unwrap();
+    let model = OnnxModel::from_bytes(bytes, network.name(), &ReadOptions { shapes }).unwrap();
     model.into_layers(&Rten::new()).unwrap()
 }
 

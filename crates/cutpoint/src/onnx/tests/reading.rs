@@ -3,7 +3,7 @@
 use super::small::*;
 use crate::error::ErrorKind;
 use crate::onnx::proto::{ModelProto, StringStringEntryProto, TensorProto};
-use crate::onnx::{Model, ReadOptions};
+use crate::onnx::{OnnxModel, ReadOptions};
 use crate::tensor::ElementType::{self, F32, I64};
 use bytes::Bytes;
 use expect_test::{Expect, expect};
@@ -16,7 +16,7 @@ fn refused(model: &ModelProto, expected: Expect) {
 
 fn bytes_refused(bytes: &[u8], expected: Expect) {
     let bytes = Bytes::copy_from_slice(bytes);
-    let error = Model::from_bytes(bytes, "file.onnx", &ReadOptions::default()).unwrap_err();
+    let error = OnnxModel::from_bytes(bytes, "file.onnx", &ReadOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Model);
     expected.assert_eq(&error.to_string());
 }
@@ -56,7 +56,7 @@ fn no_truncation_panics() {
     let whole = relu().encode_to_vec();
     for length in 0..whole.len() {
         let bytes = Bytes::copy_from_slice(&whole[..length]);
-        Model::from_bytes(bytes, "file.onnx", &ReadOptions::default()).ok();
+        OnnxModel::from_bytes(bytes, "file.onnx", &ReadOptions::default()).ok();
     }
 }
 
@@ -139,9 +139,9 @@ fn an_open_first_dimension_is_one() {
     assert_eq!(read(&open).unwrap().inputs()[0].1.shape, [1, 4]);
 }
 
-fn with_shape(model: &ModelProto, name: &str, shape: &[usize]) -> crate::error::Result<Model> {
+fn with_shape(model: &ModelProto, name: &str, shape: &[usize]) -> crate::error::Result<OnnxModel> {
     let shapes = [(name.to_owned(), shape.to_vec())].into();
-    Model::from_bytes(model.encode_to_vec().into(), "small.onnx", &ReadOptions { shapes })
+    OnnxModel::from_bytes(model.encode_to_vec().into(), "small.onnx", &ReadOptions { shapes })
 }
 
 #[test]
@@ -204,10 +204,10 @@ fn external(location: &str, offset: u64, length: u64) -> ModelProto {
     model(&[1, 4], vec![node("Add", &["x", "w"], &["y"])], vec![tensor], &["y"])
 }
 
-fn load_external(folder: &Path, model: &ModelProto) -> Result<Model, String> {
+fn load_external(folder: &Path, model: &ModelProto) -> Result<OnnxModel, String> {
     let path = folder.join("model.onnx");
     std::fs::write(&path, model.encode_to_vec()).unwrap();
-    Model::load(&path, &ReadOptions::default())
+    OnnxModel::load(&path, &ReadOptions::default())
         .map_err(|e| e.to_string().replace(&folder.display().to_string(), "FOLDER"))
 }
 

@@ -9,7 +9,7 @@ use crate::onnx::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TypeProto, ValueInfoProto,
 };
-use crate::onnx::{LayeredModel, Model, ReadOptions, Segment};
+use crate::onnx::{LayeredModel, OnnxModel, ReadOptions, Segment};
 use crate::tensor::{ElementType, Tensor, relative_difference};
 use prost::Message;
 use std::collections::BTreeMap;
@@ -142,8 +142,8 @@ pub(crate) fn model(
     }
 }
 
-pub(crate) fn read(model: &ModelProto) -> crate::error::Result<Model> {
-    Model::from_bytes(model.encode_to_vec().into(), "small.onnx", &ReadOptions::default())
+pub(crate) fn read(model: &ModelProto) -> crate::error::Result<OnnxModel> {
+    OnnxModel::from_bytes(model.encode_to_vec().into(), "small.onnx", &ReadOptions::default())
 }
 
 pub(crate) fn layered(model: &ModelProto) -> LayeredModel {
@@ -175,7 +175,7 @@ pub(crate) struct Unsplit {
     pub(crate) outputs: Values,
 }
 
-pub(crate) fn unsplit(model: &Model) -> Unsplit {
+pub(crate) fn unsplit(model: &OnnxModel) -> Unsplit {
     let inputs: Values = model.synthetic_inputs(5).into_iter().collect();
     let names: Vec<String> = model.inputs().iter().map(|(name, _)| name.clone()).collect();
     let outputs = run(&model.to_onnx().unwrap(), &names, &inputs);

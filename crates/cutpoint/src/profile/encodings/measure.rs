@@ -6,7 +6,7 @@ use super::coder::Coder;
 use super::cost::{self, Samples};
 use super::encoding_profile::{CutEffect, EncodingProfile};
 use crate::encoding::Encoding;
-use crate::engine::{Engine, EngineOptions, Session};
+use crate::engine::{Engine, EngineOptions, InferenceSession};
 use crate::error::Result;
 use crate::input::{Input, Inputs, tensors};
 use crate::onnx::{Boundary, LayeredModel};
@@ -103,7 +103,7 @@ pub fn profile_encodings(
 
 /// A model that gives every tensor that crosses a cut.
 struct Probe {
-    session: Box<dyn Session>,
+    session: Box<dyn InferenceSession>,
 }
 
 impl Probe {

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::engine::onnxruntime::OnnxRuntime;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto};
 use crate::onnx::tests::small::*;
-use crate::onnx::{LayeredModel, Model, ReadOptions};
+use crate::onnx::{LayeredModel, OnnxModel, ReadOptions};
 use crate::server::{Server, ServerOptions};
 use crate::tensor::ElementType;
 use cutpoint_plan::options::Granularity;
@@ -157,7 +157,7 @@ fn external_data() {
     std::fs::write(&path, model.encode_to_vec()).unwrap();
     for engine in engines() {
         let load = || {
-            let model = Model::load(&path, &ReadOptions::default()).unwrap();
+            let model = OnnxModel::load(&path, &ReadOptions::default()).unwrap();
             model.into_layers(&*engine).unwrap()
         };
         check_with(engine.clone(), load(), &serve(engine.clone(), &load()));
