@@ -9,6 +9,6 @@ libfuzzer_sys::fuzz_target!(|json: &[u8]| {
     let mut written = Vec::new();
     write_workload(&workload, &mut written).expect("a Vec takes everything");
     let again = read_workload(&written).expect("what was written can be read");
-    assert_eq!(again.jobs, workload.jobs);
-    assert_eq!(again.models.len(), workload.models.len());
+    assert_eq!(again.jobs(), workload.jobs());
+    assert_eq!(again.models(), workload.models());
 });
