@@ -218,6 +218,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
             // Nobody waits for it if the server was taken away or replaced in the meantime.
             Ok(connection) => {
                 if self.server.is_some() && self.reach() == Reach::Lost {
+                    log::info!("the server is back");
                     self.handle_connected(connection, "the server is back");
                 }
             }
@@ -236,7 +237,6 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         self.estimator.handle_connected();
         self.probes.handle_changed(now);
         self.opened = Some((self.connection, connection));
-        log::debug!("{cause}");
         self.plan_fresh(cause);
     }
 
