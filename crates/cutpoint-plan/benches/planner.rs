@@ -6,7 +6,7 @@ use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::replan::Replanner;
 use cutpoint_plan::units::Bandwidth;
-use cutpoint_plan::workload::{Link, Server, Workload};
+use cutpoint_plan::workload::{Link, Workload};
 use divan::Bencher;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -25,7 +25,7 @@ fn jobs_of_inception(seed: u64, jobs: usize, executors: Option<u32>) -> Workload
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let model = fill_like_cnn(&mut rng, "inception", &inception(), executors.is_some());
     let executors = executors.and_then(NonZeroU32::new);
-    workload(vec![model], &[jobs], wifi(), Server { executors })
+    workload(vec![model], &[jobs], wifi(), executors)
 }
 
 fn jobs_of_ten_models(jobs: usize) -> Workload {
@@ -36,7 +36,7 @@ fn jobs_of_ten_models(jobs: usize) -> Workload {
             fill_like_cnn(&mut rng, &format!("model{m}"), &shape, false)
         })
         .collect();
-    workload(models, &[jobs / 10; 10], wifi(), Server { executors: None })
+    workload(models, &[jobs / 10; 10], wifi(), None)
 }
 
 fn joint(workload: &Workload) -> u64 {
@@ -90,7 +90,7 @@ fn ten_thousand_jobs_of_ten_models(bencher: Bencher<'_, '_>) {
 fn growth_with_jobs(bencher: Bencher<'_, '_>, jobs: usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let models = (0..4).map(|m| fill_like_cnn(&mut rng, &format!("model{m}"), &line(8), false));
-    let workload = workload(models.collect(), &[jobs / 4; 4], wifi(), Server { executors: None });
+    let workload = workload(models.collect(), &[jobs / 4; 4], wifi(), None);
     bencher.bench(|| joint(&workload));
 }
 
@@ -99,6 +99,6 @@ fn a_graph_of_five_thousand_layers(bencher: Bencher<'_, '_>) {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let shape = general(&mut rng, 5_000);
     let model = fill_like_cnn(&mut rng, "large", &shape, false);
-    let workload = workload(vec![model], &[4], wifi(), Server { executors: None });
+    let workload = workload(vec![model], &[4], wifi(), None);
     bencher.bench(|| joint(&workload));
 }

@@ -10,10 +10,10 @@ mod tests;
 
 use crate::units::{Bandwidth, Time};
 use crate::workload::{
-    Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, Server, TensorEncoding, TensorId,
-    Workload,
+    Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, TensorEncoding, TensorId, Workload,
 };
 use rand::{Rng, RngExt};
+use std::num::NonZeroU32;
 
 /// A link that carries a byte in a nanosecond, with no downlink, round trip or overhead.
 pub fn unit_link() -> Link {
@@ -82,13 +82,18 @@ fn tensor(name: &str, bytes: u64, producer: Option<LayerId>) -> ModelTensor {
 }
 
 /// A workload with `counts[m]` jobs of `models[m]`, jobs of different models taking turns.
-pub fn workload(models: Vec<ModelGraph>, counts: &[usize], link: Link, server: Server) -> Workload {
+pub fn workload(
+    models: Vec<ModelGraph>,
+    counts: &[usize],
+    link: Link,
+    executors: Option<NonZeroU32>,
+) -> Workload {
     let mut jobs = Vec::new();
     for round in 0..counts.iter().copied().max().unwrap_or(0) {
         let more = (0..models.len()).filter(|&m| round < counts[m]);
         jobs.extend(more.map(ModelId::at));
     }
-    Workload { link, server, models, jobs }
+    Workload { link, executors, models, jobs }
 }
 
 /// A line of `layers` layers.

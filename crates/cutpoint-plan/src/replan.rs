@@ -113,7 +113,7 @@ impl<'w> Replanner<'w> {
         if behind != Backlog::default() {
             problem.behind = behind;
             // Even a single job may find the server at work.
-            problem.executors = problem.workload.server.executors.map(|k| u64::from(k.get()));
+            problem.executors = problem.workload.executors.map(|k| u64::from(k.get()));
         }
         let known = known.as_ref().map(|(_, c)| c);
         let (mut counts, mut rule) = best_mix_within(&problem, &bound, known, REPLAN_EVALUATIONS);

@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
             None => by_arrival(&self.arrived),
         };
         let jobs = u32::try_from(order.len()).unwrap_or(u32::MAX);
-        let executors = self.workload.server.executors.map_or(jobs, |k| k.get().min(jobs));
+        let executors = self.workload.executors.map_or(jobs, |k| k.get().min(jobs));
         let mut free: BinaryHeap<Reverse<Time>> =
             (0..executors).map(|_| Reverse(Time::ZERO)).collect();
         for job in order {

@@ -221,7 +221,7 @@ fn serve(
     };
     let mut order: Vec<usize> = (0..arrivals.len()).filter(has_suffix).collect();
     order.sort_by_key(|&job| arrivals[job]);
-    let executors = workload.server.executors.map_or(order.len(), |n| n.get() as usize);
+    let executors = workload.executors.map_or(order.len(), |n| n.get() as usize);
     let mut free = vec![Time::ZERO; executors];
     let (mut server, mut downlink) = (Vec::new(), Lane::default());
     for &index in &order {

@@ -11,7 +11,7 @@ use crate::policy::{PlanError, plan};
 use crate::problem::Context;
 use crate::testing::{Sample, arb_workload};
 use crate::units::{Bandwidth, TIME_MAX, Time};
-use crate::workload::{Link, ModelGraph, Server, Workload};
+use crate::workload::{Link, ModelGraph, Workload};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -67,7 +67,7 @@ const EXTRAS: [Extras; 7] = [
 fn instance(seed: u64, extras: Extras, layers: usize, counts: &[usize]) -> Workload {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut link = unit_link();
-    let mut server = Server { executors: None };
+    let mut executors = None;
     let server_below = match extras {
         Extras::TwoMachines | Extras::Delays => 0,
         _ => [4, 12, 25][rng.random_range(0..3usize)],
@@ -90,16 +90,16 @@ fn instance(seed: u64, extras: Extras, layers: usize, counts: &[usize]) -> Workl
             link.message_overhead = ns(rng.random_range(0..5));
         }
         Extras::OneExecutor | Extras::Encodings => {
-            server.executors = NonZeroU32::new(1);
+            executors = NonZeroU32::new(1);
             link.round_trip = ns(rng.random_range(0..8));
         }
-        Extras::TwoExecutors => server.executors = NonZeroU32::new(2),
+        Extras::TwoExecutors => executors = NonZeroU32::new(2),
         Extras::Downlink => {
             link.downlink = Bandwidth::from_mbit_per_s(8000.0);
-            server.executors = NonZeroU32::new(rng.random_range(0..3));
+            executors = NonZeroU32::new(rng.random_range(0..3));
         }
     }
-    workload(models, counts, link, server)
+    workload(models, counts, link, executors)
 }
 
 fn check_against(
@@ -182,7 +182,7 @@ fn thm7_a_segment_with_equal_stage_times_may_come_first() {
     // without a pause: b's two tensors to 3, a's first to 4, its second to 6.
     let models =
         vec![joined("a", [1, 1, 1, 8], [1, 8, 2, 0]), joined("b", [1, 0, 0, 8], [1, 8, 1, 0])];
-    let workload = workload(models, &[1, 1], unit_link(), Server { executors: None });
+    let workload = workload(models, &[1, 1], unit_link(), None);
     for policy in [Policy::Exhaustive, Policy::Joint] {
         assert_eq!(planned(&workload, policy, Granularity::Layer).makespan, ns(6));
     }
@@ -195,7 +195,7 @@ fn sec56_one_job_can_be_both_the_first_and_the_last_on_the_uplink() {
     let shape: Vec<Vec<usize>> = vec![vec![], vec![0], vec![], vec![1, 2], vec![3]];
     let (device, bytes) = ([10, 1, 1, 5, 57], [2, 4, 18, 10, 6]);
     let model = model("m", &shape, 22, &device, &[0; 5], &bytes);
-    let workload = workload(vec![model], &[2], unit_link(), Server { executors: None });
+    let workload = workload(vec![model], &[2], unit_link(), None);
     let joint = planned(&workload, Policy::Joint, Granularity::Layer);
     assert_eq!((joint.makespan, joint.lower_bound), (ns(31), ns(31)));
 }
@@ -219,8 +219,7 @@ fn a_transfer_of_another_job_may_come_between_two_that_are_ready_together() {
     let device = [5310, 3310, 4100, 4000, 6140];
     let b =
         model("b", &b, 23074, &device, &[250, 1470, 1540, 810, 960], &[0, 5673, 1437, 4031, 1074]);
-    let server = Server { executors: NonZeroU32::new(1) };
-    let workload = workload(vec![a, b], &[2, 2], unit_link(), server);
+    let workload = workload(vec![a, b], &[2, 2], unit_link(), NonZeroU32::new(1));
     let joint = planned(&workload, Policy::Joint, Granularity::Job);
     assert_eq!((joint.makespan, joint.optimal), (ns(29187), true));
 }
@@ -234,7 +233,7 @@ fn thm8_identical_jobs_between_their_ends_are_proved() {
         let model = fill_like_cnn(&mut rng, "inception", &inception(), false);
         let uplink = Bandwidth::from_mbit_per_s(18.88).expect("positive");
         let link = Link { uplink, ..unit_link() };
-        let workload = workload(vec![model], &[100], link, Server { executors: None });
+        let workload = workload(vec![model], &[100], link, None);
         let joint = planned(&workload, Policy::Joint, Granularity::Layer);
         assert!(joint.optimal, "seed {seed}: {} above {}", joint.makespan, joint.lower_bound);
     }
@@ -353,8 +352,7 @@ fn a_graph_with_too_many_cuts_is_planned_by_minimum_cuts() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let model = fill(&mut rng, "wide", &wide(31), 5);
     for executors in [None, NonZeroU32::new(1)] {
-        let server = Server { executors };
-        let workload = workload(vec![model.clone()], &[20], unit_link(), server);
+        let workload = workload(vec![model.clone()], &[20], unit_link(), executors);
         for granularity in GRANULARITIES {
             let joint = planned(&workload, Policy::Joint, granularity);
             assert!(joint.lower_bound > Time::ZERO);
@@ -385,7 +383,7 @@ const BALANCED: [(u64, u64); 4] = [(0, 10), (5, 5), (10, 1), (15, 0)];
 
 fn identical(cuts: &[(u64, u64)], jobs: usize) -> Workload {
     let model = line_of_cuts("line", cuts);
-    workload(vec![model], &[jobs], unit_link(), Server { executors: None })
+    workload(vec![model], &[jobs], unit_link(), None)
 }
 
 #[test]
@@ -432,7 +430,7 @@ fn no_jobs_take_no_time() {
 #[test]
 fn a_model_without_layers_takes_no_time() {
     let model = model("empty", &vec![], 100, &[], &[], &[]);
-    let workload = workload(vec![model], &[3], unit_link(), Server { executors: None });
+    let workload = workload(vec![model], &[3], unit_link(), None);
     for policy in Policy::ALL {
         let plan = planned(&workload, policy, Granularity::Job);
         assert_eq!((plan.makespan, plan.optimal), (Time::ZERO, true), "{policy}");

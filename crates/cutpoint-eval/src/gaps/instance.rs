@@ -8,7 +8,7 @@ use cutpoint_plan::instances::{
 };
 use cutpoint_plan::options::Granularity;
 use cutpoint_plan::units::Bandwidth;
-use cutpoint_plan::workload::{Link, ModelGraph, Server, Workload};
+use cutpoint_plan::workload::{Link, ModelGraph, Workload};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -150,13 +150,13 @@ pub(super) fn instance(family: Family, machines: Machines, jobs: usize, seed: u6
     }
     let mut list: Vec<ModelGraph> =
         (0..models).map(|m| family.model(&mut rng, &format!("model{m:02}"), filling)).collect();
-    let mut server = Server { executors: None };
+    let mut executors = None;
     if machines == Machines::Three {
-        server.executors = NonZeroU32::new(1);
+        executors = NonZeroU32::new(1);
         let below = server_below / SERVER_SHARES[rng.random_range(0..SERVER_SHARES.len())];
         list.iter_mut().for_each(|model| serve(&mut rng, model, below));
     }
-    workload(list, &counts, link, server)
+    workload(list, &counts, link, executors)
 }
 
 #[cfg(test)]
@@ -175,7 +175,7 @@ mod tests {
                 };
                 assert!(layers(&two).iter().all(|l| l.server == Time::ZERO));
                 let three = instance(*family, Machines::Three, 7, seed);
-                assert_eq!(three.server().executors, NonZeroU32::new(1));
+                assert_eq!(three.executors(), NonZeroU32::new(1));
                 assert!(layers(&three).iter().any(|l| l.server > Time::ZERO));
                 let same = three.with_layer_times(|_, _, layer| (layer.device, Time::ZERO));
                 assert_eq!(same.models(), two.models(), "the same but for the server");

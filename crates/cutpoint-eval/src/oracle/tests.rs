@@ -8,13 +8,11 @@ use cutpoint_plan::instances::{
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::{Bandwidth, Time};
-use cutpoint_plan::workload::{Link, Server, Workload};
+use cutpoint_plan::workload::{Link, Workload};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const GRANULARITIES: [Granularity; 2] = [Granularity::Job, Granularity::Layer];
-
-const SERVER: Server = Server { executors: None };
 
 fn shape(rng: &mut ChaCha8Rng, layers: usize) -> Shape {
     match rng.random_range(0..6) {
@@ -34,7 +32,7 @@ fn instance(seed: u64, layers: usize, counts: &[usize]) -> Workload {
         let shape = shape(&mut rng, layers);
         fill(&mut rng, &format!("m{m}"), &shape, 0)
     });
-    workload(models.collect(), counts, unit_link(), SERVER)
+    workload(models.collect(), counts, unit_link(), None)
 }
 
 fn decided(workload: &Workload, granularity: Granularity) -> Time {

@@ -4,7 +4,7 @@ use cutpoint_plan::instances::{fill_like_cnn, inception, line, unit_link, worklo
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::Bandwidth;
-use cutpoint_plan::workload::{Link, Server, Workload};
+use cutpoint_plan::workload::{Link, Workload};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
@@ -53,7 +53,7 @@ fn jobs_of_ten_models(jobs: usize, seed: u64) -> Workload {
     });
     let uplink = Bandwidth::from_mbit_per_s(18.88).expect("positive and finite");
     let link = Link { uplink, ..unit_link() };
-    workload(models.collect(), &[jobs / 10; 10], link, Server { executors: None })
+    workload(models.collect(), &[jobs / 10; 10], link, None)
 }
 
 #[cfg(test)]

@@ -47,12 +47,11 @@ fn offload_all(workload: &Workload) -> Option<Time> {
                 arrival = uplink_free + link.round_trip.half();
             }
         }
-        let is_full =
-            workload.server.executors.is_some_and(|n| executors.len() >= n.get() as usize);
+        let is_full = workload.executors.is_some_and(|n| executors.len() >= n.get() as usize);
         let free =
             if is_full { executors.pop().map_or(Time::ZERO, |Reverse(t)| t) } else { Time::ZERO };
         let end = arrival.max(free) + model.layers.iter().map(|l| l.server).sum();
-        if workload.server.executors.is_some() {
+        if workload.executors.is_some() {
             executors.push(Reverse(end));
         }
         let results = model.outputs.iter().map(|t| &model.tensors[t.index()]);
@@ -106,7 +105,7 @@ pub fn load_bound(workload: &Workload, granularity: Granularity) -> Time {
         .filter_map(|(model, count)| Cuts::of(workload, model, count))
         .collect();
     let alone = models.iter().map(|cuts| cuts.alone(workload, granularity)).max();
-    let executors = workload.server.executors.map_or(0, |n| u128::from(n.get()));
+    let executors = workload.executors.map_or(0, |n| u128::from(n.get()));
     best_weights(&models, executors, workload.link.downlink.is_some())
         .max(alone.unwrap_or(Time::ZERO))
 }

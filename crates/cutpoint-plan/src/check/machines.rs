@@ -17,7 +17,7 @@ pub(super) fn check_machines(workload: &Workload, plan: &Plan, report: &mut Repo
             }
         }
         let capacity = match machine {
-            Machine::Server => workload.server.executors.map(|n| n.get() as usize),
+            Machine::Server => workload.executors.map(|n| n.get() as usize),
             _ => Some(1),
         };
         if let Some(capacity) = capacity {

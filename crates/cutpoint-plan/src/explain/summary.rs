@@ -138,7 +138,7 @@ fn busy_share(workload: &Workload, plan: &Plan, machine: Machine) -> f64 {
     let lengths = operations.map(|op| op.end.saturating_sub(op.start).nanoseconds() as f64);
     let busy = lengths.fold(0.0, |sum, length| sum + length);
     let units = match machine {
-        Machine::Server => workload.server.executors.map_or(1, |n| n.get()),
+        Machine::Server => workload.executors.map_or(1, |n| n.get()),
         _ => 1,
     };
     let available = plan.makespan.nanoseconds() as f64 * f64::from(units);

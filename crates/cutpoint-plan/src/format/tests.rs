@@ -150,7 +150,7 @@ fn defaults_are_those_of_the_format() {
         "jobs": [{ "model": "m" }] }"#;
     let workload = read_workload(json).unwrap();
     assert_eq!(workload.jobs.len(), 1);
-    assert_eq!(workload.server.executors, None);
+    assert_eq!(workload.executors, None);
     assert_eq!(workload.link.downlink, None);
     let model = &workload.models[0];
     assert_eq!(model.tensors[0].bytes, 600);

@@ -7,7 +7,7 @@ use crate::format::workload_file::{
 };
 use crate::units::{Bandwidth, Time};
 use crate::workload::limits::{EXECUTORS_MAX, JOBS_MAX, TENSOR_BYTES_MAX};
-use crate::workload::{LayerBuilder, Link, ModelBuilder, Server, Size, TensorEncoding, Workload};
+use crate::workload::{LayerBuilder, Link, ModelBuilder, Size, TensorEncoding, Workload};
 use std::num::NonZeroU32;
 
 type Result<T> = std::result::Result<T, InputError>;
@@ -25,7 +25,7 @@ impl TryFrom<WorkloadFile> for Workload {
             None => 0,
         };
         let executors = u32::try_from(executors).ok().and_then(NonZeroU32::new);
-        let mut builder = Workload::builder(link(&file.link)?).server(Server { executors });
+        let mut builder = Workload::builder(link(&file.link)?).executors(executors);
         for (name, file) in file.models.0 {
             builder = builder.add_model(model(name, file)?);
         }

@@ -187,7 +187,7 @@ impl From<&Workload> for WorkloadFile {
             let model = workload.models[run[0].index()].name.clone();
             jobs.push(JobsFile { model, count: (run.len() as u64).into() });
         }
-        let executors = workload.server.executors;
+        let executors = workload.executors;
         WorkloadFile {
             schema: WORKLOAD_SCHEMA.into(),
             link: (&workload.link).into(),

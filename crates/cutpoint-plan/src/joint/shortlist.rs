@@ -208,7 +208,7 @@ mod tests {
     use crate::partition::modes;
     use crate::policy::plan;
     use crate::units::TIME_MAX;
-    use crate::workload::{ModelGraph, Server, Workload};
+    use crate::workload::{ModelGraph, Workload};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use std::num::NonZeroU32;
@@ -218,8 +218,7 @@ mod tests {
     fn served(model: ModelGraph, jobs: usize) -> Workload {
         let mut link = unit_link();
         link.round_trip = Time::from_nanoseconds(4);
-        let server = Server { executors: NonZeroU32::new(1) };
-        workload(vec![model], &[jobs], link, server)
+        workload(vec![model], &[jobs], link, NonZeroU32::new(1))
     }
 
     /// A small model; every third with encodings.

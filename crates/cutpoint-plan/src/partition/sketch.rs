@@ -225,7 +225,6 @@ mod tests {
     use crate::options::Granularity;
     use crate::problem::Context;
     use crate::units::Bandwidth;
-    use crate::workload::Server;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use std::num::NonZeroU32;
@@ -244,8 +243,7 @@ mod tests {
             link.message_overhead = Time::from_nanoseconds(seed % 4);
             link.downlink = Bandwidth::from_mbit_per_s(4000.0).filter(|_| seed.is_multiple_of(5));
             let half = Time::from_nanoseconds(3);
-            let server = Server { executors: NonZeroU32::new(1) };
-            let workload = workload(vec![model], &[13], link, server);
+            let workload = workload(vec![model], &[13], link, NonZeroU32::new(1));
             for granularity in [Granularity::Job, Granularity::Layer] {
                 let context = Context::new(&workload, granularity);
                 let (pricer, _) = context.only_class().expect("there is one model");

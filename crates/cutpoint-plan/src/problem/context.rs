@@ -41,7 +41,7 @@ impl<'w> Context<'w> {
         let pricing = Pricing { link: workload.link, granularity, jobs: count, is_apart };
         let used = jobs.into_iter().enumerate().filter(|(_, jobs)| !jobs.is_empty());
         let classes = used.map(|(m, jobs)| (Pricer::new(&workload.models[m], pricing), jobs));
-        let executors = workload.server.executors.map(|k| u64::from(k.get()));
+        let executors = workload.executors.map(|k| u64::from(k.get()));
         Context {
             workload,
             granularity,

@@ -7,11 +7,11 @@ use crate::workload::limits::{
     TENSORS_MAX,
 };
 use crate::workload::types::{
-    Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, Server, TensorEncoding, TensorId,
-    Workload,
+    Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, TensorEncoding, TensorId, Workload,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::num::NonZeroU32;
 
 type Result<T> = std::result::Result<T, InputError>;
 
@@ -35,8 +35,7 @@ impl Workload {
     /// # Ok::<(), cutpoint_plan::error::InputError>(())
     /// ```
     pub fn builder(link: Link) -> WorkloadBuilder {
-        let server = Server { executors: None };
-        WorkloadBuilder { link, server, models: Vec::new(), jobs: Vec::new() }
+        WorkloadBuilder { link, executors: None, models: Vec::new(), jobs: Vec::new() }
     }
 }
 
@@ -44,16 +43,15 @@ impl Workload {
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadBuilder {
     link: Link,
-    server: Server,
+    executors: Option<NonZeroU32>,
     models: Vec<ModelBuilder>,
     jobs: Vec<(String, u64)>,
 }
 
 impl WorkloadBuilder {
-    /// Replaces the server.
-    pub fn server(mut self, server: Server) -> WorkloadBuilder {
-        self.server = server;
-        self
+    /// Sets how many jobs the server computes at a time; `None` for any number.
+    pub fn executors(self, executors: Option<NonZeroU32>) -> WorkloadBuilder {
+        WorkloadBuilder { executors, ..self }
     }
 
     /// Adds a model.
@@ -84,7 +82,7 @@ impl WorkloadBuilder {
             return Err(InputError::new("models", rule));
         }
         let jobs = expand(&self.jobs, &models)?;
-        let workload = Workload { link: self.link, server: self.server, models, jobs };
+        let workload = Workload { link: self.link, executors: self.executors, models, jobs };
         check_total(&workload)?;
         Ok(workload)
     }

@@ -10,6 +10,6 @@ mod types;
 
 pub use builder::{LayerBuilder, ModelBuilder, Size, WorkloadBuilder};
 pub use types::{
-    JobId, Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, Server, TensorEncoding,
-    TensorId, Workload,
+    JobId, Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, TensorEncoding, TensorId,
+    Workload,
 };

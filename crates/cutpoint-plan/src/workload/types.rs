@@ -45,7 +45,7 @@ id!(
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
     pub(crate) link: Link,
-    pub(crate) server: Server,
+    pub(crate) executors: Option<NonZeroU32>,
     pub(crate) models: Vec<ModelGraph>,
     pub(crate) jobs: Vec<ModelId>,
 }
@@ -56,9 +56,9 @@ impl Workload {
         self.link
     }
 
-    /// The server.
-    pub fn server(&self) -> Server {
-        self.server
+    /// How many jobs the server computes at a time; `None` for any number.
+    pub fn executors(&self) -> Option<NonZeroU32> {
+        self.executors
     }
 
     /// The models, in the order of their names.
@@ -101,9 +101,9 @@ impl Workload {
         Workload { link, ..self }
     }
 
-    /// The same with another server.
-    pub fn with_server(self, server: Server) -> Workload {
-        Workload { server, ..self }
+    /// The same with another number of executors on the server.
+    pub fn with_executors(self, executors: Option<NonZeroU32>) -> Workload {
+        Workload { executors, ..self }
     }
 
     /// The same with other layer times: `times` gives what each layer takes on the device and on the
@@ -124,7 +124,7 @@ impl Workload {
     /// decode, and no round trip.
     pub fn without_server_times(self) -> Workload {
         let link = Link { round_trip: Time::ZERO, ..self.link };
-        let mut workload = self.with_link(link).with_server(Server { executors: None });
+        let mut workload = self.with_link(link).with_executors(None);
         for model in &mut workload.models {
             model.layers.iter_mut().for_each(|layer| layer.server = Time::ZERO);
             let forms = model.tensors.iter_mut().flat_map(|t| &mut t.encodings);
@@ -158,13 +158,6 @@ impl Link {
         let (round_trip, message_overhead) = (Time::ZERO, Time::ZERO);
         Link { uplink, downlink: None, round_trip, message_overhead }
     }
-}
-
-/// The server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// How many jobs it computes at a time; `None` for any number.
-    pub executors: Option<NonZeroU32>,
 }
 
 /// A model as the planner sees it: layers that read and write tensors.

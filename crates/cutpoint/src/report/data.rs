@@ -69,7 +69,7 @@ pub(super) fn data(report: &Report<'_>) -> Value {
             "downlink": link.downlink.map(|d| d.mbit_per_s()),
             "roundTrip": ns(link.round_trip),
             "overhead": ns(link.message_overhead),
-            "executors": workload.server().executors,
+            "executors": workload.executors(),
             "granularity": plan.granularity.name(),
             "period": plan.period.map(ns),
             "jobs": workload.jobs().len(),

@@ -5,7 +5,7 @@ use crate::onnx::LayeredModel;
 use crate::profile::{EncodingCost, ModelProfile};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{
-    LayerBuilder, Link, ModelBuilder, ModelId, Server, Size, TensorEncoding, Workload,
+    LayerBuilder, Link, ModelBuilder, ModelId, Size, TensorEncoding, Workload,
 };
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -37,8 +37,7 @@ pub fn measured_workload(
     link: Link,
     executors: u32,
 ) -> Result<Workload> {
-    let server = Server { executors: NonZeroU32::new(executors) };
-    let mut builder = Workload::builder(link).server(server);
+    let mut builder = Workload::builder(link).executors(NonZeroU32::new(executors));
     for model in models {
         builder = builder.add_model(described(model)?);
         builder = builder.add_jobs(model.name, model.jobs as u64);

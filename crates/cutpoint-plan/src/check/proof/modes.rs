@@ -149,7 +149,7 @@ pub(super) fn loads_of(
         return None;
     }
     let [device, uplink, server, downlink] = times.map(|time| time as u64);
-    let share = workload.server.executors.map_or(0, |n| server / u64::from(n.get()));
+    let share = workload.executors.map_or(0, |n| server / u64::from(n.get()));
     Some(([device, uplink, share, downlink], server))
 }
 

@@ -219,7 +219,7 @@ pub(super) fn bound(
     let mut search = Search {
         jobs,
         half,
-        is_single: workload.server.executors.is_some_and(|n| n.get() == 1)
+        is_single: workload.executors.is_some_and(|n| n.get() == 1)
             && workload.link.downlink.is_none(),
         least: least.collect(),
         weights,

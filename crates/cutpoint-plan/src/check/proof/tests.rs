@@ -5,7 +5,7 @@ use crate::oracle::{best_of_everything, best_of_uplink_orders};
 use crate::policy::{PlanError, plan};
 use crate::testing::{Sample, arb_workload, list_plan};
 use crate::units::{Bandwidth, TIME_MAX};
-use crate::workload::{Link, Server};
+use crate::workload::Link;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -55,7 +55,7 @@ fn instance(seed: u64, layers: usize, counts: &[usize]) -> Workload {
         link.downlink = Bandwidth::from_mbit_per_s(mbit_per_s);
     }
     let executors = NonZeroU32::new([0, 1, 1, 2][rng.random_range(0..4usize)]);
-    workload(models, counts, link, Server { executors })
+    workload(models, counts, link, executors)
 }
 
 /// Claims above the optimum are not proved, in whichever part of the proof they end.
@@ -69,7 +69,7 @@ fn refuses_more_than(best: Time, workload: &Workload, granularity: Granularity, 
 
 /// Where the search through all orders is exact, the optimum itself is proved.
 fn is_exact(workload: &Workload) -> bool {
-    workload.link.downlink.is_none() && workload.server.executors.is_none_or(|n| n.get() == 1)
+    workload.link.downlink.is_none() && workload.executors.is_none_or(|n| n.get() == 1)
 }
 
 fn check_against(
@@ -145,7 +145,7 @@ fn proved_of(counts: &[usize], seeds: std::ops::Range<u64>, server: u64) -> (usi
             fill_in(&mut rng, &format!("m{m}"), &shape, server, 1000)
         });
         let executors = NonZeroU32::new(u32::from(server > 0));
-        let workload = workload(models.collect(), counts, unit_link(), Server { executors });
+        let workload = workload(models.collect(), counts, unit_link(), executors);
         for granularity in GRANULARITIES {
             let plan = plan(&workload, Policy::Joint, &PlanOptions::raw(granularity)).unwrap();
             let own = proved_bound(&workload, granularity, plan.lower_bound);
@@ -179,7 +179,7 @@ fn claims_of_jobs_of_several_models_are_proved() {
 fn a_million_jobs_are_judged_by_their_loads() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let model = line_of_cuts("m", &convex_cuts(&mut rng, 6));
-    let workload = workload(vec![model], &[1_000_000], unit_link(), Server { executors: None });
+    let workload = workload(vec![model], &[1_000_000], unit_link(), None);
     let load = load_bound(&workload, Granularity::Job);
     let proved = proved_bound(&workload, Granularity::Job, TIME_MAX);
     assert!(load <= proved && proved <= super::super::simple_makespan(&workload));
@@ -187,7 +187,7 @@ fn a_million_jobs_are_judged_by_their_loads() {
 
 #[test]
 fn a_workload_without_jobs_proves_nothing_above_zero() {
-    let none = workload(vec![], &[], unit_link(), Server { executors: None });
+    let none = workload(vec![], &[], unit_link(), None);
     assert_eq!(proved_bound(&none, Granularity::Layer, ns(5)), Time::ZERO);
 }
 

@@ -8,7 +8,7 @@ use crate::partition::modes;
 use crate::policy::{PlanError, plan};
 use crate::simulate::simulate;
 use crate::testing::{Sample, arb_workload};
-use crate::workload::{JobId, Server, Workload};
+use crate::workload::{JobId, Workload};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -31,7 +31,7 @@ fn ms(n: u64) -> Time {
 fn jobs_with_cuts(cuts: &[(u64, u64)], jobs: usize) -> Workload {
     let cuts: Vec<(u64, u64)> = cuts.iter().map(|&(f, g)| (f * 1_000_000, g * 1_000_000)).collect();
     let model = line_of_cuts("line", &cuts);
-    workload(vec![model], &[jobs], unit_link(), Server { executors: None })
+    workload(vec![model], &[jobs], unit_link(), None)
 }
 
 fn sum(plan: &Plan) -> u128 {

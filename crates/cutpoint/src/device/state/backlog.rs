@@ -54,7 +54,7 @@ impl Costs<'_> {
 
     /// What each executor of the server has of so much work.
     pub(crate) fn shared_out(&self, work: Time) -> Time {
-        let executors = self.workload.server().executors.map_or(u64::MAX, |k| u64::from(k.get()));
+        let executors = self.workload.executors().map_or(u64::MAX, |k| u64::from(k.get()));
         Time::from_nanoseconds(work.nanoseconds() / executors)
     }
 }
