@@ -7,6 +7,15 @@ use std::time::Duration;
 /// models are pushed in one message.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
+/// How many bytes of one HTTP/2 stream may be on the way, in either direction.
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+
+/// How many bytes of one HTTP/2 connection may be on the way, in either direction.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// A connection that does not answer a keep-alive message within this time is given up.
+pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The largest tensor.
 pub(crate) const TENSOR_BYTES_MAX: usize = 256 << 20;
 

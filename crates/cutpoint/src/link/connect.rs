@@ -5,6 +5,7 @@ use super::options::{ConnectOptions, Tls};
 use super::socket::{InFlight, Io, Meter, Metered, Paced};
 use crate::bandwidth::pacer::{MBIT_PER_S_MIN, Pacer};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{CONNECTION_WINDOW_BYTES, KEEP_ALIVE_TIMEOUT, STREAM_WINDOW_BYTES};
 use cutpoint_plan::units::Bandwidth;
 use hyper_util::rt::TokioIo;
 use std::error::Error as StdError;
@@ -24,10 +25,7 @@ use tonic::{Code, Request, Status};
 /// sent only when it nearly is.
 const UNSENT_BYTES_MAX: u32 = 16 << 10;
 
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server, and how to connect to it.
 pub(super) struct Peer {

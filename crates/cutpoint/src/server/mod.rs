@@ -27,7 +27,10 @@ pub use repository::ServedModel;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{CONNECTION_CALLS_MAX, MESSAGE_BYTES_MAX, PROBE_REPLY_BYTES_MAX};
+use crate::limits::{
+    CONNECTION_CALLS_MAX, CONNECTION_WINDOW_BYTES, KEEP_ALIVE_TIMEOUT, MESSAGE_BYTES_MAX,
+    PROBE_REPLY_BYTES_MAX, STREAM_WINDOW_BYTES,
+};
 use crate::wire::cutpoint::cutpoint_server::CutpointServer;
 use crate::wire::health::health_server::HealthServer;
 use crate::wire::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
@@ -45,10 +48,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, ServerTlsConfig};
 
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a stopping server waits for its clients.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
