@@ -13,6 +13,7 @@ mod planning;
 mod profiles;
 mod program;
 mod statistics;
+mod subject;
 mod testbed;
 
 use clap::{Parser, Subcommand};
@@ -32,8 +33,6 @@ enum Command {
     SplitCost(engines::split_cost::Args),
     /// Measure sizes and costs of encodings on tensors behind activations.
     Encodings(encodings::cost::Args),
-    /// Compare the joint plan with its rivals for jobs whose inputs are JPEG files.
-    JpegTable(encodings::jpeg_inputs::Args),
     /// Write synthetic photographs as JPEG files.
     Photos(encodings::photos::Args),
     /// Time the planning of jobs of ten models.
@@ -55,7 +54,6 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::SplitCost(args) => engines::split_cost::run(&args),
         Command::Encodings(args) => encodings::cost::run(&args),
-        Command::JpegTable(args) => encodings::jpeg_inputs::run(&args),
         Command::Photos(args) => encodings::photos::run(&args),
         Command::PlanGrowth(args) => planning::growth::run(&args),
         Command::Gaps(args) => gaps::run(&args),

@@ -1,6 +1,8 @@
 //! How small do encodings make the tensors behind activations, and what do they cost? On networks
 //! of the zoo, which are untrained, or on models from files.
 
+use crate::statistics::median;
+use crate::subject::Subject;
 use anyhow::{Context, bail};
 use cutpoint::encoding::{Decoder, Encoder, Encoding};
 use cutpoint::engine::rten::Rten;
@@ -10,7 +12,6 @@ use cutpoint::input;
 use cutpoint::input::{ImageLayout, ImageOptions};
 use cutpoint::onnx::{LayeredModel, OnnxModel, ReadOptions};
 use cutpoint::tensor::{ElementType, Tensor};
-use cutpoint::zoo::Network;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -28,7 +29,7 @@ const BYTES_MIN: usize = 16 << 10;
 pub(crate) struct Args {
     /// Networks of the zoo, or ONNX files.
     #[arg(required = true)]
-    models: Vec<String>,
+    models: Vec<Subject>,
 
     /// What the models see: pictures, .npy files, patterns, or synthetic:COUNT.
     #[arg(long, value_name = "FRAMES", default_value = "synthetic:3")]
@@ -64,15 +65,17 @@ struct Sample {
 
 /// Prints a Markdown table for each model.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    for name in &args.models {
-        measure(name, args).with_context(|| name.clone())?;
+    let scratch = tempfile::tempdir()?;
+    for subject in &args.models {
+        let name = subject.name();
+        measure(&name, &subject.file(scratch.path())?, args).context(name)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(name: &str, args: &Args) -> anyhow::Result<()> {
+fn measure(name: &str, file: &Path, args: &Args) -> anyhow::Result<()> {
     let engine = Rten::new();
-    let model = load(name)?.into_layers(&engine)?;
+    let model = OnnxModel::load(file, &ReadOptions::default())?.into_layers(&engine)?;
     let tensors = tensors(&model, &engine, args)?;
     if tensors.is_empty() {
         bail!("no activation of {BYTES_MIN} bytes or more crosses a cut");
@@ -114,7 +117,6 @@ fn row(encoding: Encoding, level: i32, samples: &[Sample]) {
     };
     let ratios = sorted(|s| s.ratio);
     let (Some(first), Some(last)) = (ratios.first(), ratios.last()) else { return };
-    let median = |values: &[f64]| values[values.len() / 2];
     let level = if encoding.is_compressed() { level.to_string() } else { String::new() };
     println!(
         "| {encoding} | {level} | {:.2} | {first:.2} | {last:.2} | {:.2} | {:.2} |",
@@ -148,15 +150,6 @@ fn sample(
         encode_ms_per_mb: encode * 1e3 / megabytes,
         decode_ms_per_mb: decode * 1e3 / megabytes,
     })
-}
-
-fn load(name: &str) -> anyhow::Result<OnnxModel> {
-    let options = ReadOptions::default();
-    if Path::new(name).exists() {
-        return Ok(OnnxModel::load(name, &options)?);
-    }
-    let network: Network = name.parse().map_err(anyhow::Error::msg)?;
-    Ok(OnnxModel::from_bytes(network.to_onnx(0).into(), network.name(), &options)?)
 }
 
 /// The outputs of activations that cross a cut, on every frame.

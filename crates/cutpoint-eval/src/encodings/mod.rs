@@ -1,5 +1,4 @@
-//! Encodings: what they save and cost, and what they bring to jobs whose inputs are JPEG files.
+//! Encodings: what they save and cost; and photographs to measure them on.
 
 pub(crate) mod cost;
-pub(crate) mod jpeg_inputs;
 pub(crate) mod photos;

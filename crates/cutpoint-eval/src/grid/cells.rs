@@ -1,7 +1,7 @@
-//! The cells of a grid and the records of their runs.
+//! The cells of a grid and the figures of their runs.
 
-use super::lines::Lines;
-use super::setting::{GridLink, Subject};
+use super::link::GridLink;
+use crate::subject::Subject;
 use cutpoint::zoo::Network;
 use cutpoint_plan::options::{Granularity, Policy};
 use serde::{Deserialize, Serialize};
@@ -100,12 +100,9 @@ impl fmt::Display for Block {
     }
 }
 
-/// The run of a cell in one turn.
+/// The figures of a cell's run under its policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Record {
-    #[serde(flatten)]
-    pub cell: Cell,
-    pub turn: usize,
+pub(super) struct Figures {
     pub predicted_ms: f64,
     pub measured_ms: f64,
     pub lower_bound_ms: f64,
@@ -123,7 +120,6 @@ pub(super) struct Record {
     pub planned_busy: Option<f64>,
     /// Programs that wanted a processor at the end of the run.
     pub load_average: Option<f64>,
-    pub commit: String,
 }
 
 impl Choice {
@@ -170,7 +166,7 @@ impl Choice {
             ([], []) => &NETWORKS,
             (networks, _) => networks,
         };
-        networks.iter().copied().map(Subject::Zoo).chain(self.models.iter().cloned()).collect()
+        networks.iter().copied().map(Subject::Network).chain(self.models.iter().cloned()).collect()
     }
 
     fn cells(&self, model: &str, link: GridLink, device_fraction: f64) -> Vec<Cell> {
@@ -200,86 +196,22 @@ impl Choice {
     }
 }
 
-/// The file of all runs of policies.
-pub(super) type Records = Lines<Record>;
-
-impl Records {
-    pub(super) fn has(&self, cell: &Cell, turn: usize) -> bool {
-        self.all().iter().any(|record| record.cell == *cell && record.turn == turn)
-    }
-
-    /// Whether the turns of a cell differ by more than this share, in what was measured or in how far
-    /// that was from what was predicted.
-    pub(super) fn differ(&self, cell: &Cell, spread_max: f64) -> bool {
-        let of_cell = || self.all().iter().filter(|record| record.cell == *cell);
-        let spread = |value: fn(&Record) -> f64| {
-            let least = of_cell().map(value).fold(f64::INFINITY, f64::min);
-            of_cell().map(value).fold(0.0, f64::max) / least - 1.0
+impl Block {
+    /// The cells of runs without Cutpoint: each way for each number of jobs, in the place of a policy.
+    pub(super) fn without_cutpoint(&self, ways: &[&str]) -> Vec<Cell> {
+        let mut settings: Vec<&Cell> = self.cells.iter().collect();
+        settings.dedup_by_key(|cell| cell.jobs);
+        let of = |cell: &Cell| {
+            let way = |way: &&str| Cell { policy: (*way).to_owned(), ..cell.clone() };
+            ways.iter().map(way).collect::<Vec<_>>()
         };
-        of_cell().count() > 1
-            && (spread(|r| r.measured_ms) > spread_max
-                || spread(|r| r.measured_ms / r.predicted_ms) > spread_max)
+        settings.into_iter().flat_map(of).collect()
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    pub(in crate::grid) fn record(jobs: usize, turn: usize) -> Record {
-        let cell = Choice::smoke().blocks().remove(0).cells.remove(0);
-        Record {
-            cell: Cell { jobs, ..cell },
-            turn,
-            predicted_ms: 10.0,
-            measured_ms: 11.0,
-            lower_bound_ms: 9.5,
-            offloaded: 1,
-            cuts: "1 data".into(),
-            bottleneck: "uplink".into(),
-            busy: 0.9,
-            planned_busy: Some(0.95),
-            load_average: Some(1.5),
-            commit: "abc".into(),
-        }
-    }
-
-    #[test]
-    fn a_resumed_grid_keeps_its_runs() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("grid.jsonl");
-        let mut records = Records::open(&path).unwrap();
-        records.add(record(3, 1)).unwrap();
-        records.add(record(3, 2)).unwrap();
-        drop(records);
-        // A run that was killed while it wrote a line.
-        let mut text = std::fs::read_to_string(&path).unwrap();
-        text.push_str("{\"model\":\"mob");
-        std::fs::write(&path, text).unwrap();
-        let mut records = Records::open(&path).unwrap();
-        assert_eq!(records.all(), [record(3, 1), record(3, 2)]);
-        records.add(record(4, 2)).unwrap();
-        let records = Records::open(&path).unwrap();
-        assert_eq!(records.all().len(), 3);
-        assert!(records.has(&record(3, 1).cell, 2));
-        assert!(!records.has(&record(4, 1).cell, 1));
-    }
-
-    #[test]
-    fn turns_that_differ_are_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut records = Records::open(&folder.path().join("grid.jsonl")).unwrap();
-        records.add(record(3, 1)).unwrap();
-        let cell = record(3, 1).cell;
-        assert!(!records.differ(&cell, 0.05), "one turn cannot differ");
-        records.add(Record { measured_ms: 11.4, predicted_ms: 10.4, ..record(3, 2) }).unwrap();
-        assert!(!records.differ(&cell, 0.05));
-        assert!(records.differ(&cell, 0.03));
-        // The same time, foreseen otherwise.
-        records.add(record(4, 1)).unwrap();
-        records.add(Record { predicted_ms: 9.0, ..record(4, 2) }).unwrap();
-        assert!(records.differ(&record(4, 1).cell, 0.05));
-    }
 
     #[test]
     fn slow_links_have_few_jobs() {
@@ -289,13 +221,16 @@ pub(super) mod tests {
             ..Choice::smoke()
         };
         let blocks = choice.blocks();
-        let counts = |block: &Block| {
-            let mut counts: Vec<usize> = block.cells.iter().map(|cell| cell.jobs).collect();
+        let counts = |cells: &[Cell]| {
+            let mut counts: Vec<usize> = cells.iter().map(|cell| cell.jobs).collect();
             counts.dedup();
             counts
         };
         assert_eq!(blocks.len(), 4);
-        assert_eq!(counts(&blocks[0]), [2, 5]);
-        assert_eq!(counts(&blocks[1]), [2, 8, 20]);
+        assert_eq!(counts(&blocks[0].cells), [2, 5]);
+        assert_eq!(counts(&blocks[1].cells), [2, 8, 20]);
+        let without = blocks[0].without_cutpoint(&["local", "offload"]);
+        let ways: Vec<_> = without.iter().map(|cell| (cell.jobs, cell.policy.as_str())).collect();
+        assert_eq!(ways, [(2, "local"), (2, "offload"), (5, "local"), (5, "offload")]);
     }
 }

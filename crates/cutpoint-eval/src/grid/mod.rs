@@ -7,35 +7,37 @@
 mod cells;
 mod cuts;
 mod lines;
-mod reference;
-mod setting;
+mod link;
 
 use crate::origin;
-use crate::program::misuse;
-use crate::testbed::host::interrupts::{Interrupts, Waited};
+use crate::program::{misuse, sibling};
+use crate::testbed::host::interrupts::Interrupts;
 use crate::testbed::link_shape::LinkArgs;
-use crate::testbed::session::{LinkKind, Ready, Settings, Side, Switch, Testbed, Turn, wait_ready};
-use anyhow::{Context, bail, ensure};
-use cells::{Block, Cell, Choice, Record, Records};
+use crate::testbed::session::{LinkKind, Ready, Settings, Start, Testbed};
+use anyhow::{Context, anyhow, ensure};
+use cells::{Block, Cell, Choice, Figures};
 use cutpoint::engine::select::EngineChoice;
 use cutpoint_plan::format::{read_plan, read_workload};
 use cuts::cuts;
-use reference::{Reference, References, Said};
-use serde::Deserialize;
-use setting::{GridLink, Subject};
-use std::ffi::OsString;
-use std::os::fd::AsFd as _;
+use lines::Lines;
+use link::GridLink;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 /// The port of the server in its namespace.
 const PORT: u16 = 7_070;
 const READY_LIMIT: Duration = Duration::from_secs(60);
+const DEVICE_LOG: &str = "device.log";
 /// How long one measurement or one run may take.
 const RUN_LIMIT: Duration = Duration::from_secs(600);
 /// The rate back to the device; results are small.
 const DOWNLINK_MBPS: f64 = 40.0;
+/// The first argument of a reference: everything on the device, or every frame sent to its server.
+const WAYS: [&str; 2] = ["local", "offload"];
 
 /// Run policies on the testbed over many networks, links and devices; predicted and measured.
 #[derive(Debug, clap::Args)]
@@ -97,31 +99,38 @@ struct MachineUse {
     measured: f64,
 }
 
+/// The figures of a run without Cutpoint.
+#[derive(Debug, Serialize, Deserialize)]
+struct Reference {
+    measured_ms: f64,
+}
+
+/// The part of a reference's last line that is used.
+#[derive(Debug, Deserialize)]
+struct ReferenceSummary {
+    makespan_ms: f64,
+}
+
 /// Runs what is missing; scripts/tables shows what the file has.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let choice = if args.smoke { Choice::smoke() } else { args.choice.clone() };
     let blocks = choice.blocks();
     if blocks.is_empty() {
-        return Ok(misuse(&anyhow::anyhow!("nothing to run: a list of the grid is empty")));
+        return Ok(misuse(&anyhow!("nothing to run: a list of the grid is empty")));
     }
-    let mut records = Records::open(&args.output)?;
+    let mut records = Lines::open(&args.output)?;
     let references = args.output.with_extension("references.jsonl");
-    let mut references =
-        args.reference.as_ref().map(|_| References::open(&references)).transpose()?;
+    let mut references = args.reference.as_ref().map(|_| Lines::open(&references)).transpose()?;
     let interrupts = Interrupts::new()?;
     let files = (&mut records, references.as_mut());
-    let result = run_blocks(args, &blocks, &choice, files, &interrupts);
-    if let (Err(error), Some(signal)) = (&result, interrupts.signal()) {
-        eprintln!("error: {error:#}; the same command goes on from here");
-        return Ok(ExitCode::from(128 + signal));
-    }
-    result?;
-    eprintln!(
-        "{} runs; `scripts/tables grid {}` shows them",
-        records.all().len(),
-        args.output.display()
-    );
-    Ok(ExitCode::SUCCESS)
+    let done = run_blocks(args, &blocks, &choice, files, &interrupts)
+        .context("not all was run; the same command goes on from here")
+        .map(|()| {
+            let file = args.output.display();
+            eprintln!("{} runs; `scripts/tables grid {file}` shows them", records.all().len());
+            ExitCode::SUCCESS
+        });
+    interrupts.exit_code(done)
 }
 
 /// Every turn of every block, so that a grid that is cut short has something of everything; then once
@@ -130,7 +139,7 @@ fn run_blocks(
     args: &Args,
     blocks: &[Block],
     choice: &Choice,
-    (records, mut references): (&mut Records, Option<&mut References>),
+    (records, mut references): (&mut Lines<Figures>, Option<&mut Lines<Reference>>),
     interrupts: &Interrupts,
 ) -> anyhow::Result<()> {
     let scratch = tempfile::tempdir()?;
@@ -147,7 +156,7 @@ fn run_blocks(
             }
             let mut ways = Vec::new();
             if let Some(references) = references.as_ref().filter(|_| turn <= turns) {
-                ways = reference::cells(block);
+                ways = block.without_cutpoint(&WAYS);
                 ways.retain(|cell| !references.has(cell, turn));
             }
             if missing.is_empty() && ways.is_empty() {
@@ -158,225 +167,157 @@ fn run_blocks(
                 turn => format!("turn {turn} of {turns}"),
             };
             eprintln!("{which}, {number} of {}: {block}", blocks.len());
-            let bench = Bench { args, block, folder: scratch.path(), interrupts };
             let place = || block.to_string();
-            let model = bench.model()?;
-            let session = Testbed::new(&bench.settings(), interrupts).with_context(place)?;
+            let settings = settings(block.link, args.queue_kib);
+            let testbed = Testbed::new(&settings, interrupts).with_context(place)?;
+            let bench = Bench { args, block, folder: scratch.path(), testbed, turn };
             if !missing.is_empty() {
-                bench.run(&session, &model, &missing, turn, records).with_context(place)?;
+                bench.run(&missing, records).with_context(place)?;
             }
-            if let Some(references) = &mut references {
-                bench.refer(&session, &model, &ways, turn, references).with_context(place)?;
+            if let (Some(program), Some(references)) = (&args.reference, &mut references) {
+                bench.refer(program, &ways, references).with_context(place)?;
             }
         }
     }
     Ok(())
 }
 
-/// A testbed for one block.
+/// The testbed for a link. The device is slowed by rests in its compute thread, which also hold for
+/// layers that are shorter than the period of any quota.
+fn settings(link: GridLink, queue_kib: u64) -> Settings {
+    let (kind, uplink_mbps, rtt_ms) = match link {
+        GridLink::Shaped { uplink_mbps, rtt_ms } => (LinkKind::Auto, uplink_mbps, rtt_ms),
+        GridLink::Loopback => (LinkKind::Loopback, DOWNLINK_MBPS, 0.0),
+    };
+    let link = LinkArgs::lossless([uplink_mbps, DOWNLINK_MBPS], rtt_ms, queue_kib);
+    Settings { slow_start_after_idle: false, ..Settings::of_link(link, kind) }
+}
+
+/// A turn of one block, on its testbed.
 struct Bench<'a> {
     args: &'a Args,
     block: &'a Block,
     folder: &'a Path,
-    interrupts: &'a Interrupts,
+    testbed: Testbed<'a>,
+    turn: usize,
 }
 
 impl Bench<'_> {
     /// Measures, then plans and executes each cell.
-    fn run(
-        &self,
-        session: &Testbed,
-        model: &Path,
-        cells: &[Cell],
-        turn: usize,
-        records: &mut Records,
-    ) -> anyhow::Result<()> {
-        let mut serve = self.program()?;
-        let listen = format!("{}:{PORT}", session.addresses().server);
-        serve.extend(["serve".into(), model.into()]);
-        serve.extend(["--listen", &listen, "--insecure"].map(OsString::from));
-        serve.extend(self.engine());
-        serve.extend(self.shape());
-        let log = self.folder.join("server.log");
-        let mut server =
-            session.spawn(Side::Server, Turn::Waits, logged(&log, serve), Stdio::null())?;
-        wait_ready(&mut server, Ready::Port(PORT), READY_LIMIT, self.interrupts)?;
-
-        let workload = self.folder.join("workload.json");
-        let mut measure: Vec<OsString> = vec!["profile".into(), model.into()];
-        measure.extend(["--raw".into(), "-o".into(), workload.clone().into()]);
-        self.device(session, measure)?;
+    fn run(&self, cells: &[Cell], records: &mut Lines<Figures>) -> anyhow::Result<()> {
+        let mut serve = self.cutpoint("serve")?;
+        serve.args(["--listen", &self.address(), "--insecure"]);
+        let server = self.testbed.serve(
+            self.start(&serve, "server.log")?,
+            Ready::Port(PORT),
+            READY_LIMIT,
+        )?;
+        let [workload, planned, rehearsed] =
+            ["workload.json", "plan.json", "rehearsed.json"].map(|name| self.folder.join(name));
+        self.run_on_device(self.device("profile")?.arg("--raw").arg("-o").arg(&workload))?;
         for cell in cells {
-            let mut words: Vec<OsString> = vec!["run".into(), model.into()];
-            words.push(format!("synthetic:{}", cell.jobs).into());
-            words.extend(
-                ["--policy", &cell.policy, "--granularity", &cell.granularity].map(OsString::from),
-            );
-            words.extend(["--rehearse".into(), self.args.rehearse.to_string().into()]);
-            words.extend(["--repeat-ms".into(), self.args.repeat_ms.to_string().into()]);
-            words.extend(["--format".into(), "json".into()]);
+            let mut run = self.device("run")?;
+            run.arg(format!("synthetic:{}", cell.jobs));
+            run.args(["--policy", &cell.policy, "--granularity", &cell.granularity]);
+            run.args(["--rehearse", &self.args.rehearse.to_string()]);
+            run.args(["--repeat-ms", &self.args.repeat_ms.to_string(), "--format", "json"]);
             // Outputs as text take longer to write than some models to compute.
-            words.extend(["--output".into(), self.folder.join("outputs").into()]);
-            words.extend(["--workload".into(), workload.clone().into()]);
-            let [planned, rehearsed] =
-                ["plan.json", "rehearsed.json"].map(|name| self.folder.join(name));
-            words.extend(["--plan-output".into(), planned.clone().into()]);
-            words.extend(["--workload-output".into(), rehearsed.clone().into()]);
-            let said = self.device(session, words)?;
-            let summary = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-            let summary: Summary = summary.context("cutpoint run gave no summary")?;
-            let rehearsed = read_workload(&std::fs::read(&rehearsed).context("its workload")?)?;
-            let plan = read_plan(&std::fs::read(&planned).context("its plan")?, &rehearsed)?;
-            let record = record(cell, turn, &summary, cuts(&rehearsed, &plan))?;
+            run.arg("--output").arg(self.folder.join("outputs"));
+            run.arg("--workload").arg(&workload);
+            run.arg("--plan-output").arg(&planned).arg("--workload-output").arg(&rehearsed);
+            let summary = last_line(&self.run_on_device(&run)?)?;
+            let workload = read_workload(&std::fs::read(&rehearsed).context("its workload")?)?;
+            let plan = read_plan(&std::fs::read(&planned).context("its plan")?, &workload)?;
+            let figures = figures(&summary, cuts(&workload, &plan))?;
             eprintln!(
                 "  {} x {} ({}): predicted {:.1} ms, measured {:.1} ms",
-                cell.policy, cell.jobs, cell.granularity, record.predicted_ms, record.measured_ms
+                cell.policy, cell.jobs, cell.granularity, figures.predicted_ms, figures.measured_ms
             );
-            records.add(record)?;
+            records.add(cell, self.turn, figures)?;
         }
-        server.stop(self.interrupts)?;
-        Ok(())
+        self.testbed.stop(server).map(drop)
     }
 
     /// Runs the reference in these ways.
     fn refer(
         &self,
-        session: &Testbed,
-        model: &Path,
+        program: &Path,
         ways: &[Cell],
-        turn: usize,
-        references: &mut References,
+        references: &mut Lines<Reference>,
     ) -> anyhow::Result<()> {
-        let Some(program) = self.args.reference.as_ref().filter(|_| !ways.is_empty()) else {
+        if ways.is_empty() {
             return Ok(());
-        };
-        let address = format!("{}:{PORT}", session.addresses().server);
-        let words = |way: &str, further: &[&str]| -> Vec<OsString> {
-            let mut words: Vec<OsString> = vec![program.into(), way.into(), model.into()];
-            words.extend(further.iter().map(OsString::from));
-            words
-        };
-        let log = self.folder.join("reference.log");
-        let serve = logged(&log, words("serve", &["--listen", &address]));
-        let mut server = session.spawn(Side::Server, Turn::Waits, serve, Stdio::null())?;
-        wait_ready(&mut server, Ready::Port(PORT), READY_LIMIT, self.interrupts)?;
+        }
+        let model = self.block.subject.file(self.folder)?;
+        let mut serve = Command::new(program);
+        serve.arg("serve").arg(&model).args(["--listen", &self.address()]);
+        let server = self.testbed.serve(
+            self.start(&serve, "server.log")?,
+            Ready::Port(PORT),
+            READY_LIMIT,
+        )?;
         for cell in ways {
             let Cell { policy: way, jobs, device_fraction, .. } = cell;
-            let (jobs, fraction) = (jobs.to_string(), device_fraction.to_string());
-            let further = ["--jobs", &jobs, "--device-fraction", &fraction, "--server", &address];
-            let said = self.execute(session, words(way, &further))?;
-            let said = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-            let Said { makespan_ms: measured_ms } =
-                said.context("the reference gave no figures")?;
+            let mut run = Command::new(program);
+            run.arg(way).arg(&model).args(["--jobs", &jobs.to_string()]);
+            run.args(["--device-fraction", &device_fraction.to_string()]);
+            run.args(["--server", &self.address()]);
+            let summary: ReferenceSummary = last_line(&self.run_on_device(&run)?)?;
+            let measured_ms = summary.makespan_ms;
             eprintln!("  reference, {way} x {jobs}: measured {measured_ms:.1} ms");
-            let (cell, commit) = (cell.clone(), origin::commit());
-            references.add(Reference { cell, turn, measured_ms, commit })?;
+            references.add(cell, self.turn, Reference { measured_ms })?;
         }
-        server.stop(self.interrupts)?;
-        Ok(())
+        self.testbed.stop(server).map(drop)
     }
 
-    fn settings(&self) -> Settings {
-        let (kind, uplink_mbps, rtt_ms) = match self.block.link {
-            GridLink::Shaped { uplink_mbps, rtt_ms } => (LinkKind::Auto, uplink_mbps, rtt_ms),
-            GridLink::Loopback => (LinkKind::Loopback, DOWNLINK_MBPS, 0.0),
-        };
-        let link = LinkArgs {
-            uplink_mbps,
-            downlink_mbps: DOWNLINK_MBPS,
-            rtt_ms,
-            queue_kib: self.args.queue_kib,
-            loss: 0.0,
-            jitter_ms: 0.0,
-            seed: 1,
-        };
-        Settings {
-            link,
-            link_kind: kind,
-            // The device is slowed by rests in its compute thread, which also hold for layers that
-            // are shorter than the period of any quota.
-            device_cores: 1.0,
-            device_period_ms: 10,
-            slow_start_after_idle: Switch::Off,
-        }
+    fn address(&self) -> String {
+        format!("{}:{PORT}", self.testbed.addresses.server)
     }
 
-    /// The block's model as a file.
-    fn model(&self) -> anyhow::Result<PathBuf> {
-        let network = match &self.block.subject {
-            Subject::File { path, .. } => return Ok(path.clone()),
-            Subject::Zoo(network) => network,
-        };
-        let path = self.folder.join(format!("{network}.onnx"));
-        if !path.exists() {
-            std::fs::write(&path, network.to_onnx(0))?;
-        }
-        Ok(path)
+    /// A subcommand of `cutpoint` on the block's model.
+    fn cutpoint(&self, subcommand: &str) -> anyhow::Result<Command> {
+        let mut command = Command::new(sibling("cutpoint", self.args.cutpoint.as_deref())?);
+        command.arg(subcommand).args(self.block.subject.arguments(self.folder)?);
+        command.args(["--threads", "1", "--engine", &self.args.engine.to_string()]);
+        Ok(command)
     }
 
-    fn shape(&self) -> Vec<OsString> {
-        let shape = self.block.subject.shape();
-        shape.map(|shape| vec!["--shape".into(), shape.into()]).unwrap_or_default()
+    /// The same for the device.
+    fn device(&self, subcommand: &str) -> anyhow::Result<Command> {
+        let mut command = self.cutpoint(subcommand)?;
+        command.args(["--server", &self.address()]);
+        command.args(["--device-fraction", &self.block.device_fraction.to_string()]);
+        Ok(command)
     }
 
-    fn program(&self) -> anyhow::Result<Vec<OsString>> {
-        Ok(vec![crate::program::sibling("cutpoint", self.args.cutpoint.as_deref())?.into()])
-    }
-
-    fn engine(&self) -> Vec<OsString> {
-        let engine = self.args.engine.to_string();
-        ["--threads", "1", "--engine", &engine].map(OsString::from).into()
-    }
-
-    /// Runs `cutpoint` on the device to its end; gives what it wrote.
-    fn device(&self, session: &Testbed, words: Vec<OsString>) -> anyhow::Result<String> {
-        let mut command = self.program()?;
-        command.extend(words);
-        command.extend(self.engine());
-        command.extend(self.shape());
-        let server = format!("{}:{PORT}", session.addresses().server);
-        command.extend(["--server".into(), server.into()]);
-        let fraction = self.block.device_fraction.to_string();
-        command.extend(["--device-fraction".into(), fraction.into()]);
-        self.execute(session, command)
+    /// How to start a command: both its outputs go to a file.
+    fn start(&self, command: &Command, log: &str) -> anyhow::Result<Start> {
+        let log = File::create(self.folder.join(log))?;
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words = words.map(Into::into).collect();
+        Ok(Start { words, is_first: false, stdout: log.try_clone()?.into(), stderr: log.into() })
     }
 
     /// Runs a command on the device to its end; gives what it wrote.
-    fn execute(&self, session: &Testbed, command: Vec<OsString>) -> anyhow::Result<String> {
-        let log = self.folder.join("device.log");
-        let mut device =
-            session.spawn(Side::Device, Turn::Waits, logged(&log, command), Stdio::null())?;
-        let mut files = vec![device.as_fd()];
-        files.extend(session.emulator().map(|emulator| emulator.as_fd()));
-        match self.interrupts.wait(&files, Instant::now() + RUN_LIMIT)? {
-            Waited::Ready(0) => {}
-            Waited::Ready(_) => bail!("the link emulator ended before the device's command"),
-            Waited::TimeOver => bail!("the device's command takes longer than {RUN_LIMIT:?}"),
-            Waited::Interrupted => self.interrupts.check()?,
-        }
-        let status = device.status()?.context("the device's command ended without a status")?;
-        let said = std::fs::read_to_string(&log).unwrap_or_default();
+    fn run_on_device(&self, command: &Command) -> anyhow::Result<String> {
+        let status = self.testbed.run(self.start(command, DEVICE_LOG)?, RUN_LIMIT)?;
+        let said = std::fs::read_to_string(self.folder.join(DEVICE_LOG)).unwrap_or_default();
         ensure!(status.success(), "the device's command ended with {status}:\n{said}");
         Ok(said)
     }
 }
 
-/// A command that writes to a file.
-fn logged(log: &Path, command: Vec<OsString>) -> Vec<OsString> {
-    let script = "log=$1; shift; exec \"$@\" >\"$log\" 2>&1";
-    let mut words: Vec<OsString> = vec!["sh".into(), "-c".into(), script.into(), "sh".into()];
-    words.push(log.into());
-    words.extend(command);
-    words
+/// The last line of JSON that a command wrote.
+fn last_line<T: DeserializeOwned>(said: &str) -> anyhow::Result<T> {
+    let found = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    found.with_context(|| format!("a command gave no summary:\n{said}"))
 }
 
-fn record(cell: &Cell, turn: usize, summary: &Summary, cuts: String) -> anyhow::Result<Record> {
+fn figures(summary: &Summary, cuts: String) -> anyhow::Result<Figures> {
     ensure!(summary.failures == 0, "{} jobs failed", summary.failures);
     ensure!(summary.fallbacks == 0, "the server was lost in {} jobs", summary.fallbacks);
     let busiest = summary.machines.iter().max_by(|a, b| a.measured.total_cmp(&b.measured));
-    Ok(Record {
-        cell: cell.clone(),
-        turn,
+    Ok(Figures {
         predicted_ms: summary.predicted_ms,
         measured_ms: summary.measured_ms,
         lower_bound_ms: summary.lower_bound_ms,
@@ -386,6 +327,5 @@ fn record(cell: &Cell, turn: usize, summary: &Summary, cuts: String) -> anyhow::
         busy: busiest.map_or(0.0, |use_| use_.measured),
         planned_busy: summary.machines.iter().map(|use_| use_.planned).reduce(f64::max),
         load_average: origin::load(),
-        commit: origin::commit(),
     })
 }

@@ -1,10 +1,10 @@
 //! A workload file with one layer a line, so that profiles stay short and differences readable.
 
-use cutpoint_plan::format::{Entries, LayerFile, SizeFile, WorkloadFile};
+use cutpoint_plan::format::WorkloadFile;
 use serde::Serialize;
 use std::fmt::Write;
 
-/// The file as JSON. Times are rounded to 100 ns.
+/// The file as JSON.
 pub(super) fn write(file: &WorkloadFile) -> String {
     let mut text = format!(
         "{{\n\"schema\": {},\n\"link\": {},\n\"server\": {},\n\"models\": {{\n",
@@ -14,12 +14,12 @@ pub(super) fn write(file: &WorkloadFile) -> String {
     );
     for (m, (name, model)) in file.models.0.iter().enumerate() {
         let comma = if m > 0 { ",\n" } else { "" };
-        let inputs = json(&rounded_sizes(&model.inputs));
+        let inputs = json(&model.inputs);
         let _ = writeln!(text, "{comma}{}: {{\n\"inputs\": {inputs},", json(name));
         if let Some(outputs) = &model.outputs {
             let _ = writeln!(text, "\"outputs\": {},", json(outputs));
         }
-        let lines: Vec<String> = model.layers.iter().map(|layer| json(&rounded(layer))).collect();
+        let lines: Vec<String> = model.layers.iter().map(json).collect();
         let _ = write!(text, "\"layers\": [\n{}\n] }}", lines.join(",\n"));
     }
     let _ = writeln!(text, "\n}},\n\"jobs\": {}\n}}", json(&file.jobs));
@@ -28,30 +28,6 @@ pub(super) fn write(file: &WorkloadFile) -> String {
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("keys are strings and numbers finite")
-}
-
-fn rounded(layer: &LayerFile) -> LayerFile {
-    LayerFile {
-        device_ms: short(layer.device_ms),
-        server_ms: short(layer.server_ms),
-        writes: rounded_sizes(&layer.writes),
-        ..layer.clone()
-    }
-}
-
-fn rounded_sizes(sizes: &Entries<SizeFile>) -> Entries<SizeFile> {
-    let mut sizes = sizes.clone();
-    for (_, size) in &mut sizes.0 {
-        for (_, form) in &mut size.encodings.0 {
-            form.encode_ms = short(form.encode_ms);
-            form.decode_ms = short(form.decode_ms);
-        }
-    }
-    sizes
-}
-
-fn short(milliseconds: f64) -> f64 {
-    (milliseconds * 1e4).round() / 1e4
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ pub(crate) use jpeg::JPEG;
 pub(crate) use set::{About, Profiles};
 
 use crate::origin;
-use anyhow::{Context, bail};
+use crate::subject::Subject;
+use anyhow::Context;
 use cutpoint::engine::select::{EngineChoice, SelectOptions, select};
 use cutpoint::zoo::Network;
 use cutpoint_plan::format::{Entries, WorkloadFile, read_workload_file};
@@ -26,7 +27,7 @@ use std::process::{Command, ExitCode, Stdio};
 pub(crate) struct Args {
     /// Networks of the zoo, or ONNX files, each with the shapes of its inputs if they are open:
     /// FILE.onnx:NAME=1x3x320x320. Without any, the whole zoo.
-    models: Vec<String>,
+    models: Vec<Subject>,
 
     /// JPEG files of pictures to measure encodings on, in the size that a camera would send; models
     /// that take no picture see made frames. Repeatable.
@@ -54,25 +55,18 @@ pub(crate) struct Args {
     output: Option<PathBuf>,
 }
 
-/// One model to be measured.
-struct Subject {
-    name: String,
-    path: PathBuf,
-    shapes: Option<String>,
-}
-
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let folder = args.output.clone().unwrap_or_else(set::default_folder);
     std::fs::create_dir_all(&folder)?;
     let scratch = tempfile::tempdir()?;
-    let zoo: Vec<String> = Network::ALL.iter().map(|network| network.name().to_owned()).collect();
-    let named = if args.models.is_empty() { &zoo } else { &args.models };
+    let zoo = Network::ALL.map(Subject::Network);
+    let subjects = if args.models.is_empty() { &zoo[..] } else { &args.models };
     let engine = select(&args.engine, &SelectOptions::default())?.name();
-    for name in named {
-        let subject = subject(name, scratch.path())?;
+    for subject in subjects {
+        let name = subject.name();
         let load = origin::load();
         let (file, whole_ms) =
-            measure(&subject, args, scratch.path()).with_context(|| subject.name.clone())?;
+            measure(subject, args, scratch.path()).with_context(|| name.clone())?;
         let about = About {
             commit: origin::commit(),
             machine: origin::machine(),
@@ -84,47 +78,41 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             whole_ms,
             note: args.note.clone(),
         };
-        set::store(&folder, &subject.name, &compact::write(&file), about)?;
-        println!("{}: {whole_ms:.2} ms", subject.name);
+        set::store(&folder, &name, &compact::write(&file), about)?;
+        println!("{name}: {whole_ms:.2} ms");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Finds a model; one of the zoo is written into `scratch`.
-fn subject(name: &str, scratch: &Path) -> anyhow::Result<Subject> {
-    if let Ok(network) = name.parse::<Network>() {
-        let path = scratch.join(format!("{network}.onnx"));
-        std::fs::write(&path, network.to_onnx(0))?;
-        return Ok(Subject { name: network.name().to_owned(), path, shapes: None });
-    }
-    let (path, shapes) = match name.split_once(".onnx:") {
-        Some((path, shapes)) => (format!("{path}.onnx"), Some(shapes.to_owned())),
-        None => (name.to_owned(), None),
-    };
-    let path = PathBuf::from(path);
-    let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| path.exists())
-    else {
-        bail!("{name:?} is neither a network of the zoo nor a file");
-    };
-    Ok(Subject { name: stem.to_owned(), path, shapes })
 }
 
 /// Runs `cutpoint profile` on one core and brings what it writes into the form of a profile.
 fn measure(subject: &Subject, args: &Args, scratch: &Path) -> anyhow::Result<(WorkloadFile, f64)> {
     let plain = profile(subject, args, scratch, &[])?;
-    let inputs = jpeg::inputs(&plain, &subject.name, &args.photos);
+    let inputs = jpeg::inputs(&plain, &subject.name(), &args.photos);
     let mut file = match inputs.is_empty() {
         true => plain,
         false => profile(subject, args, scratch, &inputs)?,
     };
     let (_, model) = file.models.0.first_mut().context("the profile has no model")?;
-    for layer in &mut model.layers {
-        layer.server_ms = layer.device_ms;
-    }
     let whole_ms = model.layers.iter().map(|layer| layer.device_ms).sum();
+    let written = model.layers.iter_mut().flat_map(|layer| {
+        layer.device_ms = rounded(layer.device_ms);
+        layer.server_ms = layer.device_ms;
+        &mut layer.writes.0
+    });
+    for (_, size) in written.chain(&mut model.inputs.0) {
+        for (_, form) in &mut size.encodings.0 {
+            form.encode_ms = rounded(form.encode_ms);
+            form.decode_ms = rounded(form.decode_ms);
+        }
+    }
     // What is kept must be a workload that can be planned.
     Workload::try_from(file.clone())?;
     Ok((file, whole_ms))
+}
+
+/// A time in milliseconds, to 100 ns.
+fn rounded(ms: f64) -> f64 {
+    (ms * 1e4).round() / 1e4
 }
 
 /// A workload of one job as `cutpoint profile` measures it, renamed to the subject.
@@ -136,11 +124,8 @@ fn profile(
 ) -> anyhow::Result<WorkloadFile> {
     let output = scratch.join("workload.json");
     let mut command = Command::new(crate::program::sibling("cutpoint", args.cutpoint.as_deref())?);
-    command.arg("profile").arg(&subject.path).arg("-o").arg(&output);
+    command.arg("profile").args(subject.arguments(scratch)?).arg("-o").arg(&output);
     command.args(["--threads", "1", "--engine", &args.engine.to_string()]);
-    if let Some(shapes) = &subject.shapes {
-        command.args(["--shape", shapes]);
-    }
     // Without a picture the first pass is there for names and sizes, and made frames do.
     command.args(["--accuracy", &args.accuracy]);
     inputs.iter().for_each(|input| {
@@ -150,8 +135,9 @@ fn profile(
     anyhow::ensure!(status.success(), "cutpoint profile failed ({status})");
     let mut file = read_workload_file(&std::fs::read(&output)?)?;
     let (_, model) = file.models.0.pop().context("the profile has no model")?;
-    file.models = Entries(vec![(subject.name.clone(), model)]);
-    file.jobs.iter_mut().for_each(|jobs| jobs.model.clone_from(&subject.name));
+    let name = subject.name();
+    file.models = Entries(vec![(name.clone(), model)]);
+    file.jobs.iter_mut().for_each(|jobs| jobs.model.clone_from(&name));
     file.link.rtt_ms = 0.0;
     file.link.message_overhead_ms = 0.0;
     Ok(file)

@@ -1,10 +1,10 @@
 //! `testbed check`: what this kernel and this user offer to the testbed.
 
 use super::host::cgroup::{Hierarchy, Version};
-use super::host::command::Line;
+use super::host::command::run as run_line;
 use super::host::cores::Cores;
 use super::host::names::Owner;
-use super::host::netns::{Netns, TcpSettings};
+use super::host::netns::Netns;
 use super::host::{is_root, lock};
 use super::session::has_netem;
 use serde::Serialize;
@@ -26,10 +26,15 @@ pub(crate) struct Args {
     format: Format,
 }
 
+/// The programs that the testbed runs.
+const PROGRAMS: [&str; 6] = ["ip", "tc", "ss", "nsenter", "setpriv", "taskset"];
+
+/// What this machine has of what the testbed needs.
 #[derive(Debug, Serialize)]
 struct Offer {
     root: bool,
-    iproute2: bool,
+    /// Whether the programs of iproute2 and util-linux are here, and if not, which is missing.
+    programs: Result<(), String>,
     /// Whether a namespace could be made, and if not, why.
     namespaces: Result<(), String>,
     tun: bool,
@@ -57,8 +62,11 @@ impl Offer {
         let control = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
         Ok(Offer {
             root,
-            iproute2: ["ip", "tc"].iter().all(|program| Line::new(program, "-V").run().is_ok()),
-            netem: netns.as_ref().is_ok_and(|netns| has_netem(netns.name())),
+            programs: PROGRAMS
+                .iter()
+                .try_for_each(|program| run_line(&format!("{program} -V")).map(drop))
+                .map_err(|error| format!("{error:#}")),
+            netem: netns.as_ref().is_ok_and(has_netem),
             namespaces: netns.map(drop),
             tun: fs::File::options().read(true).write(true).open("/dev/net/tun").is_ok(),
             cpu_quota: Hierarchy::find()?.map(|hierarchy| hierarchy.version),
@@ -68,12 +76,12 @@ impl Offer {
     }
 
     fn suffices(&self) -> bool {
-        self.root && self.iproute2 && self.namespaces.is_ok() && (self.tun || self.netem)
+        self.root && self.programs.is_ok() && self.namespaces.is_ok() && (self.tun || self.netem)
     }
 
     fn to_text(&self) -> String {
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-        let namespaces = match &self.namespaces {
+        let unless = |is: &Result<(), String>| match is {
             Ok(()) => yes(true),
             Err(why) => format!("no: {why}"),
         };
@@ -89,8 +97,8 @@ impl Offer {
         };
         let rows = [
             ("root", yes(self.root)),
-            ("ip and tc", yes(self.iproute2)),
-            ("network namespaces", namespaces),
+            ("programs", unless(&self.programs)),
+            ("network namespaces", unless(&self.namespaces)),
             ("TUN devices", yes(self.tun)),
             ("netem", yes(self.netem)),
             ("processor quota", quota.to_owned()),
@@ -106,8 +114,7 @@ impl Offer {
 fn try_netns() -> Result<Netns, String> {
     let make = || -> anyhow::Result<Netns> {
         let _lock = lock()?;
-        let tcp = TcpSettings { slow_start_after_idle: true };
-        Netns::new(Owner::this_process()?, "check", tcp)
+        Netns::new(Owner::this_process()?, "check", true)
     };
     make().map_err(|error| format!("{error:#}"))
 }
@@ -120,7 +127,7 @@ mod tests {
     fn a_user_without_root_is_told_what_is_missing() {
         let offer = Offer {
             root: false,
-            iproute2: true,
+            programs: Ok(()),
             namespaces: Err("needs root".to_owned()),
             tun: true,
             netem: false,

@@ -44,12 +44,6 @@ enum Command {
     Check(check::Args),
     /// Remove what crashed runs left behind.
     Clean,
-    /// Forward packets between the two namespaces.
-    #[command(hide = true)]
-    Emulate(emulator::Args),
-    /// Enter a namespace, a control group and a set of cores, then become a command.
-    #[command(hide = true)]
-    Enter(host::enter::Args),
     /// Answer measurements.
     #[command(hide = true)]
     ProbeServe(probe::serve::Args),
@@ -65,8 +59,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Accuracy(args) => accuracy::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Clean => clean::run(),
-        Command::Emulate(args) => emulator::run(&args),
-        Command::Enter(args) => host::enter::run(&args),
         Command::ProbeServe(args) => probe::serve::run(&args),
         Command::ProbeMeasure(args) => probe::measure::run(&args),
     }

@@ -2,18 +2,17 @@
 
 use super::emulator::EmulatorReport;
 use super::host::cgroup::Throttling;
-use super::host::children::{ChildGroup, exit_code};
-use super::host::interrupts::{Interrupts, Waited};
+use super::host::children::exit_code;
+use super::host::interrupts::Interrupts;
 use super::link_shape::LinkArgs;
-use super::session::{Addresses, Ready, Settings, Side, Switch, Testbed, Turn, wait_ready};
+use super::session::{Addresses, LinkKind, Ready, Settings, Start, Testbed};
 use crate::program::misuse;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::Serialize;
-use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, ExitStatus, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 /// Flags of `testbed run`.
@@ -77,42 +76,34 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(misuse(&error));
     }
     let interrupts = Interrupts::new()?;
-    let result = run_commands(args, &interrupts);
-    match (result, interrupts.signal()) {
-        (Ok(code), _) => Ok(ExitCode::from(code)),
-        (Err(error), None) => Err(error),
-        (Err(error), Some(signal)) => {
-            eprintln!("error: {error:#}");
-            Ok(ExitCode::from(128 + signal))
-        }
-    }
+    interrupts.exit_code(run_commands(args, &interrupts).map(ExitCode::from))
 }
 
 fn run_commands(args: &Args, interrupts: &Interrupts) -> anyhow::Result<u8> {
-    let mut session = Testbed::new(&args.settings, interrupts)?;
-    let addresses = session.addresses();
-
+    let mut testbed = Testbed::new(&args.settings, interrupts)?;
+    let shell = |command: &str, stdout| {
+        let command = fill(command, testbed.addresses);
+        let words = vec!["sh".into(), "-c".into(), command.into()];
+        Start { words, is_first: false, stdout, stderr: Stdio::inherit() }
+    };
     let stderr = std::io::stderr().as_fd().try_clone_to_owned()?;
-    let server_words = shell(&args.server_command, addresses);
-    let mut server = session.spawn(Side::Server, Turn::Waits, server_words, Stdio::from(stderr))?;
+    let start = shell(&args.server_command, Stdio::from(stderr));
     let ready_limit = Duration::from_secs(args.ready_limit_s);
-    wait_ready(&mut server, args.ready_port, ready_limit, interrupts)?;
+    let mut server = testbed.serve(start, args.ready_port, ready_limit)?;
 
     let started = Instant::now();
-    let device_words = shell(&args.device_command, addresses);
-    let mut device = session.spawn(Side::Device, Turn::Waits, device_words, Stdio::inherit())?;
-    let deadline = started + Duration::from_secs(args.limit_s);
-    let device_status = wait_device(&mut device, &session, interrupts, deadline)?;
+    let start = shell(&args.device_command, Stdio::inherit());
+    let device_status = testbed.run(start, Duration::from_secs(args.limit_s))?;
     let device_wall_ms = started.elapsed().as_secs_f64() * 1e3;
 
     let server_ended_itself = server.status()?.is_some();
-    let server_status = server.stop(interrupts)?;
+    let server_status = testbed.stop(server)?;
     let report = Report {
-        link: (!session.is_loopback()).then_some(&args.settings.link),
-        emulated: session.is_emulated(),
+        link: (testbed.kind != LinkKind::Loopback).then_some(&args.settings.link),
+        emulated: testbed.kind == LinkKind::Emulator,
         device_cores: args.settings.device_cores,
         device_period_ms: args.settings.device_period_ms,
-        slow_start_after_idle: args.settings.slow_start_after_idle == Switch::On,
+        slow_start_after_idle: args.settings.slow_start_after_idle,
         congestion_control: super::host::netns::CONGESTION_CONTROL,
         device: CommandReport { exit_code: exit_code(device_status), stopped: false },
         server: CommandReport {
@@ -120,8 +111,8 @@ fn run_commands(args: &Args, interrupts: &Interrupts) -> anyhow::Result<u8> {
             stopped: !server_ended_itself,
         },
         device_wall_ms,
-        throttling: session.throttling()?,
-        carried: session.close_link(interrupts)?,
+        throttling: testbed.throttling()?,
+        carried: testbed.close_link()?,
     };
     report.print_summary();
     if let Some(file) = &args.output {
@@ -130,29 +121,7 @@ fn run_commands(args: &Args, interrupts: &Interrupts) -> anyhow::Result<u8> {
     Ok(report.device.exit_code)
 }
 
-/// Waits for the device's command, whatever becomes of the server's.
-fn wait_device(
-    device: &mut ChildGroup,
-    session: &Testbed,
-    interrupts: &Interrupts,
-    deadline: Instant,
-) -> anyhow::Result<ExitStatus> {
-    let mut files = vec![device.as_fd()];
-    files.extend(session.emulator().map(|emulator| emulator.as_fd()));
-    match interrupts.wait(&files, deadline)? {
-        Waited::Ready(0) => device.status()?.context("the device's command ended without a status"),
-        Waited::Ready(_) => bail!("the link emulator ended before the device's command"),
-        Waited::TimeOver => bail!("the device's command did not end within --limit-s"),
-        Waited::Interrupted => Err(interrupts.check().err().context("a signal came")?),
-    }
-}
-
-/// `sh -c` with the addresses filled in.
-fn shell(command: &str, addresses: Addresses) -> Vec<OsString> {
-    let command = fill(command, addresses);
-    vec!["sh".into(), "-c".into(), command.into()]
-}
-
+/// A command with the addresses filled in.
 fn fill(command: &str, addresses: Addresses) -> String {
     command.replace("{server}", addresses.server).replace("{device}", addresses.device)
 }

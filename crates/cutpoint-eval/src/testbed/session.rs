@@ -1,36 +1,30 @@
 //! One testbed from its set-up to its removal: namespaces, link, control group, cores.
 
-use super::emulator::{self, EmulatorReport};
+use super::clean::remove_leftovers;
+use super::emulator::{self, Emulator, EmulatorReport};
 use super::host::cgroup::{Group, Hierarchy, Quota, Throttling};
 use super::host::children::ChildGroup;
-use super::host::command::ip;
+use super::host::command::run;
 use super::host::cores::Cores;
-use super::host::interrupts::{Interrupts, Waited};
+use super::host::interrupts::Interrupts;
 use super::host::names::Owner;
-use super::host::netns::{Netns, TcpSettings};
-use super::host::{enter, lock, require_root};
-use super::link_shape::LinkArgs;
-use crate::testbed::clean::remove_leftovers;
+use super::host::netns::Netns;
+use super::host::priority::before_others;
+use super::host::{LOOK_AGAIN, lock, require_root};
+use super::link_shape::{LinkArgs, LinkShape};
 use anyhow::{Context, bail, ensure};
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::os::fd::AsFd as _;
+use std::process::{Command, ExitStatus, Stdio};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-mod addresses;
 mod kernel_link;
-mod ready;
 
-pub(crate) use addresses::Addresses;
-pub(crate) use kernel_link::has_netem;
-pub(crate) use ready::{Ready, wait_ready};
-
-/// How long the emulator may take to make its devices, or to tell what it did.
-const EMULATOR_LIMIT: Duration = Duration::from_secs(20);
+pub(crate) use kernel_link::{Addresses, has_netem};
 
 /// The implementation of the link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum LinkKind {
     /// The kernel where it has `netem` and no jitter is asked for, otherwise the emulator.
     Auto,
@@ -40,12 +34,6 @@ pub(crate) enum LinkKind {
     Kernel,
     /// Both sides share one loopback at full speed.
     Loopback,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Switch {
-    On,
-    Off,
 }
 
 /// The settings of a testbed.
@@ -62,12 +50,26 @@ pub(crate) struct Settings {
     /// The period in which a device slower than a core gets its share.
     #[arg(long, value_name = "MS", default_value_t = 10)]
     pub(crate) device_period_ms: u64,
-    /// Whether TCP connections begin again with a small window after they were idle (Linux: on).
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    pub(crate) slow_start_after_idle: Switch,
+    /// Whether TCP connections begin again with a small window after they were idle, as on Linux by
+    /// default: on or off.
+    #[arg(
+        long,
+        value_name = "on|off",
+        default_value = "on",
+        action = clap::ArgAction::Set,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        hide_possible_values = true
+    )]
+    pub(crate) slow_start_after_idle: bool,
 }
 
 impl Settings {
+    /// A link in a testbed whose device has one whole core.
+    pub(crate) fn of_link(link: LinkArgs, link_kind: LinkKind) -> Settings {
+        let (device_cores, device_period_ms, slow_start_after_idle) = (1.0, 10, true);
+        Settings { link, link_kind, device_cores, device_period_ms, slow_start_after_idle }
+    }
+
     /// Refuses values that no machine could serve, or that this one cannot.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.link.shape()?;
@@ -82,52 +84,78 @@ impl Settings {
     }
 }
 
+const LOOPBACK: Addresses = Addresses { device: "127.0.0.1", server: "127.0.0.1" };
+const EMULATED: Addresses = Addresses { device: "10.78.0.1", server: "10.78.0.2" };
+
 /// The two ends of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+enum Side {
     Device,
     Server,
 }
 
-/// Whether a program waits for its turn on a busy machine.
+/// A program to start on one side.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// The program and its arguments.
+    pub(crate) words: Vec<OsString>,
+    /// Whether it goes before other programs, where that is allowed.
+    pub(crate) is_first: bool,
+    pub(crate) stdout: Stdio,
+    pub(crate) stderr: Stdio,
+}
+
+/// When the device's command may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// Like any other.
-    Waits,
-    /// Goes before others, where that is allowed.
-    First,
+pub(crate) enum Ready {
+    /// Once anything in the server's namespace listens on TCP.
+    AnyPort,
+    /// Once something there listens on this TCP port.
+    Port(u16),
+    /// At once.
+    AtOnce,
+}
+
+impl FromStr for Ready {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Ready, &'static str> {
+        match text {
+            "any" => Ok(Ready::AnyPort),
+            "none" => Ok(Ready::AtOnce),
+            port => port.parse().map(Ready::Port).map_err(|_| "expected a port, `any` or `none`"),
+        }
+    }
 }
 
 /// A testbed that stands; dropping it removes everything.
 ///
 /// Fields are dropped in the order of their declaration: the emulator before the namespaces.
 #[derive(Debug)]
-pub(crate) struct Testbed {
+pub(crate) struct Testbed<'i> {
     emulator: Option<Emulator>,
     device: Netns,
     server: Netns,
-    is_loopback: bool,
     _router: Option<Netns>,
     group: Option<Group>,
     device_cores: Cores,
     server_cores: Cores,
-    addresses: Addresses,
+    interrupts: &'i Interrupts,
+    /// How the link is made; not [`LinkKind::Auto`].
+    pub(crate) kind: LinkKind,
+    pub(crate) addresses: Addresses,
 }
 
-#[derive(Debug)]
-struct Emulator {
-    child: ChildGroup,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Testbed {
+impl Testbed<'_> {
     /// Sets everything up, after removing what crashed runs left.
     ///
     /// # Errors
     ///
     /// Without root, or where the kernel lacks what `settings` ask for; nothing is left behind.
-    pub(crate) fn new(settings: &Settings, interrupts: &Interrupts) -> anyhow::Result<Testbed> {
+    pub(crate) fn new<'i>(
+        settings: &Settings,
+        interrupts: &'i Interrupts,
+    ) -> anyhow::Result<Testbed<'i>> {
         require_root()?;
         let shape = settings.link.shape()?;
         let (device_cores, server_cores) = place(settings.device_cores)?;
@@ -136,116 +164,122 @@ impl Testbed {
 
         let owner = Owner::this_process()?;
         let group = device_group(settings, owner)?;
-        let tcp =
-            TcpSettings { slow_start_after_idle: settings.slow_start_after_idle == Switch::On };
-        let device = Netns::new(owner, "device", tcp)?;
-        let server = Netns::new(owner, "server", tcp)?;
+        let netns = |what| Netns::new(owner, what, settings.slow_start_after_idle);
+        let (device, server) = (netns("device")?, netns("server")?);
         interrupts.check()?;
 
         let kind = match settings.link_kind {
-            LinkKind::Auto if settings.link.jitter_ms == 0.0 && has_netem(device.name()) => {
+            LinkKind::Auto if settings.link.jitter_ms == 0.0 && has_netem(&device) => {
                 LinkKind::Kernel
             }
             LinkKind::Auto => LinkKind::Emulator,
             kind => kind,
         };
-        let mut session = Testbed {
-            emulator: None,
+        let (mut emulator, mut router) = (None, None);
+        let addresses = match kind {
+            LinkKind::Loopback => LOOPBACK,
+            LinkKind::Kernel => {
+                let router = router.insert(netns("router")?);
+                kernel_link::join(&device, &server, router, &shape)?
+            }
+            LinkKind::Auto | LinkKind::Emulator => {
+                emulator = Some(emulate(&device, &server, &shape)?);
+                EMULATED
+            }
+        };
+        Ok(Testbed {
+            emulator,
             device,
             server,
-            is_loopback: kind == LinkKind::Loopback,
-            _router: None,
+            _router: router,
             group,
             device_cores,
             server_cores,
-            addresses: Addresses { device: "10.78.0.1", server: "10.78.0.2" },
-        };
-        match kind {
-            LinkKind::Loopback => {
-                session.addresses = Addresses { device: "127.0.0.1", server: "127.0.0.1" };
-            }
-            LinkKind::Kernel => {
-                let router = Netns::new(owner, "router", tcp)?;
-                session.addresses =
-                    kernel_link::join(&session.device, &session.server, &router, &shape)?;
-                session._router = Some(router);
-            }
-            LinkKind::Auto | LinkKind::Emulator => {
-                session.start_emulator(&settings.link, interrupts)?;
-            }
-        }
-        Ok(session)
+            interrupts,
+            kind,
+            addresses,
+        })
     }
 
-    fn start_emulator(&mut self, link: &LinkArgs, interrupts: &Interrupts) -> anyhow::Result<()> {
-        for netns in [&self.device, &self.server] {
-            // Neighbour discovery would take some of the link's time.
-            let _ = netns.set_kernel(&[("ipv6/conf/default/disable_ipv6", "1")]);
-        }
-        let program = this_program()?;
-        let mut words: Vec<OsString> = vec![program.clone().into()];
-        words.extend(["testbed", "emulate"].map(OsString::from));
-        words.extend(["--device-netns", self.device.name()].map(OsString::from));
-        words.extend(["--server-netns", self.server.name()].map(OsString::from));
-        words.extend(link.to_flags().into_iter().map(OsString::from));
-        let enter = enter::Args { first: true, command: words, ..enter::Args::default() };
-        let mut command = Command::new(program);
-        command.args(enter.to_words()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = ChildGroup::spawn(&mut command)?;
-        let (Some(stdin), Some(stdout)) = child.take_pipes() else {
-            bail!("the link emulator has no pipes");
-        };
-        let mut emulator = Emulator { child, stdin, stdout: BufReader::new(stdout) };
-        emulator.wait_ready(interrupts)?;
-        self.emulator = Some(emulator);
-        let ends = [(&self.device, self.addresses.device), (&self.server, self.addresses.server)];
-        for (netns, address) in ends {
-            let (name, link) = (netns.name(), emulator::DEVICE);
-            ip(&format!("-n {name} addr add {address}/30 dev {link}"))?;
-            ip(&format!("-n {name} link set {link} up"))?;
-        }
-        Ok(())
-    }
-
-    /// The addresses of both ends.
-    pub(crate) fn addresses(&self) -> Addresses {
-        self.addresses
-    }
-
-    /// Whether both sides share one loopback.
-    pub(crate) fn is_loopback(&self) -> bool {
-        self.is_loopback
-    }
-
-    /// Whether our emulator makes the link.
-    pub(crate) fn is_emulated(&self) -> bool {
-        self.emulator.is_some()
-    }
-
-    /// Starts `words` on one side. Standard input is empty, standard error is ours.
-    pub(crate) fn spawn(
+    /// Starts a server and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// If it ends, takes longer than `limit`, or the testbed is told to stop.
+    pub(crate) fn serve(
         &self,
-        side: Side,
-        turn: Turn,
-        words: Vec<OsString>,
-        stdout: Stdio,
+        start: Start,
+        ready: Ready,
+        limit: Duration,
     ) -> anyhow::Result<ChildGroup> {
-        let (netns, cores, group) = match side {
-            Side::Device if self.is_loopback => {
-                (&self.server, &self.device_cores, self.group.as_ref())
+        let mut server = self.spawn(Side::Server, start)?;
+        let port = match ready {
+            Ready::AtOnce => return Ok(server),
+            Ready::AnyPort => None,
+            Ready::Port(port) => Some(port),
+        };
+        let deadline = Instant::now() + limit;
+        while !self.server.is_listening(port)? {
+            ensure!(
+                Instant::now() < deadline,
+                "the server does not listen after {} s\n\nhint: --ready-port and --ready-limit-s \
+                 say what is waited for",
+                limit.as_secs()
+            );
+            self.interrupts.wait(&[server.as_fd()], Instant::now() + LOOK_AGAIN)?;
+            if let Some(status) = server.status()? {
+                bail!("the server command ended before it listened, with {status}");
             }
-            Side::Device => (&self.device, &self.device_cores, self.group.as_ref()),
+        }
+        Ok(server)
+    }
+
+    /// Runs a command on the device to its end, and returns how it ended.
+    ///
+    /// # Errors
+    ///
+    /// If it takes longer than `limit`, the link fails, or the testbed is told to stop.
+    pub(crate) fn run(&self, start: Start, limit: Duration) -> anyhow::Result<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        let mut device = self.spawn(Side::Device, start)?;
+        let mut files = vec![device.as_fd()];
+        files.extend(self.emulator.iter().flat_map(Emulator::watched));
+        match self.interrupts.wait(&files, deadline)? {
+            Some(0) => device.status()?.context("the device's command ended without a status"),
+            Some(_) => bail!("the link emulator ended before the device's command"),
+            None => bail!("the device's command did not end within {} s", limit.as_secs()),
+        }
+    }
+
+    /// Stops a server that [`Testbed::serve`] started, and returns how it ended.
+    pub(crate) fn stop(&self, mut server: ChildGroup) -> anyhow::Result<ExitStatus> {
+        server.stop(self.interrupts)
+    }
+
+    /// Starts a program on one side, inside from its first instruction on. If the testbed is killed,
+    /// the program is, too.
+    fn spawn(&self, side: Side, start: Start) -> anyhow::Result<ChildGroup> {
+        let (netns, cores, group) = match side {
+            Side::Device if self.kind != LinkKind::Loopback => {
+                (&self.device, &self.device_cores, self.group.as_ref())
+            }
+            Side::Device => (&self.server, &self.device_cores, self.group.as_ref()),
             Side::Server => (&self.server, &self.server_cores, None),
         };
-        let enter = enter::Args {
-            netns: Some(netns.name().to_owned()),
-            cgroup: group.map(|group| group.folder().to_owned()),
-            cores: Some(cores.clone()),
-            first: turn == Turn::First,
-            command: words,
-        };
-        let mut command = Command::new(this_program()?);
-        command.args(enter.to_words()).stdin(Stdio::null()).stdout(stdout);
+        let priority = if start.is_first { before_others() } else { String::new() };
+        let enter = format!(
+            "setpriv --pdeathsig KILL nsenter --net={} taskset --cpu-list {cores} {priority}",
+            netns.path()
+        );
+        let mut words: Vec<OsString> = enter.split_whitespace().map(OsString::from).collect();
+        if let Some(group) = group {
+            // Zero is the process that writes.
+            let join = "echo 0 >\"$0\" && exec \"$@\"";
+            words.extend(["sh".into(), "-c".into(), join.into(), group.processes().into()]);
+        }
+        words.extend(start.words);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::null()).stdout(start.stdout).stderr(start.stderr);
         ChildGroup::spawn(&mut command)
     }
 
@@ -254,53 +288,25 @@ impl Testbed {
         self.group.as_ref().map(Group::throttling).transpose()
     }
 
-    /// Ends the link and says what it carried; `None` for a link made by the kernel.
-    pub(crate) fn close_link(
-        &mut self,
-        interrupts: &Interrupts,
-    ) -> anyhow::Result<Option<EmulatorReport>> {
-        self.emulator.take().map(|emulator| emulator.close(interrupts)).transpose()
-    }
-
-    /// Something that becomes readable if the emulator ends before its time.
-    pub(crate) fn emulator(&self) -> Option<&ChildGroup> {
-        self.emulator.as_ref().map(|emulator| &emulator.child)
+    /// Ends the link and returns what it carried; `None` for a link made by the kernel.
+    pub(crate) fn close_link(&mut self) -> anyhow::Result<Option<EmulatorReport>> {
+        self.emulator.take().map(Emulator::close).transpose()
     }
 }
 
-impl Emulator {
-    fn wait_ready(&mut self, interrupts: &Interrupts) -> anyhow::Result<()> {
-        self.wait_readable(interrupts)?;
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).context("cannot read from the link emulator")?;
-        ensure!(line.trim() == emulator::READY, "the link emulator did not start");
-        Ok(())
+/// Joins two namespaces by an emulator and gives its ends their addresses.
+fn emulate(device: &Netns, server: &Netns, shape: &LinkShape) -> anyhow::Result<Emulator> {
+    let ends = [(device, EMULATED.device), (server, EMULATED.server)];
+    for (netns, _) in ends {
+        // Neighbour discovery would take some of the link's time.
+        let _ = netns.set_kernel(&[("ipv6/conf/default/disable_ipv6", "1")]);
     }
-
-    fn wait_readable(&self, interrupts: &Interrupts) -> anyhow::Result<()> {
-        use std::os::fd::AsFd as _;
-        let deadline = Instant::now() + EMULATOR_LIMIT;
-        match interrupts.wait(&[self.stdout.get_ref().as_fd()], deadline)? {
-            Waited::Ready(_) => Ok(()),
-            Waited::TimeOver => bail!("the link emulator says nothing"),
-            Waited::Interrupted => interrupts.check(),
-        }
+    let emulator = Emulator::start(device, server, shape)?;
+    for (netns, address) in ends {
+        run(&format!("ip -n {netns} addr add {address}/30 dev {}", emulator::DEVICE))?;
+        run(&format!("ip -n {netns} link set {} up", emulator::DEVICE))?;
     }
-
-    fn close(mut self, interrupts: &Interrupts) -> anyhow::Result<EmulatorReport> {
-        drop(self.stdin);
-        let mut report = String::new();
-        // It prints one short line and ends, or has ended already.
-        self.stdout.read_to_string(&mut report).context("cannot read from the link emulator")?;
-        let status = self.child.stop(interrupts)?;
-        ensure!(status.success(), "the link emulator ended with {status}");
-        serde_json::from_str(&report).context("the link emulator's report is not readable")
-    }
-}
-
-/// This program, to be called again with other flags.
-fn this_program() -> anyhow::Result<std::path::PathBuf> {
-    std::env::current_exe().context("cannot find this program's file")
+    Ok(emulator)
 }
 
 /// The cores of the device and of the server.
@@ -322,4 +328,17 @@ fn device_group(settings: &Settings, owner: Owner) -> anyhow::Result<Option<Grou
         format!("--device-cores {cores} needs a control group with the cpu controller")
     })?;
     Group::new(&hierarchy, owner, "device", quota).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_is_a_port_or_a_word() {
+        assert_eq!("any".parse(), Ok(Ready::AnyPort));
+        assert_eq!("7070".parse(), Ok(Ready::Port(7070)));
+        assert_eq!("none".parse(), Ok(Ready::AtOnce));
+        assert!("70700".parse::<Ready>().is_err());
+    }
 }

@@ -2,17 +2,14 @@
 
 mod report;
 
-use super::host::children::ChildGroup;
-use super::host::interrupts::{Interrupts, Waited};
+use super::host::interrupts::Interrupts;
 use super::link_shape::{LinkArgs, LinkShape};
-use super::probe::Measured;
-use super::session::{LinkKind, Ready, Settings, Side, Switch, Testbed, Turn, wait_ready};
+use super::session::{LinkKind, Ready, Settings, Start, Testbed};
 use crate::program::misuse;
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use report::{Accuracy, Row};
 use std::ffi::OsString;
-use std::io::Read as _;
-use std::os::fd::AsFd as _;
+use std::io::Seek as _;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,8 +26,6 @@ const QUEUE_KIB: u64 = 1_024;
 /// Bytes in flight beyond those that fit on the link.
 const SPARE_BYTES: u64 = 32 * 1_024;
 const READY_LIMIT: Duration = Duration::from_secs(20);
-/// The longest answer of a probe that is read.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// Flags of `testbed accuracy`.
 #[derive(Debug, clap::Args)]
@@ -61,46 +56,34 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Makes one link, alike in both directions, and measures it.
 fn measure(mbps: f64, rtt_ms: f64, args: &Args, interrupts: &Interrupts) -> anyhow::Result<Row> {
-    let link = LinkArgs {
-        uplink_mbps: mbps,
-        downlink_mbps: mbps,
-        rtt_ms,
-        queue_kib: QUEUE_KIB,
-        loss: 0.0,
-        jitter_ms: 0.0,
-        seed: 1,
-    };
-    let settings = Settings {
-        link,
-        link_kind: args.link_kind,
-        device_cores: 1.0,
-        device_period_ms: 10,
-        slow_start_after_idle: Switch::On,
-    };
+    let link = LinkArgs::lossless([mbps, mbps], rtt_ms, QUEUE_KIB);
+    let settings = Settings::of_link(link, args.link_kind);
     let shape = settings.link.shape()?;
-    let mut session = Testbed::new(&settings, interrupts)?;
-    let address = format!("{}:{PORT}", session.addresses().server);
+    let mut testbed = Testbed::new(&settings, interrupts)?;
+    let address = format!("{}:{PORT}", testbed.addresses.server);
 
-    let serve = program(&["probe-serve", "--listen", &address])?;
-    // On a busy machine a probe that waits for its turn would measure that wait.
-    let first = Turn::First;
-    let mut server = session.spawn(Side::Server, first, serve, Stdio::null())?;
-    wait_ready(&mut server, Ready::Port(PORT), READY_LIMIT, interrupts)?;
-    let measure = program(&[
-        "probe-measure",
-        &format!("--server={address}"),
-        &format!("--bulk-ms={}", args.bulk_s * 1_000),
-        &format!("--warm-up-ms={WARM_UP_MS}"),
-        &format!("--send-buffer-bytes={}", send_buffer_bytes(&shape)),
-        &format!("--pings={PINGS}"),
-    ])?;
+    let serve = probe(&["probe-serve", "--listen", &address], Stdio::null())?;
+    let server = testbed.serve(serve, Ready::Port(PORT), READY_LIMIT)?;
+    let mut answer = tempfile::tempfile()?;
+    let measure = probe(
+        &[
+            "probe-measure",
+            &format!("--server={address}"),
+            &format!("--bulk-ms={}", args.bulk_s * 1_000),
+            &format!("--warm-up-ms={WARM_UP_MS}"),
+            &format!("--send-buffer-bytes={}", send_buffer_bytes(&shape)),
+            &format!("--pings={PINGS}"),
+        ],
+        answer.try_clone()?.into(),
+    )?;
     let started = Instant::now();
-    let mut device = session.spawn(Side::Device, first, measure, Stdio::piped())?;
-    let deadline = started + 2 * Duration::from_secs(args.bulk_s) + SPARE;
-    let measured = answer(&mut device, interrupts, deadline)?;
+    let status = testbed.run(measure, 2 * Duration::from_secs(args.bulk_s) + SPARE)?;
     let wall = started.elapsed();
-    server.stop(interrupts)?;
-    Row::new(&shape, &measured, session.close_link(interrupts)?.as_ref(), wall)
+    ensure!(status.success(), "the measurement ended with {status}");
+    answer.rewind()?;
+    let measured = serde_json::from_reader(answer).context("the measurement is not readable")?;
+    testbed.stop(server)?;
+    Row::new(&shape, &measured, testbed.close_link()?.as_ref(), wall)
 }
 
 /// Enough to keep the link busy; the kernel doubles it and lets two bursts of 64 KiB through, which
@@ -111,28 +94,10 @@ fn send_buffer_bytes(shape: &LinkShape) -> u64 {
     in_flight as u64 + SPARE_BYTES
 }
 
-fn program(words: &[&str]) -> anyhow::Result<Vec<OsString>> {
+/// One end of the probe. On a busy machine one that waits for its turn would measure that wait.
+fn probe(words: &[&str], stdout: Stdio) -> anyhow::Result<Start> {
     let program = std::env::current_exe().context("cannot find this program's file")?;
-    let mut command: Vec<OsString> = vec![program.into(), "testbed".into()];
-    command.extend(words.iter().map(OsString::from));
-    Ok(command)
-}
-
-fn answer(
-    device: &mut ChildGroup,
-    interrupts: &Interrupts,
-    deadline: Instant,
-) -> anyhow::Result<Measured> {
-    let (_, stdout) = device.take_pipes();
-    match interrupts.wait(&[device.as_fd()], deadline)? {
-        Waited::Ready(_) => {}
-        Waited::TimeOver => bail!("the measurement takes too long"),
-        Waited::Interrupted => interrupts.check()?,
-    }
-    let mut text = String::new();
-    let stdout = stdout.context("the measurement has no output")?;
-    stdout.take(ANSWER_BYTES_MAX).read_to_string(&mut text).context("cannot read a measurement")?;
-    let status = device.status()?.context("the measurement ended without a status")?;
-    ensure!(status.success(), "the measurement ended with {status}");
-    serde_json::from_str(&text).context("the measurement is not readable")
+    let words = ["testbed"].iter().chain(words).map(OsString::from);
+    let words = std::iter::once(program.into()).chain(words).collect();
+    Ok(Start { words, is_first: true, stdout, stderr: Stdio::inherit() })
 }

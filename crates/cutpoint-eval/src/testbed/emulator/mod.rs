@@ -1,82 +1,129 @@
-//! The link emulator: a process that carries packets between a TUN device in each namespace.
+//! The link emulator: two threads carry packets between a TUN device in each namespace.
 //!
-//! One thread for each direction reads packets, asks [`pipe::Pipe`] when they arrive, and writes
-//! them out then. The process ends when its standard input closes, so it cannot outlive its maker.
+//! Each direction's thread reads packets, asks [`pipe::Pipe`] when they arrive, and writes them out
+//! then.
 
-mod counters;
 mod forward;
 mod pipe;
-mod tun;
 
-#[cfg(test)]
-pub(crate) use counters::DirectionReport;
-pub(crate) use counters::EmulatorReport;
+pub(crate) use forward::DirectionReport;
 
-use super::host::priority;
-use super::link_shape::LinkArgs;
-use counters::Counters;
-use std::io::{Read as _, Write as _};
+use super::host::netns::Netns;
+use super::host::priority::{Priority, raise_this_thread};
+use super::link_shape::LinkShape;
+use anyhow::{Context, anyhow};
+use forward::Forward;
+use pipe::Pipe;
+use serde::Serialize;
+use std::fs::File;
 use std::num::NonZeroU64;
-use std::process::ExitCode;
-use std::thread;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::thread::{self, JoinHandle};
 
-/// The line that the process prints once both devices exist.
-pub(crate) const READY: &str = "ready";
 /// The name of the TUN device in each namespace.
 pub(crate) const DEVICE: &str = "link0";
 /// How late the kernel may fire a timer to save power, in nanoseconds.
 const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
 
-/// Flags of the emulator's own process.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The device's namespace.
-    #[arg(long)]
-    device_netns: String,
-    /// The server's namespace.
-    #[arg(long)]
-    server_netns: String,
-    #[command(flatten)]
-    link: LinkArgs,
+/// The emulator's traffic and effort.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct EmulatorReport {
+    /// From device to server.
+    pub(crate) uplink: DirectionReport,
+    /// From server to device.
+    pub(crate) downlink: DirectionReport,
+    /// Processor time that the emulator took.
+    pub(crate) cpu_ms: f64,
+    /// Whether it ran before other programs; late wake-ups are its only error.
+    pub(crate) priority: Priority,
 }
 
-/// Forwards packets until standard input closes, then prints an [`EmulatorReport`] as JSON.
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let shape = args.link.shape()?;
-    let device = tun::open(&args.device_netns, DEVICE)?;
-    let server = tun::open(&args.server_netns, DEVICE)?;
-    rustix::thread::set_current_timer_slack(Some(TIMER_SLACK_NS))?;
+/// An emulated link; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Emulator {
+    uplink: Direction,
+    downlink: Direction,
+}
 
-    let counters = [Counters::shared(), Counters::shared()];
-    let directions = [
-        (&device, &server, shape.uplink, shape.seed),
-        (&server, &device, shape.downlink, shape.seed.wrapping_add(1)),
-    ];
-    for ((from, to, pipe, seed), counters) in directions.into_iter().zip(&counters) {
-        let forward = forward::Forward {
-            from: from.try_clone()?,
-            to: to.try_clone()?,
-            pipe: pipe::Pipe::new(pipe, seed),
-            counters: counters.clone(),
-        };
-        thread::spawn(move || {
-            if let Err(error) = forward.run() {
-                eprintln!("error: the link emulator stopped: {error}");
-                std::process::exit(1);
-            }
-        });
+/// The thread that carries packets one way.
+#[derive(Debug)]
+struct Direction {
+    /// Closing it ends the thread, and the thread's end makes it readable.
+    control: UnixStream,
+    thread: JoinHandle<anyhow::Result<Carried>>,
+}
+
+/// The outcome of a direction.
+struct Carried {
+    report: DirectionReport,
+    cpu_ms: f64,
+    priority: Priority,
+}
+
+impl Emulator {
+    /// Makes a TUN device in each namespace and joins them.
+    pub(crate) fn start(
+        device: &Netns,
+        server: &Netns,
+        shape: &LinkShape,
+    ) -> anyhow::Result<Emulator> {
+        let (device, server) = (open_tun(device)?, open_tun(server)?);
+        let uplink = Pipe::new(shape.uplink, shape.seed);
+        let downlink = Pipe::new(shape.downlink, shape.seed.wrapping_add(1));
+        Ok(Emulator {
+            uplink: Direction::start(device.try_clone()?, server.try_clone()?, uplink)?,
+            downlink: Direction::start(server, device, downlink)?,
+        })
     }
-    println!("{READY}");
-    std::io::stdout().flush()?;
 
-    std::io::stdin().read_to_end(&mut Vec::new())?;
-    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let report = EmulatorReport {
-        uplink: counters[0].report(),
-        downlink: counters[1].report(),
-        cpu_ms: cpu.tv_sec as f64 * 1e3 + cpu.tv_nsec as f64 / 1e6,
-        priority: priority::of_this_process(),
+    /// Files that become readable if the emulator fails.
+    pub(crate) fn watched(&self) -> [BorrowedFd<'_>; 2] {
+        [&self.uplink, &self.downlink].map(|direction| direction.control.as_fd())
+    }
+
+    /// Ends the link and returns what it carried.
+    pub(crate) fn close(self) -> anyhow::Result<EmulatorReport> {
+        let (uplink, downlink) = (self.uplink.close()?, self.downlink.close()?);
+        Ok(EmulatorReport {
+            cpu_ms: uplink.cpu_ms + downlink.cpu_ms,
+            priority: uplink.priority,
+            uplink: uplink.report,
+            downlink: downlink.report,
+        })
+    }
+}
+
+impl Direction {
+    fn start(from: File, to: File, pipe: Pipe) -> anyhow::Result<Direction> {
+        let (control, stop) = UnixStream::pair().context("cannot make a pair of sockets")?;
+        let thread = thread::spawn(move || {
+            let priority = raise_this_thread();
+            rustix::thread::set_current_timer_slack(Some(TIMER_SLACK_NS))?;
+            let report = Forward::new(from, to, pipe).run(&stop)?;
+            let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+            let cpu_ms = cpu.tv_sec as f64 * 1e3 + cpu.tv_nsec as f64 / 1e6;
+            Ok(Carried { report, cpu_ms, priority })
+        });
+        Ok(Direction { control, thread })
+    }
+
+    fn close(self) -> anyhow::Result<Carried> {
+        drop(self.control);
+        let ended = self.thread.join().map_err(|_| anyhow!("it panicked"));
+        ended.flatten().context("the link emulator failed")
+    }
+}
+
+/// Makes the TUN device in a namespace; reads and writes do not block.
+///
+/// The device lives as long as the file, and belongs to the namespace whoever reads it.
+fn open_tun(netns: &Netns) -> anyhow::Result<File> {
+    let open = || -> anyhow::Result<File> {
+        let device = tappers::linux::Tun::create_named(tappers::Interface::new(DEVICE)?)?;
+        device.set_nonblocking(true)?;
+        // A duplicate, because the library lends its descriptor but does not give it away.
+        Ok(File::from(device.as_fd().try_clone_to_owned()?))
     };
-    println!("{}", serde_json::to_string(&report)?);
-    Ok(ExitCode::SUCCESS)
+    netns.inside(open).context("cannot make a TUN device")
 }

@@ -120,9 +120,9 @@ impl Group {
         Ok(group)
     }
 
-    /// Its folder, for [`super::enter::Args::cgroup`].
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    /// The file that a process joins the group by writing to.
+    pub(crate) fn processes(&self) -> PathBuf {
+        self.folder.join("cgroup.procs")
     }
 
     /// How often the quota held its processes back.
@@ -168,7 +168,7 @@ pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
         match fs::remove_dir(folder) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) if Instant::now() < deadline && is_busy(&error) => {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < deadline => {
                 std::thread::sleep(LOOK_AGAIN);
             }
             Err(error) => {
@@ -177,10 +177,6 @@ pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
             }
         }
     }
-}
-
-fn is_busy(error: &std::io::Error) -> bool {
-    error.kind() == ErrorKind::ResourceBusy
 }
 
 fn write(file: &Path, value: &str) -> anyhow::Result<()> {
@@ -240,7 +236,7 @@ mod tests {
         let make = |version, what| {
             let hierarchy = Hierarchy { version, folder: folder.path().to_owned() };
             let group = Group::new(&hierarchy, owner, what, quota).unwrap();
-            let read = |file: &str| fs::read_to_string(group.folder().join(file)).unwrap();
+            let read = |file: &str| fs::read_to_string(group.folder.join(file)).unwrap();
             let told = match version {
                 Version::V1 => {
                     format!("{} {}", read("cpu.cfs_quota_us"), read("cpu.cfs_period_us"))
@@ -248,7 +244,7 @@ mod tests {
                 Version::V2 => read("cpu.max"),
             };
             // An ordinary folder, unlike a group, goes only with its files.
-            fs::remove_dir_all(group.folder()).unwrap();
+            fs::remove_dir_all(&group.folder).unwrap();
             told
         };
         assert_eq!(make(Version::V1, "one"), "1250 10000");

@@ -1,11 +1,11 @@
 //! Programs started in the testbed: each in a process group of its own, none outlives its handle.
 
-use super::interrupts::{Interrupts, Waited};
+use super::interrupts::Interrupts;
 use anyhow::Context;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How long a program has to stop by itself before it is killed.
@@ -18,7 +18,6 @@ pub(crate) struct ChildGroup {
     pid: Pid,
     /// Readable once the program has ended.
     ended: OwnedFd,
-    status: Option<ExitStatus>,
 }
 
 impl ChildGroup {
@@ -31,7 +30,7 @@ impl ChildGroup {
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let pid = Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(ended) => Ok(ChildGroup { child, pid, ended, status: None }),
+            Ok(ended) => Ok(ChildGroup { child, pid, ended }),
             Err(error) => {
                 let _ = child.kill().and_then(|()| child.wait());
                 Err(error).context("cannot watch a program")
@@ -39,35 +38,17 @@ impl ChildGroup {
         }
     }
 
-    /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Its standard input and output, where they are pipes.
-    pub(crate) fn take_pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStdout>) {
-        (self.child.stdin.take(), self.child.stdout.take())
-    }
-
     /// How it ended; `None` while it runs.
     pub(crate) fn status(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        if self.status.is_none() {
-            self.status = self.child.try_wait().context("cannot ask for a program's end")?;
-        }
-        Ok(self.status)
+        self.child.try_wait().context("cannot ask for a program's end")
     }
 
     /// Asks it to stop, waits a while, kills what is left of the group, and says how it ended.
     pub(crate) fn stop(&mut self, interrupts: &Interrupts) -> anyhow::Result<ExitStatus> {
         if self.status()?.is_none() {
             self.signal(Signal::TERM);
-            // A second signal to the testbed cuts the patience short.
-            let deadline = Instant::now() + GRACE;
-            while interrupts.wait(&[self.ended.as_fd()], deadline)? == Waited::Ready(0) {
-                if self.status()?.is_some() {
-                    break;
-                }
-            }
+            // A signal to the testbed cuts the patience short.
+            let _ = interrupts.wait(&[self.ended.as_fd()], Instant::now() + GRACE);
         }
         self.kill()
     }
@@ -75,14 +56,7 @@ impl ChildGroup {
     /// Kills what is left of the group at once.
     fn kill(&mut self) -> anyhow::Result<ExitStatus> {
         self.signal(Signal::KILL);
-        match self.status {
-            Some(status) => Ok(status),
-            None => {
-                let status = self.child.wait().context("cannot wait for a program's end")?;
-                self.status = Some(status);
-                Ok(status)
-            }
-        }
+        self.child.wait().context("cannot wait for a program's end")
     }
 
     fn signal(&self, signal: Signal) {

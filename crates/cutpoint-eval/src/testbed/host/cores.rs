@@ -1,9 +1,8 @@
 //! Which cores the device and the server run on.
 
 use anyhow::{Context, ensure};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity};
 use std::fmt;
-use std::str::FromStr;
 
 /// The least number of cores of the server, if there are enough.
 const SERVER_CORES_MIN: usize = 2;
@@ -51,30 +50,13 @@ impl Cores {
         };
         Ok((Cores(first.to_vec()), Cores(rest)))
     }
-
-    /// Keeps this thread, and what it starts from now on, on these cores.
-    pub(crate) fn pin_this_thread(&self) -> anyhow::Result<()> {
-        let mut set = CpuSet::new();
-        for &core in &self.0 {
-            ensure!(core < CpuSet::MAX_CPU, "core {core} is beyond what the kernel can name");
-            set.set(core);
-        }
-        sched_setaffinity(None, &set).with_context(|| format!("cannot stay on cores {self}"))
-    }
 }
 
+/// As `taskset --cpu-list` takes them.
 impl fmt::Display for Cores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let numbers: Vec<String> = self.0.iter().map(usize::to_string).collect();
         f.write_str(&numbers.join(","))
-    }
-}
-
-impl FromStr for Cores {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Cores, Self::Err> {
-        text.split(',').map(str::parse).collect::<Result<_, _>>().map(Cores)
     }
 }
 
@@ -98,10 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn cores_round_trip_through_flags() {
-        let cores = Cores(vec![0, 2, 11]);
-        assert_eq!(cores.to_string(), "0,2,11");
-        assert_eq!("0,2,11".parse(), Ok(cores));
-        assert!("0,,2".parse::<Cores>().is_err());
+    fn cores_are_listed_with_commas() {
+        assert_eq!(Cores(vec![0, 2, 11]).to_string(), "0,2,11");
     }
 }

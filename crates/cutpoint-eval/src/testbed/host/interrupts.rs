@@ -1,30 +1,20 @@
 //! Signals that ask the program to stop become a state, so that everything can be cleaned up.
 
 use anyhow::{Context, bail};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// SIGINT, SIGTERM and SIGHUP, caught from the moment this is made until the program ends.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     signal: Arc<AtomicUsize>,
     wake: UnixStream,
-}
-
-/// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waited {
-    /// The file at this index has something, or the process behind it has ended.
-    Ready(usize),
-    /// The time is over.
-    TimeOver,
-    /// A signal came.
-    Interrupted,
 }
 
 impl Interrupts {
@@ -40,7 +30,7 @@ impl Interrupts {
     }
 
     /// The signal that came, if any.
-    pub(crate) fn signal(&self) -> Option<u8> {
+    fn signal(&self) -> Option<u8> {
         match self.signal.load(Ordering::SeqCst) {
             0 => None,
             signal => Some(signal as u8),
@@ -55,37 +45,45 @@ impl Interrupts {
         Ok(())
     }
 
-    /// Waits until one of `files` is ready, a signal comes, or `deadline` passes.
+    /// Waits until one of `files` has something, or the process behind it has ended, and returns
+    /// which; `None` once `deadline` has passed.
+    ///
+    /// # Errors
+    ///
+    /// If a signal comes.
     pub(crate) fn wait(
         &self,
         files: &[BorrowedFd<'_>],
         deadline: Instant,
-    ) -> anyhow::Result<Waited> {
+    ) -> anyhow::Result<Option<usize>> {
         loop {
-            if self.signal().is_some() {
-                return Ok(Waited::Interrupted);
-            }
+            self.check()?;
             let left = deadline.saturating_duration_since(Instant::now());
             let mut polled: Vec<PollFd<'_>> = std::iter::once(self.wake.as_fd())
                 .chain(files.iter().copied())
                 .map(|file| PollFd::from_borrowed_fd(file, PollFlags::IN))
                 .collect();
-            match poll(&mut polled, Some(&timespec(left))) {
-                Ok(0) if left.is_zero() => return Ok(Waited::TimeOver),
+            match poll(&mut polled, Some(&left.try_into()?)) {
+                Ok(0) if left.is_zero() => return Ok(None),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error).context("cannot wait for the commands"),
             }
-            let ready = polled[1..].iter().position(|file| !file.revents().is_empty());
-            if let (Some(index), None) = (ready, self.signal()) {
-                return Ok(Waited::Ready(index));
+            self.check()?;
+            if let Some(index) = polled[1..].iter().position(|file| !file.revents().is_empty()) {
+                return Ok(Some(index));
             }
         }
     }
-}
 
-fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
+    /// The exit code of what was done while signals were caught: 128 and the signal, if that
+    /// stopped it.
+    pub(crate) fn exit_code(&self, done: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+        match (done, self.signal()) {
+            (Err(error), Some(signal)) => {
+                eprintln!("error: {error:#}");
+                Ok(ExitCode::from(128 + signal))
+            }
+            (done, _) => done,
+        }
     }
 }

@@ -4,7 +4,6 @@ pub(crate) mod cgroup;
 pub(crate) mod children;
 pub(crate) mod command;
 pub(crate) mod cores;
-pub(crate) mod enter;
 pub(crate) mod interrupts;
 pub(crate) mod names;
 pub(crate) mod netns;

@@ -4,12 +4,19 @@
 //! the router's queues, towards the other end, add the delay, so that packets waiting for the rate
 //! and packets on their way are not counted in one limit.
 
-use super::addresses::Addresses;
-use crate::testbed::host::command::{Line, tc};
+use crate::testbed::host::command::run;
 use crate::testbed::host::netns::Netns;
-use crate::testbed::link_shape::{LinkShape, PipeShape};
+use crate::testbed::link_shape::LinkShape;
 use anyhow::ensure;
 use cutpoint_plan::units::Time;
+use std::fmt::Display;
+
+/// The addresses of device and server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    pub(crate) device: &'static str,
+    pub(crate) server: &'static str,
+}
 
 const ADDRESSES: Addresses = Addresses { device: "10.78.0.1", server: "10.78.0.6" };
 /// Bytes that may leave at once; more would let small messages ride the burst.
@@ -17,10 +24,10 @@ const BURST_BYTES: u64 = 5_000;
 /// Packets in flight; `netem` takes memory only for those that are.
 const IN_FLIGHT_PACKETS: u64 = 1_000_000;
 
-/// Whether this kernel can delay packets, tried on the loopback of our namespace `netns`.
-pub(crate) fn has_netem(netns: &str) -> bool {
-    tc(&format!("-n {netns} qdisc add dev lo root netem delay 1ms")).is_ok()
-        && tc(&format!("-n {netns} qdisc del dev lo root")).is_ok()
+/// Whether this kernel can delay packets, tried on the loopback of a namespace of ours.
+pub(crate) fn has_netem(netns: &Netns) -> bool {
+    run(&format!("tc -n {netns} qdisc add dev lo root netem delay 1ms")).is_ok()
+        && run(&format!("tc -n {netns} qdisc del dev lo root")).is_ok()
 }
 
 /// Joins `device` and `server` through `router`.
@@ -39,64 +46,53 @@ pub(super) fn join(
         "the kernel's link would reorder packets under --jitter-ms\n\nhint: use --link emulator"
     );
     router.set_kernel(&[("ipv4/ip_forward", "1")])?;
-    for line in lines(device.name(), server.name(), router.name(), shape) {
-        line.run()?;
+    for line in lines(device, server, router, shape) {
+        run(&line)?;
     }
     Ok(ADDRESSES)
 }
 
-fn lines(device: &str, server: &str, router: &str, shape: &LinkShape) -> Vec<Line> {
+/// The commands that make the link between namespaces of these names.
+fn lines<N: Display>(device: N, server: N, router: N, shape: &LinkShape) -> Vec<String> {
     let mut lines = Vec::new();
     let ends = [
-        (device, "link0", "device0", ADDRESSES.device, "10.78.0.2"),
-        (server, "link0", "server0", ADDRESSES.server, "10.78.0.5"),
+        (&device, "link0", "device0", ADDRESSES.device, "10.78.0.2"),
+        (&server, "link0", "server0", ADDRESSES.server, "10.78.0.5"),
     ];
     for (end, port, router_port, address, gateway) in ends {
-        let mut ip = |words: String| lines.push(Line::new("ip", &words));
-        ip(format!("-n {end} link add {port} type veth peer name {router_port} netns {router}"));
-        ip(format!("-n {end} addr add {address}/30 dev {port}"));
-        ip(format!("-n {router} addr add {gateway}/30 dev {router_port}"));
-        // Packets as small as on a wire, so that the queue drops single ones.
-        ip(format!("-n {end} link set {port} gso_max_segs 1 up"));
-        ip(format!("-n {router} link set {router_port} up"));
-        ip(format!("-n {end} route add default via {gateway}"));
+        lines.extend([
+            format!("ip -n {end} link add {port} type veth peer name {router_port} netns {router}"),
+            format!("ip -n {end} addr add {address}/30 dev {port}"),
+            format!("ip -n {router} addr add {gateway}/30 dev {router_port}"),
+            // Packets as small as on a wire, so that the queue drops single ones.
+            format!("ip -n {end} link set {port} gso_max_segs 1 up"),
+            format!("ip -n {router} link set {router_port} up"),
+            format!("ip -n {end} route add default via {gateway}"),
+        ]);
     }
-    let directions = [(device, "server0", &shape.uplink), (server, "device0", &shape.downlink)];
+    let directions = [(&device, "server0", &shape.uplink), (&server, "device0", &shape.downlink)];
     for (sender, towards, pipe) in directions {
-        lines.push(rate(sender, pipe));
+        lines.push(format!(
+            "tc -n {sender} qdisc add dev link0 root tbf rate {}bit burst {BURST_BYTES} limit {}",
+            pipe.bit_per_s,
+            pipe.queue_bytes.max(BURST_BYTES)
+        ));
         if pipe.one_way > Time::ZERO || pipe.loss > 0.0 {
-            lines.push(delay(router, towards, pipe));
+            lines.push(format!(
+                "tc -n {router} qdisc add dev {towards} root netem limit {IN_FLIGHT_PACKETS} \
+                 delay {}us loss {}%",
+                pipe.one_way.nanoseconds() / 1_000,
+                pipe.loss * 100.0
+            ));
         }
     }
     lines
 }
 
-fn rate(sender: &str, pipe: &PipeShape) -> Line {
-    Line::new(
-        "tc",
-        &format!(
-            "-n {sender} qdisc add dev link0 root tbf rate {}bit burst {BURST_BYTES} limit {}",
-            pipe.bit_per_s,
-            pipe.queue_bytes.max(BURST_BYTES)
-        ),
-    )
-}
-
-fn delay(router: &str, port: &str, pipe: &PipeShape) -> Line {
-    let us = pipe.one_way.nanoseconds() / 1_000;
-    let loss = pipe.loss * 100.0;
-    Line::new(
-        "tc",
-        &format!(
-            "-n {router} qdisc add dev {port} root netem limit {IN_FLIGHT_PACKETS} \
-             delay {us}us loss {loss}%"
-        ),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testbed::link_shape::PipeShape;
 
     #[test]
     fn each_sender_holds_its_rate_and_the_router_delays_towards_the_other_end() {
@@ -110,7 +106,7 @@ mod tests {
         let downlink =
             PipeShape { bit_per_s: 40_000_000, one_way: Time::ZERO, loss: 0.0, ..uplink };
         let shape = LinkShape { uplink, downlink, seed: 1 };
-        let lines: Vec<String> = lines("d", "s", "r", &shape).iter().map(Line::to_string).collect();
+        let lines = lines("d", "s", "r", &shape);
         let queues: Vec<&str> =
             lines.iter().filter(|line| line.starts_with("tc")).map(String::as_str).collect();
         assert_eq!(

@@ -1,56 +1,8 @@
-//! The models of a grid and the links between device and server.
+//! The links of a grid between device and server.
 
-use cutpoint::zoo::Network;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
-
-/// A model that jobs are of: a network of the zoo, or one in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
-    Zoo(Network),
-    File {
-        path: PathBuf,
-        /// `NAME=1x3x224x224`, as `cutpoint --shape` takes it.
-        shape: Option<String>,
-    },
-}
-
-impl Subject {
-    /// Its name in tables.
-    pub(super) fn name(&self) -> String {
-        match self {
-            Subject::Zoo(network) => network.name().to_owned(),
-            Subject::File { path, .. } => {
-                path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-            }
-        }
-    }
-
-    pub(super) fn shape(&self) -> Option<&str> {
-        match self {
-            Subject::Zoo(_) => None,
-            Subject::File { shape, .. } => shape.as_deref(),
-        }
-    }
-}
-
-impl FromStr for Subject {
-    type Err = String;
-
-    /// `FILE` or `FILE:NAME=SHAPE`.
-    fn from_str(text: &str) -> Result<Subject, String> {
-        let (path, shape) = match text.rsplit_once(':') {
-            Some((path, shape)) if shape.contains('=') => (path, Some(shape.to_owned())),
-            _ => (text, None),
-        };
-        if path.is_empty() {
-            return Err("expected FILE or FILE:NAME=1x3x224x224".to_owned());
-        }
-        Ok(Subject::File { path: path.into(), shape })
-    }
-}
 
 /// The link between device and server.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,17 +60,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_and_models_are_read() {
+    fn links_are_read() {
         assert_eq!("loopback".parse(), Ok(GridLink::Loopback));
         let shaped = GridLink::Shaped { uplink_mbps: 5.85, rtt_ms: 50.0 };
         assert_eq!("5.85:50".parse(), Ok(shaped));
         for bad in ["", "5.85", "0:1", "-1:1", "1:-1", "nan:1", "1:inf"] {
             assert!(bad.parse::<GridLink>().is_err(), "{bad}");
         }
-        let model: Subject = "a/b.onnx:x=1x3x8x8".parse().unwrap();
-        assert_eq!((model.name().as_str(), model.shape()), ("b", Some("x=1x3x8x8")));
-        let plain: Subject = "c:d.onnx".parse().unwrap();
-        assert_eq!((plain.name().as_str(), plain.shape()), ("c:d", None));
-        assert!(":x=1".parse::<Subject>().is_err());
     }
 }
