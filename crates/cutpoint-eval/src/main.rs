@@ -10,6 +10,7 @@ mod oracle;
 mod origin;
 mod outcomes;
 mod planning;
+mod plans;
 mod profiles;
 mod program;
 mod statistics;

@@ -3,9 +3,9 @@
 
 use crate::experiment::{Setting, Strategy, Study};
 use crate::origin;
+use crate::plans::{Bounds, Figures, plan};
 use crate::profiles::Profiles;
 use anyhow::Context;
-use cutpoint_plan::check::{load_bound, proved_bound};
 use cutpoint_plan::options::Granularity;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -55,24 +55,14 @@ fn by_name<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Granularity, D::
 /// A line of the output.
 #[derive(Debug, Serialize)]
 struct Answer {
-    makespan_ns: u64,
-    lower_bound_ns: u64,
-    gap: f64,
-    is_optimal: bool,
+    #[serde(flatten)]
+    figures: Figures,
     /// Of the first model.
     layers: usize,
     /// One for each repeat.
     plan_ms: Vec<f64>,
     #[serde(flatten)]
     bounds: Option<Bounds>,
-}
-
-#[derive(Debug, Serialize)]
-struct Bounds {
-    /// As far as the checker proves the plan's lower bound.
-    proved_bound_ns: u64,
-    /// As far as weighted loads alone prove it.
-    load_bound_ns: u64,
 }
 
 /// Says where the profiles are from, then answers line by line.
@@ -102,26 +92,19 @@ fn answer(profiles: &Profiles, question: &Question) -> anyhow::Result<Answer> {
         workload = workload.without_server_times();
     }
     let study = Study { workload, granularity: question.granularity, seed: question.seed };
-    let plan = study.plan_by(question.strategy)?;
+    let found = study.plan_by(question.strategy)?;
+    let workload = &study.workload;
     let mut plan_ms = Vec::with_capacity(question.repeats);
     for _ in 0..question.repeats {
         let start = Instant::now();
-        study.plan(&study.workload, plan.policy)?;
+        plan(workload, found.policy, study.granularity)?;
         plan_ms.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    let workload = &study.workload;
-    let bounds = question.prove.then(|| Bounds {
-        proved_bound_ns: proved_bound(workload, plan.granularity, plan.lower_bound).nanoseconds(),
-        load_bound_ns: load_bound(workload, plan.granularity).nanoseconds(),
-    });
     Ok(Answer {
-        makespan_ns: plan.makespan.nanoseconds(),
-        lower_bound_ns: plan.lower_bound.nanoseconds(),
-        gap: plan.gap(),
-        is_optimal: plan.optimal,
+        figures: Figures::of(&found),
         layers: workload.models().first().map_or(0, |model| model.layers.len()),
         plan_ms,
-        bounds,
+        bounds: question.prove.then(|| Bounds::of(workload, &found)),
     })
 }
 
@@ -140,7 +123,7 @@ mod tests {
     }
 
     fn makespan_ns(profiles: &Profiles, question: &Question) -> u64 {
-        answer(profiles, question).unwrap().makespan_ns
+        answer(profiles, question).unwrap().figures.makespan_ns
     }
 
     #[test]
@@ -191,9 +174,9 @@ mod tests {
         let further = r#","prove":true,"repeats":2,"without_server":true"#;
         let found = answer(&profiles, &question("squeezenet", 5, 18.88, further)).unwrap();
         let bounds = found.bounds.unwrap();
-        assert!(bounds.load_bound_ns <= found.makespan_ns);
-        assert!(bounds.proved_bound_ns <= found.lower_bound_ns);
-        assert!(found.lower_bound_ns <= found.makespan_ns);
+        assert!(bounds.load_bound_ns <= found.figures.makespan_ns);
+        assert!(bounds.proved_bound_ns <= found.figures.lower_bound_ns);
+        assert!(found.figures.lower_bound_ns <= found.figures.makespan_ns);
         assert_eq!(found.plan_ms.len(), 2);
         let unknown = r#"{"setting":{"jobs":[]},"stratgy":"joint"}"#;
         assert!(serde_json::from_str::<Question>(unknown).is_err());

@@ -1,20 +1,11 @@
 //! From decisions to checked plans, and back.
 
-use anyhow::bail;
-use cutpoint_plan::check::check_plan;
+use crate::plans::checked;
 use cutpoint_plan::options::{Granularity, Objective, Policy};
 use cutpoint_plan::plan::{Plan, Work};
 use cutpoint_plan::simulate::{Decision, plan_of};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
-
-/// A plan, if it keeps every rule.
-pub(super) fn checked(workload: &Workload, plan: Plan) -> anyhow::Result<Plan> {
-    if let Some(first) = check_plan(workload, &plan).first() {
-        bail!("a plan by {} breaks a rule: {first}", plan.policy);
-    }
-    Ok(plan)
-}
 
 /// The plan that follows from a decision, if it keeps every rule. Its policy is only a label.
 pub(super) fn simulated(

@@ -1,14 +1,13 @@
 //! Ways to make a plan: the planner's policies, what is left of joint without one of its parts, and
 //! the rules of other systems.
 
-use super::outcome::{checked, decision_of, simulated};
+use super::outcome::{decision_of, simulated};
 use super::peers::{self, Rule};
-use anyhow::Context;
-use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
-use cutpoint_plan::plan::{Partition, Plan, Work};
-use cutpoint_plan::policy::plan;
+use crate::plans::{checked, plan};
+use cutpoint_plan::options::{Granularity, Policy};
+use cutpoint_plan::plan::{Partition, Plan, Upload, Work};
 use cutpoint_plan::simulate::Decision;
-use cutpoint_plan::workload::{JobId, Workload};
+use cutpoint_plan::workload::{JobId, LayerId, ModelId, Workload};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -66,17 +65,19 @@ impl Study {
     pub(crate) fn plan_by(&self, strategy: Strategy) -> anyhow::Result<Plan> {
         let workload = &self.workload;
         match strategy {
-            Strategy::Policy(policy) => checked(workload, self.plan(workload, policy)?),
+            Strategy::Policy(policy) => {
+                checked(workload, plan(workload, policy, self.granularity)?)
+            }
             Strategy::JointInArrivalOrder => self.shuffled(),
             Strategy::JointWithoutServer => {
                 let blind = workload.clone().without_server_times();
-                let decision = decision_of(&self.plan(&blind, Policy::Joint)?);
+                let decision = decision_of(&plan(&blind, Policy::Joint, self.granularity)?);
                 simulated(workload, self.granularity, decision)
             }
             Strategy::Peer(rule) => {
                 let of_model = |model| peers::partition(workload, model, rule);
                 let cuts: Vec<Partition> = workload.models().iter().map(of_model).collect();
-                let of_job = |model: &cutpoint_plan::workload::ModelId| cuts[model.index()].clone();
+                let of_job = |model: &ModelId| cuts[model.index()].clone();
                 let partitions = workload.jobs().iter().map(of_job).collect();
                 // Both systems send when the device's part of the job is done.
                 simulated(workload, Granularity::Job, in_turn(workload, partitions))
@@ -84,15 +85,10 @@ impl Study {
         }
     }
 
-    pub(crate) fn plan(&self, workload: &Workload, policy: Policy) -> anyhow::Result<Plan> {
-        let made = plan(workload, policy, &PlanOptions::raw(self.granularity));
-        made.with_context(|| format!("policy {policy}"))
-    }
-
     /// The median of several deals of joint's cuts, each among the jobs of one model.
     fn shuffled(&self) -> anyhow::Result<Plan> {
         let workload = &self.workload;
-        let joint = self.plan(workload, Policy::Joint)?;
+        let joint = plan(workload, Policy::Joint, self.granularity)?;
         let mut outcomes = Vec::new();
         for shuffle in 0..SHUFFLES {
             let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(shuffle));
@@ -121,26 +117,16 @@ fn in_turn(workload: &Workload, partitions: Vec<Partition>) -> Decision {
     for (j, partition) in partitions.iter().enumerate() {
         let job = JobId::at(j);
         let model = workload.model_of(job);
-        let mut encodes: Vec<_> = partition.uploads.iter().collect();
-        let encode_ready = |upload: &&cutpoint_plan::plan::Upload, layer| {
-            model.tensors[upload.tensor.index()].producer == layer
-        };
-        let mut encode_made_by = |layer, device: &mut Vec<(JobId, Work)>| {
-            encodes.retain(|upload| {
-                let is_ready = encode_ready(upload, layer);
-                if is_ready && upload.encoding.is_some() {
-                    device.push((job, Work::Encode(upload.tensor)));
-                }
-                if is_ready {
-                    uplink.push((job, upload.tensor));
-                }
-                !is_ready
-            });
-        };
-        encode_made_by(None, &mut device);
-        for &layer in model.topological.iter().filter(|&&l| partition.device_layers.contains(l)) {
-            device.push((job, Work::Layer(layer)));
-            encode_made_by(Some(layer), &mut device);
+        let is_kept = |&layer: &LayerId| partition.device_layers.contains(layer);
+        let kept = model.topological.iter().copied().filter(is_kept);
+        for made_by in std::iter::once(None).chain(kept.map(Some)) {
+            device.extend(made_by.map(|layer| (job, Work::Layer(layer))));
+            let is_made =
+                |upload: &&Upload| model.tensors[upload.tensor.index()].producer == made_by;
+            for upload in partition.uploads.iter().filter(is_made) {
+                device.extend(upload.encoding.map(|_| (job, Work::Encode(upload.tensor))));
+                uplink.push((job, upload.tensor));
+            }
         }
     }
     Decision { partitions, device, uplink, server: None, period: None }

@@ -1,48 +1,27 @@
 //! One instance planned by `joint`, and what is known about how good the plan can be.
 
 use super::instance::{Family, Machines, instance};
-use crate::oracle::{self, Answer, Limits};
-use anyhow::{bail, ensure};
-use cutpoint_plan::check::{check_plan, load_bound, proved_bound};
-use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
+use crate::oracle::{self, Limits};
+use crate::plans::{Bounds, Figures, checked, plan};
+use cutpoint_plan::options::{Granularity, Policy};
 use cutpoint_plan::plan::Plan;
-use cutpoint_plan::policy::{PlanError, plan};
+use cutpoint_plan::policy::PlanError;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::Workload;
 use serde::Serialize;
-
-/// How much effort goes into finding the optimum.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Effort {
-    /// Up to this many jobs.
-    pub optimum_jobs: usize,
-    /// Nodes that the integer program may visit.
-    pub nodes: u64,
-}
 
 /// The plan of one instance at one granularity, and how good it is.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct PlanGap {
     pub machines: Machines,
     pub family: Family,
-    #[serde(serialize_with = "as_name")]
-    pub granularity: Granularity,
+    pub granularity: &'static str,
     pub jobs: usize,
     pub seed: u64,
-    #[serde(serialize_with = "as_nanoseconds", rename = "makespan_ns")]
-    pub makespan: Time,
-    #[serde(serialize_with = "as_nanoseconds", rename = "lower_bound_ns")]
-    pub lower_bound: Time,
-    /// As far as the checker proves the lower bound, by its own means.
-    #[serde(serialize_with = "as_nanoseconds", rename = "proved_bound_ns")]
-    pub proved_bound: Time,
-    /// As far as weighted loads prove it.
-    #[serde(serialize_with = "as_nanoseconds", rename = "load_bound_ns")]
-    pub load_bound: Time,
-    /// Certified by the plan itself.
-    pub gap: f64,
-    /// Whether the plan says that it is optimal.
-    pub is_optimal: bool,
+    #[serde(flatten)]
+    pub figures: Figures,
+    #[serde(flatten)]
+    pub bounds: Bounds,
     /// The optimum, where it was found.
     pub optimum: Option<Optimum>,
     /// Makespan over optimum, less 1.
@@ -56,8 +35,7 @@ pub(super) struct PlanGap {
 /// The smallest makespan, and who says so.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Optimum {
-    #[serde(serialize_with = "as_nanoseconds", rename = "makespan_ns")]
-    pub makespan: Time,
+    pub makespan_ns: u64,
     pub by: Source,
 }
 
@@ -71,61 +49,39 @@ pub(super) enum Source {
     Exhaustive,
 }
 
-fn as_name<S: serde::Serializer>(granularity: &Granularity, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(granularity.name())
-}
-
-fn as_nanoseconds<S: serde::Serializer>(time: &Time, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(time.nanoseconds())
-}
-
-/// Plans the instance and judges the plan.
+/// Plans the instance and judges the plan. The integer program may visit so many nodes; without
+/// them the optimum is not looked for.
 pub(super) fn measure(
     family: Family,
     machines: Machines,
     granularity: Granularity,
     jobs: usize,
     seed: u64,
-    effort: Effort,
+    nodes: Option<u64>,
 ) -> anyhow::Result<PlanGap> {
     let workload = instance(family, machines, jobs, seed);
-    let joint = checked_plan(&workload, Policy::Joint, granularity)?;
-    let optimum = match jobs <= effort.optimum_jobs {
-        true => find_optimum(&workload, machines, &joint, effort.nodes)?,
-        false => None,
+    let joint = checked(&workload, plan(&workload, Policy::Joint, granularity)?)?;
+    let optimum = match nodes {
+        Some(nodes) => find_optimum(&workload, machines, &joint, nodes)?,
+        None => None,
     };
-    let over = |o: Optimum| {
-        let best = o.makespan.nanoseconds().max(1) as f64;
-        joint.makespan.saturating_sub(o.makespan).nanoseconds() as f64 / best
+    let over = |optimum: Optimum| {
+        let longer = joint.makespan.nanoseconds().saturating_sub(optimum.makespan_ns);
+        longer as f64 / optimum.makespan_ns.max(1) as f64
     };
     Ok(PlanGap {
         machines,
         family,
-        granularity,
+        granularity: granularity.name(),
         jobs,
         seed,
-        makespan: joint.makespan,
-        lower_bound: joint.lower_bound,
-        proved_bound: proved_bound(&workload, granularity, joint.lower_bound),
-        load_bound: load_bound(&workload, granularity),
-        gap: joint.gap(),
-        is_optimal: joint.optimal,
+        figures: Figures::of(&joint),
+        bounds: Bounds::of(&workload, &joint),
         optimum,
         gap_to_optimum: optimum.map(over),
         behind: shorter_plans(&workload, &joint)?,
         refuted: optimum.map_or_else(Vec::new, |o| refuted(&joint, o)),
     })
-}
-
-fn checked_plan(
-    workload: &Workload,
-    policy: Policy,
-    granularity: Granularity,
-) -> anyhow::Result<Plan> {
-    let plan = plan(workload, policy, &PlanOptions::raw(granularity))?;
-    let violations = check_plan(workload, &plan);
-    ensure!(violations.is_empty(), "a plan by {policy} at {granularity} breaks {violations:?}");
-    Ok(plan)
 }
 
 /// By the integer program; by the planner's own search where that does not end, or does not apply.
@@ -135,17 +91,19 @@ fn find_optimum(
     joint: &Plan,
     nodes: u64,
 ) -> anyhow::Result<Option<Optimum>> {
+    let of = |makespan: Time, by| Some(Optimum { makespan_ns: makespan.nanoseconds(), by });
     if machines == Machines::Two {
         let limits = Limits { nodes, reached: Some(joint.makespan) };
-        if let Answer::Optimum(makespan) = oracle::optimum(workload, joint.granularity, limits)? {
-            return Ok(Some(Optimum { makespan, by: Source::Program }));
+        if let Some(makespan) = oracle::optimum(workload, joint.granularity, limits)? {
+            return Ok(of(makespan, Source::Program));
         }
     }
-    let options = PlanOptions::raw(joint.granularity);
-    match plan(workload, Policy::Exhaustive, &options) {
-        Ok(best) => Ok(Some(Optimum { makespan: best.makespan, by: Source::Exhaustive })),
-        Err(PlanError::TooLarge { .. }) => Ok(None),
-        Err(error) => bail!(error),
+    match plan(workload, Policy::Exhaustive, joint.granularity) {
+        Ok(best) => Ok(of(best.makespan, Source::Exhaustive)),
+        Err(error) => match error.downcast_ref() {
+            Some(PlanError::TooLarge { .. }) => Ok(None),
+            _ => Err(error),
+        },
     }
 }
 
@@ -161,7 +119,7 @@ fn shorter_plans(workload: &Workload, joint: &Plan) -> anyhow::Result<Vec<String
     }
     let mut shorter = Vec::new();
     for (policy, granularity) in others {
-        let other = checked_plan(workload, policy, granularity)?;
+        let other = checked(workload, plan(workload, policy, granularity)?)?;
         if other.makespan < joint.makespan {
             shorter.push(format!("{policy} at {granularity}: {}", other.makespan));
         }
@@ -170,16 +128,17 @@ fn shorter_plans(workload: &Workload, joint: &Plan) -> anyhow::Result<Vec<String
 }
 
 fn refuted(joint: &Plan, optimum: Optimum) -> Vec<String> {
-    let best = optimum.makespan;
-    let mut refuted = Vec::new();
-    if joint.makespan < best {
-        refuted.push(format!("a plan of {} where the optimum is {best}", joint.makespan));
-    }
-    if joint.lower_bound > best {
-        refuted.push(format!("bound {} above the optimum {best}", joint.lower_bound));
-    }
-    if joint.optimal && joint.makespan > best {
-        refuted.push(format!("optimal at {}, but the optimum is {best}", joint.makespan));
-    }
-    refuted
+    let best = Time::from_nanoseconds(optimum.makespan_ns);
+    let claims = [
+        (
+            joint.makespan < best,
+            format!("a plan of {} where the optimum is {best}", joint.makespan),
+        ),
+        (joint.lower_bound > best, format!("bound {} above the optimum {best}", joint.lower_bound)),
+        (
+            joint.optimal && joint.makespan > best,
+            format!("optimal at {}, but the optimum is {best}", joint.makespan),
+        ),
+    ];
+    claims.into_iter().filter(|(is_refuted, _)| *is_refuted).map(|(_, claim)| claim).collect()
 }

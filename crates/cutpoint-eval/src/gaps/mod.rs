@@ -8,7 +8,7 @@ mod measure;
 
 use clap::ValueEnum;
 use instance::{Family, Machines};
-use measure::{Effort, measure};
+use measure::measure;
 use std::process::ExitCode;
 
 /// Plan random workloads and show how far from optimal the plans can be.
@@ -50,16 +50,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         [] => Family::value_variants(),
         some => some,
     };
-    let effort = Effort { optimum_jobs: args.optimum_jobs, nodes: args.nodes };
     let seeds = args.seed..args.seed + args.count;
     let mut is_sound = true;
     for &family in families {
         for &granularity in family.granularities() {
             for &jobs in &args.jobs {
                 eprintln!("{family}, {granularity}, {jobs} jobs");
+                let nodes = (jobs <= args.optimum_jobs).then_some(args.nodes);
                 for seed in seeds.clone() {
                     let machines = args.machines;
-                    let outcome = measure(family, machines, granularity, jobs, seed, effort)?;
+                    let outcome = measure(family, machines, granularity, jobs, seed, nodes)?;
                     is_sound &= outcome.behind.is_empty() && outcome.refuted.is_empty();
                     println!("{}", serde_json::to_string(&outcome)?);
                 }

@@ -22,7 +22,6 @@
 //!
 //! Paper: Thm 5 (ILP), Thm 7, Thm 8, LB3.
 
-mod answer;
 mod cuts;
 mod program;
 mod segment;
@@ -31,25 +30,29 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use answer::{Answer, Limits, OracleError};
+pub(crate) use program::Limits;
 
-use answer::LAYERS_MAX;
+use anyhow::ensure;
 use cutpoint_plan::options::Granularity;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{ModelId, Workload};
 use segment::{Part, Segment};
 
+/// A model with more layers has too many sets of layers to try them all.
+const LAYERS_MAX: usize = 16;
+
 /// The smallest makespan of all plans for a workload without server times, delays, downlink or
-/// encodings.
+/// encodings; `None` if the limit came first.
 ///
 /// # Errors
 ///
-/// [`OracleError`] if the workload has anything else, or if the solver failed.
+/// If the workload has anything else, no plan has the makespan that is said to be reached, or the
+/// solver failed.
 pub(crate) fn optimum(
     workload: &Workload,
     granularity: Granularity,
     limits: Limits,
-) -> Result<Answer, OracleError> {
+) -> anyhow::Result<Option<Time>> {
     check_two_machines(workload)?;
     program::solve(&classes(workload, granularity, limits.reached), limits)
 }
@@ -105,23 +108,20 @@ fn undominated(cuts: &[cuts::Cut]) -> Vec<Vec<Segment>> {
     kept.into_iter().map(whole).collect()
 }
 
-fn check_two_machines(workload: &Workload) -> Result<(), OracleError> {
-    if workload.link().downlink.is_some() {
-        return Err(OracleError::NotTwoMachines("a downlink"));
+fn check_two_machines(workload: &Workload) -> anyhow::Result<()> {
+    let (link, models) = (workload.link(), workload.models());
+    let mut layers = models.iter().flat_map(|model| &model.layers);
+    let mut tensors = models.iter().flat_map(|model| &model.tensors);
+    let further = [
+        (link.downlink.is_some(), "a downlink"),
+        (link.round_trip > Time::ZERO, "a round trip"),
+        (layers.any(|layer| layer.server > Time::ZERO), "server times"),
+        (tensors.any(|tensor| !tensor.encodings.is_empty()), "encodings"),
+    ];
+    for (is_there, what) in further {
+        ensure!(!is_there, "the workload has {what}, but the oracle knows device and uplink only");
     }
-    if workload.link().round_trip > Time::ZERO {
-        return Err(OracleError::NotTwoMachines("a round trip"));
-    }
-    for model in workload.models() {
-        if model.layers.iter().any(|l| l.server > Time::ZERO) {
-            return Err(OracleError::NotTwoMachines("server times"));
-        }
-        if model.tensors.iter().any(|t| !t.encodings.is_empty()) {
-            return Err(OracleError::NotTwoMachines("encodings"));
-        }
-        if model.layers.len() > LAYERS_MAX {
-            return Err(OracleError::TooManyLayers(model.layers.len()));
-        }
-    }
+    let most = models.iter().map(|model| model.layers.len()).max().unwrap_or(0);
+    ensure!(most <= LAYERS_MAX, "a model has {most} layers, the oracle tries at most {LAYERS_MAX}");
     Ok(())
 }

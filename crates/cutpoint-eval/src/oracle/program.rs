@@ -20,8 +20,8 @@
 //! would remain at x = 0 and could exclude the optimum. The only other row for y is x <= jobs y: a
 //! y of 1 that is not needed only makes the makespan longer. For a single job y is x.
 
-use super::answer::{Answer, Limits, OracleError};
 use super::segment::Segment;
+use anyhow::{anyhow, bail, ensure};
 use cutpoint_plan::units::Time;
 use microlp::{ComparisonOp, Error, OptimizationDirection, Problem, Variable};
 use microlp::{SolutionStatus, SolveOptions, SolveOutcome};
@@ -31,6 +31,15 @@ const FEASIBILITY_MIN: f64 = 1e-10;
 
 /// The solver's own tolerance.
 const FEASIBILITY_MAX: f64 = 1e-7;
+
+/// How much work the oracle may take upon itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Nodes of the branch and bound.
+    pub nodes: u64,
+    /// A makespan that is known to be reached; nothing longer is looked at.
+    pub reached: Option<Time>,
+}
 
 /// Interchangeable jobs.
 #[derive(Clone, Debug)]
@@ -84,10 +93,13 @@ fn blocks(classes: &[Class]) -> Vec<Block> {
     blocks
 }
 
-/// The smallest makespan of all choices of cuts.
-pub(super) fn solve(classes: &[Class], limits: Limits) -> Result<Answer, OracleError> {
+/// The smallest makespan of all choices of cuts; `None` if the limit came first.
+pub(super) fn solve(classes: &[Class], limits: Limits) -> anyhow::Result<Option<Time>> {
     let blocks = blocks(classes);
-    let not_reached = || OracleError::NotReached(limits.reached.unwrap_or_default());
+    let not_reached = || {
+        let time = limits.reached.unwrap_or_default();
+        anyhow!("no plan has a makespan of {time} or less")
+    };
     if classes.iter().any(|class| class.modes.is_empty()) {
         return Err(not_reached());
     }
@@ -107,21 +119,21 @@ pub(super) fn solve(classes: &[Class], limits: Limits) -> Result<Answer, OracleE
     options.tolerances.feasibility = (0.1 / longest).clamp(FEASIBILITY_MIN, FEASIBILITY_MAX);
     let solution = match problem.solve_with(options) {
         Ok(SolveOutcome::Solution(solution)) => solution,
-        Ok(SolveOutcome::Interrupted(_)) => return Ok(Answer::Undecided),
+        Ok(SolveOutcome::Interrupted(_)) => return Ok(None),
         Err(Error::Infeasible) if limits.reached.is_some() => return Err(not_reached()),
-        Err(error) => return Err(OracleError::Solver(error.to_string())),
+        Err(error) => bail!("the integer program failed: {error}"),
     };
     if solution.status() != SolutionStatus::Optimal {
-        return Ok(Answer::Undecided);
+        return Ok(None);
     }
     let copies = |mode: usize| solution.var_value(counts[mode].count).round() as u64;
     let exact = makespan(blocks.iter().map(|block| (block.segment, copies(block.mode))));
     let claimed = solution.objective() * longest;
-    if (claimed - exact as f64).abs() > 0.5 {
-        let message = format!("its cuts have a makespan of {exact} ns, it claims {claimed} ns");
-        return Err(OracleError::Solver(message));
-    }
-    Ok(Answer::Optimum(Time::from_nanoseconds(exact)))
+    ensure!(
+        (claimed - exact as f64).abs() <= 0.5,
+        "the cuts of the integer program have a makespan of {exact} ns, it claims {claimed} ns"
+    );
+    Ok(Some(Time::from_nanoseconds(exact)))
 }
 
 /// The value of the program if jobs may be divided among cuts, in nanoseconds.
