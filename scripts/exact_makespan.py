@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The least makespan of a small workload, by going through all plans.
 
 Standard library only, nothing shared with the Rust code, whole nanoseconds. Every cut of every
@@ -11,14 +10,12 @@ beginnings of each set of transfers kept. Three facts keep that small:
 - Without a downlink and with one executor, or none to wait for, the server best takes jobs as they
   arrive. Otherwise all orders are tried.
 - The downlink best takes results as they are made.
-
-    exact_makespan.py WORKLOAD [--granularity layer|job]
 """
 
-import argparse
 import itertools
-import json
 from dataclasses import dataclass
+
+import check_plan
 
 NS = 1_000_000  # in a millisecond
 
@@ -68,61 +65,40 @@ class Link:
         return 0 if size == 0 else round(size * 8000 / mbps)
 
 
-def size_and_forms(size):
-    """Bytes, and (bytes, encode, decode) of each form: raw first."""
-    raw = size["bytes"] if isinstance(size, dict) else size
-    forms = size.get("encodings", {}).values() if isinstance(size, dict) else []
-    encoded = [(f["bytes"], nanoseconds(f.get("encode_ms", 0)), nanoseconds(f.get("decode_ms", 0)))
-               for f in forms]
-    return raw, [(raw, 0, 0), *encoded]
+class Model(check_plan.Model):
+    """A model with all ways to run a job of it."""
 
-
-class Model:
-    def __init__(self, description):
-        self.layers = description["layers"]
-        self.size = dict(description["inputs"])
-        self.producer = {}
-        for i, layer in enumerate(self.layers):
-            self.size.update(layer.get("writes", {}))
-            self.producer.update({t: i for t in layer.get("writes", {})})
-        self.readers = {t: {i for i, l in enumerate(self.layers) if t in l.get("reads", [])}
-                        for t in self.size}
-        unread = [t for t in self.producer if not self.readers[t]]
-        self.outputs = description.get("outputs", unread)
+    def forms(self, tensor):
+        """Bytes, encode and decode time of each form of a tensor: raw first."""
+        size, encodings = self.size[tensor]
+        encoded = [(size, nanoseconds(encode), nanoseconds(decode)) for size, encode, decode in encodings.values()]
+        return [(size, 0, 0), *encoded]
 
     def needs(self, layer):
         """A layer and all that it depends on."""
-        found, open_ = set(), [layer]
-        while open_:
-            layer = open_.pop()
-            if layer not in found:
-                found.add(layer)
-                reads = self.layers[layer].get("reads", [])
-                open_ += [self.producer[t] for t in reads if t in self.producer]
-        return found
+        return {layer}.union(*map(self.needs, self.needed_before(layer)))
 
     def cuts(self):
-        for size in range(len(self.layers) + 1):
-            for cut in map(set, itertools.combinations(range(len(self.layers)), size)):
-                if all(self.needs(layer) <= cut for layer in cut):
+        for count in range(len(self.layers) + 1):
+            for cut in map(set, itertools.combinations(self.layers, count)):
+                if all(self.needed_before(layer) <= cut for layer in cut):
                     yield cut
 
     def ways(self, link, granularity):
         return undominated([way for cut in self.cuts() for way in self.ways_of(cut, link, granularity)])
 
     def ways_of(self, cut, link, granularity):
-        away = set(range(len(self.layers))) - cut
-        frontier = [t for t in self.size
-                    if self.producer.get(t) in cut | {None} and self.readers[t] & away]
-        layers = {i: nanoseconds(l["device_ms"]) for i, l in enumerate(self.layers)}
-        server = sum(nanoseconds(self.layers[i].get("server_ms", 0)) for i in away)
-        results = [size_and_forms(self.size[t])[0] for t in self.outputs if self.producer.get(t) in away]
+        away = set(self.layers) - cut
+        frontier = sorted(self.frontier(cut))
+        layers = {name: nanoseconds(layer["device_ms"]) for name, layer in self.layers.items()}
+        server = sum(nanoseconds(self.layers[name].get("server_ms", 0)) for name in away)
+        results = [self.size[tensor][0] for tensor in self.outputs if self.producer.get(tensor) in away]
         download = None
         if link.downlink is not None and results:
             download = link.transfer(sum(results), link.downlink)
-        for forms in itertools.product(*(size_and_forms(self.size[t])[1] for t in frontier)):
+        for forms in itertools.product(*map(self.forms, frontier)):
             encodes = [encode for _, encode, _ in forms]
-            device = sum(layers[i] for i in cut) + sum(encodes)
+            device = sum(layers[name] for name in cut) + sum(encodes)
             uplink = [link.transfer(size, link.uplink) + link.overhead for size, _, _ in forms]
             before = [0]
             for chosen in range(1, 1 << len(frontier)):
@@ -131,7 +107,7 @@ class Model:
                 if granularity == "layer":
                     made = [self.producer[frontier[k]] for k in which if frontier[k] in self.producer]
                     work = set().union(*map(self.needs, made))
-                before.append(sum(layers[i] for i in work) + sum(encodes[k] for k in which))
+                before.append(sum(layers[name] for name in work) + sum(encodes[k] for k in which))
             decodes = sum(decode for _, _, decode in forms)
             yield Way(device, tuple(before), tuple(uplink), server + decodes, download, bool(away))
 
@@ -283,17 +259,3 @@ def best_makespan(workload, granularity, known=None):
         for run in workload["jobs"] for layer in workload["models"][run["model"]]["layers"])
     best = everything_here if known is None else min(known, everything_here)
     return Search(workload, granularity, best).run()
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workload")
-    parser.add_argument("--granularity", choices=("layer", "job"), default="layer")
-    args = parser.parse_args()
-    with open(args.workload, encoding="utf-8") as file:
-        workload = json.load(file)
-    print(best_makespan(workload, args.granularity) / NS)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,14 +1,8 @@
-#!/usr/bin/env python3
-"""Random workloads with everything that the format has, and chains for exhaustive search.
+"""Random workloads with everything that the format has, and small ones for exhaustive search.
 
-    random_workloads.py FOLDER [--seed N] [--count N] [--chains N]
-
-writes them to a folder; check_plans.py plans and checks them.
+check_plans.py plans and checks them.
 """
 
-import argparse
-import json
-import pathlib
 import random
 
 
@@ -159,20 +153,3 @@ def small_workloads(seed, count):
     """A list of small workloads; the same for the same seed, and its beginning for any count."""
     rng = random.Random(f"small {seed}")
     return [random_small(rng) for _ in range(count)]
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=40)
-    parser.add_argument("--chains", type=int, default=200)
-    args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
-    for kind, made in zip(("workload", "chain"), workloads(args.seed, args.count, args.chains)):
-        for i, workload in enumerate(made):
-            (args.folder / f"{kind}{i}.json").write_text(json.dumps(workload, indent=1))
-
-
-if __name__ == "__main__":
-    main()
