@@ -74,16 +74,14 @@ pub(super) fn bound_by_ends(problem: &Problem<'_>, bound: &LoadBound) -> Time {
             step /= 2;
         }
     }
-    let time = u64::try_from(best.div_ceil(u128::from(PARTS))).unwrap_or(0);
-    Time::from_nanoseconds(time)
+    LoadBound::time_of(best)
 }
 
 impl Order {
     fn new(problem: &Problem<'_>) -> Order {
         let mut slots: Vec<(usize, &Mode, &Segment)> = Vec::new();
         for (place, (_, mode)) in problem.all_modes().enumerate() {
-            let sending = mode.segments.iter().filter(|s| !s.parcels.is_empty());
-            slots.extend(sending.map(|s| (place, mode, s)));
+            slots.extend(mode.sending_segments().map(|s| (place, mode, s)));
         }
         slots.sort_by_key(|(place, _, segment)| (segment_key(segment), *place));
         let classes: Vec<usize> = problem.all_modes().map(|(class, _)| class).collect();

@@ -110,26 +110,24 @@ impl Least {
     fn of(mode: &Mode, half: Time) -> Least {
         let mut least = Least::NONE;
         let nanoseconds = |t: Time| t.nanoseconds();
-        let is_sent = !mode.parcels.is_empty();
+        let is_sent = mode.parcel_count > 0;
         let download = mode.download.unwrap_or_default();
         if mode.has_suffix {
-            let arrival = if is_sent { mode.sent_alone() + half } else { Time::ZERO };
+            let arrival = mode.arrival(half);
             least.head = nanoseconds(arrival);
             least.back = nanoseconds(download + half);
             if mode.download.is_some() {
                 least.made = nanoseconds(arrival + mode.server);
             }
         }
-        let tail = half + mode.server + download + half;
+        let tail = mode.tail(half);
         if is_sent {
-            let leads = (0..mode.parcels.len()).map(|p| mode.before(1 << p));
-            least.lead = nanoseconds(leads.min().unwrap_or_default());
+            least.lead = nanoseconds(mode.lead);
             least.tail = nanoseconds(tail);
         }
         if mode.device > Time::ZERO {
             let is_waited_for = is_sent && mode.rest() == Time::ZERO;
-            let trail = mode.parcels.iter().map(|p| p.uplink).min().unwrap_or_default();
-            least.end = if is_waited_for { nanoseconds(trail + tail) } else { 0 };
+            least.end = if is_waited_for { nanoseconds(mode.trail + tail) } else { 0 };
         }
         least
     }

@@ -6,7 +6,7 @@
 //! than the last job leaves it in time to return; these heads and tails hold if anything is sent at
 //! all, so keeping everything on the device is compared apart.
 
-use crate::problem::{Loads, Mode, Problem, loads, weighted};
+use crate::problem::{Loads, Problem, Times, loads, weighted};
 use crate::units::Time;
 
 /// Weights are counted in parts of this.
@@ -23,10 +23,15 @@ pub(crate) struct LoadBound {
 
 impl LoadBound {
     /// A sum of weighted loads as a time, rounded up.
-    pub(crate) fn time_of(weighted: u128) -> u128 {
-        weighted.div_ceil(u128::from(PARTS))
+    pub(crate) fn time_of(weighted: u128) -> Time {
+        let nanoseconds = weighted.div_ceil(u128::from(PARTS));
+        Time::from_nanoseconds(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     }
 }
+
+/// All weight on one machine, for each of them.
+pub(super) const CORNERS: [Loads; 4] =
+    [[PARTS, 0, 0, 0], [0, PARTS, 0, 0], [0, 0, PARTS, 0], [0, 0, 0, PARTS]];
 
 /// What the busiest machine has to do at least, for all jobs together, if every class may divide
 /// its jobs among its modes at will: what a long run of such jobs takes.
@@ -43,13 +48,8 @@ pub(super) fn load_bound(problem: &Problem<'_>) -> LoadBound {
 pub(super) fn climb(table: &Table) -> LoadBound {
     let mut prices = [PARTS / 4; 4];
     let mut best = table.value(prices);
-    let corners = (0..4).map(|machine| {
-        let mut corner = [0; 4];
-        corner[machine] = PARTS;
-        corner
-    });
     let middles = [[PARTS / 2, PARTS / 2, 0, 0], [PARTS / 2, 0, PARTS / 2, 0]];
-    for start in corners.chain(middles) {
+    for start in CORNERS.into_iter().chain(middles) {
         let value = table.value(start);
         if value > best {
             (best, prices) = (value, start);
@@ -75,8 +75,7 @@ pub(super) fn climb(table: &Table) -> LoadBound {
             step /= 2;
         }
     }
-    let time = u64::try_from(best.div_ceil(u128::from(PARTS))).unwrap_or(u64::MAX);
-    LoadBound { time: Time::from_nanoseconds(time), prices }
+    LoadBound { time: LoadBound::time_of(best), prices }
 }
 
 /// Loads of all modes, and each machine's unavoidable idle time.
@@ -92,8 +91,14 @@ impl Table {
             let loads = class.modes.iter().map(|m| loads(m, problem.executors)).collect();
             (class.count(), loads)
         });
-        let idle = if problem.is_complete { idle(problem) } else { [0; 4] };
-        Table { classes: classes.collect(), idle }
+        let mut table = Table { classes: classes.collect(), idle: [0; 4] };
+        if problem.is_complete {
+            let modes = problem.all_modes().map(|(_, mode)| &mode.times);
+            let sent: Vec<&Times> = modes.filter(|t| t.has_suffix).collect();
+            let arrival = sent.iter().map(|t| t.arrival(problem.half)).min().unwrap_or_default();
+            table.idle = idle(&sent, problem.half, arrival);
+        }
+        table
     }
 
     /// The weighted load at given prices.
@@ -107,24 +112,18 @@ impl Table {
 }
 
 /// For each machine, how long it is idle at least before its first and after its last job, in a
-/// plan that sends something.
-fn idle(problem: &Problem<'_>) -> Loads {
-    let half = problem.half;
-    let sent = || problem.all_modes().map(|(_, m)| m).filter(|m| m.has_suffix);
-    let least = |time: &dyn Fn(&Mode) -> Time| sent().map(time).min().unwrap_or_default();
-    let first_parcel =
-        |m: &Mode| (0..m.parcels.len()).map(|p| m.before(1 << p)).min().unwrap_or_default();
-    let arrival = |m: &Mode| if m.parcels.is_empty() { Time::ZERO } else { m.sent_alone() + half };
-    let download = |m: &Mode| m.download.unwrap_or_default();
-    let all_send = sent().all(|m| !m.parcels.is_empty());
-    let uplink = if all_send {
-        least(&first_parcel) + half + least(&|m| m.server + download(m)) + half
-    } else {
-        Time::ZERO
+/// plan that sends something: a job in one of the modes `sent`, alone there at `arrival` at the
+/// earliest.
+pub(super) fn idle(sent: &[&Times], half: Time, arrival: Time) -> Loads {
+    let least = |time: &dyn Fn(&Times) -> Time| {
+        sent.iter().map(|times| time(times)).min().unwrap_or_default()
     };
-    let server = least(&arrival) + least(&download) + half;
-    let downlink = least(&|m| arrival(m) + m.server) + half;
-    let all_download = sent().all(|m| m.download.is_some());
+    let uplink = least(&|t| t.lead) + least(&|t| t.tail(half));
+    let server = arrival + least(&|t| t.download.unwrap_or_default()) + half;
+    let downlink = least(&|t| t.arrival(half) + t.server) + half;
+    let all_send = sent.iter().all(|t| t.parcel_count > 0);
+    let all_download = sent.iter().all(|t| t.download.is_some());
+    let uplink = if all_send { uplink } else { Time::ZERO };
     let downlink = if all_download { downlink } else { Time::ZERO };
     [Time::ZERO, uplink, server, downlink].map(Time::nanoseconds)
 }

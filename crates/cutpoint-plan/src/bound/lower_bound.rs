@@ -1,7 +1,7 @@
 //! The best lower bound that is cheap for any number of jobs.
 
 use crate::bound::first_and_last::bound_by_ends;
-use crate::bound::loads::{LoadBound, PARTS, load_bound};
+use crate::bound::loads::{LoadBound, load_bound};
 use crate::partition::min_cut::CutPricer;
 use crate::problem::{Loads, Problem, loads, weighted};
 use crate::units::Time;
@@ -65,25 +65,19 @@ pub(super) fn all_local(problem: &Problem<'_>) -> Option<Time> {
 /// no machine is taken to be idle.
 fn cheapest_loads(problem: &Problem<'_>, prices: Loads) -> Time {
     let jobs = problem.classes.iter().map(|class| {
-        let price = if class.is_complete {
-            let all = class.modes.iter().map(|m| weighted(prices, loads(m, problem.executors)));
-            all.min().unwrap_or(0)
-        } else {
-            CutPricer::new(class.pricer, problem.executors).cheapest(prices).0
+        let price = match class.is_complete {
+            true => problem.least_load(class, prices),
+            false => CutPricer::new(class.pricer, problem.executors).cheapest(prices).0,
         };
         price.saturating_mul(u128::from(class.count()))
     });
-    let sum = jobs.fold(0u128, u128::saturating_add).div_ceil(u128::from(PARTS));
-    Time::from_nanoseconds(u64::try_from(sum).unwrap_or(0))
+    LoadBound::time_of(jobs.fold(0u128, u128::saturating_add))
 }
 
 /// The longest of the jobs, each alone and in its quickest mode.
 ///
 /// Paper: LB4.
 fn longest_job(problem: &Problem<'_>) -> Time {
-    let quickest = problem.classes.iter().filter(|c| c.is_complete).map(|class| {
-        let latencies = class.modes.iter().map(|m| m.latency(problem.half));
-        latencies.min().unwrap_or_default()
-    });
-    quickest.max().unwrap_or_default()
+    let complete = problem.classes.iter().filter(|c| c.is_complete);
+    complete.map(|class| problem.least_latency(class)).max().unwrap_or_default()
 }

@@ -4,8 +4,7 @@ use crate::flow_shop::identical::best;
 use crate::flow_shop::identical::choices::{Choices, Cut, Solution, Stages};
 use crate::flow_shop::johnson::segment_key;
 use crate::flow_shop::segments::Segment;
-use crate::partition::sketch::Sketch;
-use crate::problem::{Class, Counts, Mode, Problem};
+use crate::problem::{Class, Counts, Problem, Times};
 use crate::units::Time;
 
 /// Leaves of the search for counts that a plan from scratch may visit.
@@ -21,26 +20,13 @@ pub(crate) const LEAVES: u64 = 4_000;
 /// Paper: Cor 1; section 5.6, server without contention.
 pub(crate) fn identical(problem: &Problem<'_>, leaves: u64) -> Option<(Solution, Counts)> {
     let [class] = problem.classes.as_slice() else { return None };
-    let sending: Vec<usize> =
-        (0..class.modes.len()).filter(|&m| class.modes[m].has_suffix).collect();
-    if sending.iter().any(|&m| class.modes[m].parcels.is_empty()) {
-        return None;
-    }
-    let local = class.local();
-    let mut cuts: Vec<Cut> = sending.iter().map(|&m| cut(&class.modes[m], problem.half)).collect();
-    if problem.is_two_machine() && sending.iter().any(|&m| class.modes[m].parcels.len() > 1) {
-        place(class, &sending, &mut cuts);
-    }
-    let choices =
-        Choices { cuts, local: local.map(|l| class.modes[l].device), jobs: class.count(), leaves };
-    let solution = best(&choices)?;
-    let mut counts = vec![0; class.modes.len()];
-    for (&mode, &count) in sending.iter().zip(&solution.counts) {
-        counts[mode] = count;
-    }
-    if let Some(local) = local {
-        counts[local] += solution.local;
-    }
+    let modes: Vec<Times> = class.modes.iter().map(|mode| mode.times).collect();
+    let place = |cuts: &mut [(usize, Cut)]| {
+        if problem.is_two_machine() && modes.iter().any(|mode| mode.parcel_count > 1) {
+            place(class, cuts);
+        }
+    };
+    let (solution, counts) = solve(&modes, class.count(), problem.half, leaves, place)?;
     Some((solution, vec![counts]))
 }
 
@@ -48,21 +34,34 @@ pub(crate) fn identical(problem: &Problem<'_>, leaves: u64) -> Option<(Solution,
 /// counts are by position. Nothing if the server can compute something that needs nothing from the
 /// device.
 pub(crate) fn identical_of(
-    sketches: &[Sketch],
+    sketches: &[Times],
     jobs: u64,
     half: Time,
     leaves: u64,
 ) -> Option<(Solution, Vec<u64>)> {
-    let sending: Vec<usize> = (0..sketches.len()).filter(|&s| sketches[s].has_suffix).collect();
-    if sending.iter().any(|&s| sketches[s].parcels == 0) {
+    solve(sketches, jobs, half, leaves, |_| {})
+}
+
+/// How many jobs take each mode. `place` may give cuts, each with its position, their places.
+fn solve(
+    modes: &[Times],
+    jobs: u64,
+    half: Time,
+    leaves: u64,
+    place: impl FnOnce(&mut [(usize, Cut)]),
+) -> Option<(Solution, Vec<u64>)> {
+    let sending = modes.iter().enumerate().filter(|(_, mode)| mode.has_suffix);
+    if sending.clone().any(|(_, mode)| mode.parcel_count == 0) {
         return None;
     }
-    let local = sketches.iter().position(|s| !s.has_suffix);
-    let cuts = sending.iter().map(|&s| sketched_cut(&sketches[s], half)).collect();
-    let choices = Choices { cuts, local: local.map(|l| sketches[l].device), jobs, leaves };
+    let mut cuts: Vec<(usize, Cut)> = sending.map(|(m, mode)| (m, cut(mode, half))).collect();
+    place(&mut cuts);
+    let local = modes.iter().position(|mode| !mode.has_suffix);
+    let (positions, cuts): (Vec<usize>, Vec<Cut>) = cuts.into_iter().unzip();
+    let choices = Choices { cuts, local: local.map(|l| modes[l].device), jobs, leaves };
     let solution = best(&choices)?;
-    let mut counts = vec![0; sketches.len()];
-    for (&position, &count) in sending.iter().zip(&solution.counts) {
+    let mut counts = vec![0; modes.len()];
+    for (position, &count) in positions.into_iter().zip(&solution.counts) {
         counts[position] = count;
     }
     if let Some(local) = local {
@@ -73,15 +72,14 @@ pub(crate) fn identical_of(
 
 /// Gives cuts their places in Johnson's order of all segments, and the leads and trails of their
 /// first and last segments in it.
-fn place(class: &Class<'_>, sending: &[usize], cuts: &mut [Cut]) {
+fn place(class: &Class<'_>, cuts: &mut [(usize, Cut)]) {
     let mut slots: Vec<(usize, &Segment)> = Vec::new();
-    for (k, &m) in sending.iter().enumerate() {
-        let segments = class.modes[m].segments.iter().filter(|s| !s.parcels.is_empty());
-        slots.extend(segments.map(|s| (k, s)));
+    for (k, &(m, _)) in cuts.iter().enumerate() {
+        slots.extend(class.modes[m].sending_segments().map(|s| (k, s)));
     }
     slots.sort_by_key(|&(k, segment)| (segment_key(segment), k));
     for (place, (k, segment)) in (0u32..).zip(slots) {
-        let cut = &mut cuts[k];
+        let cut = &mut cuts[k].1;
         if cut.places.is_none() {
             cut.lead = segment.alone - segment.uplink;
         }
@@ -92,30 +90,11 @@ fn place(class: &Class<'_>, sending: &[usize], cuts: &mut [Cut]) {
 
 /// What matters of a mode that sends something. Parcels that all wait for all device work count as
 /// one: no makespan and no latest completion gets shorter by what comes between them.
-fn cut(mode: &Mode, half: Time) -> Cut {
-    let stages = Stages { device: mode.device, uplink: mode.uplink };
-    let tail = half + mode.server + mode.download.unwrap_or_default() + half;
-    let leads = || (0..mode.parcels.len()).map(|p| mode.before(1 << p));
-    if leads().all(|lead| lead == mode.device) {
-        return Cut::in_sequence(stages, tail);
+fn cut(mode: &Times, half: Time) -> Cut {
+    let Times { device, uplink, sending, lead, trail, .. } = *mode;
+    let (stages, tail) = (Stages { device, uplink }, mode.tail(half));
+    match lead == device {
+        true => Cut::in_sequence(stages, tail),
+        false => Cut { stages, sending, lead, trail, tail, places: None },
     }
-    Cut {
-        stages,
-        sending: mode.before(mode.all_parcels()),
-        lead: leads().min().unwrap_or_default(),
-        trail: mode.parcels.iter().map(|p| p.uplink).min().unwrap_or_default(),
-        tail,
-        places: None,
-    }
-}
-
-/// The same of a sketch.
-fn sketched_cut(sketch: &Sketch, half: Time) -> Cut {
-    let stages = Stages { device: sketch.device, uplink: sketch.uplink };
-    let tail = sketch.tail(half);
-    if sketch.lead == sketch.device {
-        return Cut::in_sequence(stages, tail);
-    }
-    let Sketch { sending, lead, trail, .. } = *sketch;
-    Cut { stages, sending, lead, trail, tail, places: None }
 }

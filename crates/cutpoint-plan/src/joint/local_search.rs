@@ -2,7 +2,7 @@
 
 use crate::hull::lower_hull;
 use crate::joint::mix::Mix;
-use crate::problem::{Class, Counts, Loads, Problem, loads};
+use crate::problem::{Class, Counts, Loads, Problem};
 use crate::units::Time;
 
 /// Of a class with more modes than this, only the cheapest at the bound's prices are tried.
@@ -12,11 +12,7 @@ pub(crate) const TRIED_MAX: usize = 24;
 pub(crate) fn promising(problem: &Problem<'_>, prices: Loads) -> Vec<Vec<usize>> {
     let order = |class: &Class<'_>| {
         let mut modes: Vec<(u128, usize)> = (class.modes.iter().enumerate())
-            .map(|(m, mode)| {
-                let loads = loads(mode, problem.executors);
-                let price = prices.iter().zip(loads).map(|(&p, l)| u128::from(p) * u128::from(l));
-                (price.sum(), m)
-            })
+            .map(|(m, mode)| (problem.load(mode, prices), m))
             .collect();
         modes.sort_unstable();
         modes.truncate(TRIED_MAX);

@@ -6,16 +6,20 @@
 
 use crate::bound::LoadBound;
 use crate::bound::load_sums::CHOICES_MAX;
-use crate::bound::sketched::{load_bound_of, loads};
+use crate::bound::sketched::load_bound_of;
 use crate::flow_shop::identical::choices::Solution;
 use crate::hull::lower_hull;
 use crate::joint::identical::identical_of;
 use crate::joint::local_search::TRIED_MAX;
 use crate::joint::mix::{Line, Mix, Rule};
 use crate::partition::dominance::dominates;
-use crate::partition::sketch::{Sketch, Sketches};
-use crate::problem::{Context, Counts, EXACT_JOBS_MAX, Mode, ModeSet, Problem, weighted};
+use crate::partition::sketch::Sketches;
+use crate::problem::{
+    Context, Counts, EXACT_JOBS_MAX, Mode, ModeSet, Problem, Times, loads, weighted,
+};
 use crate::units::Time;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// How many modes are tried, each for all jobs together.
 const SINGLE_TRIED: usize = 8;
@@ -53,7 +57,7 @@ pub(crate) fn shortlist<'c>(
     }
     let sketches = Sketches::list(pricer)?;
     let all = &sketches.all;
-    let has_server = |s: &Sketch| s.tail(Time::ZERO) > Time::ZERO;
+    let has_server = |s: &Times| s.tail(Time::ZERO) > Time::ZERO;
     if all.len() * jobs <= CHOICES_MAX || !all.iter().any(has_server) {
         return None;
     }
@@ -65,8 +69,8 @@ pub(crate) fn shortlist<'c>(
     }
     let exact = Exact { sketches: &sketches };
     let sent = |position: usize| all[position].has_suffix;
-    let (arrival, _) = exact.least(sent, Sketch::sent_alone, Mode::sent_alone)?;
-    let (latency, quickest) = exact.least(|_| true, |s| s.latency(half), |m| m.latency(half))?;
+    let (arrival, _) = exact.least(sent, |times| times.sent_alone)?;
+    let (latency, quickest) = exact.least(|_| true, |times| times.latency(half))?;
     let mut bound = load_bound_of(all, count, context.executors, half, arrival + half);
     if let Some(local) = all.iter().find(|s| !s.has_suffix) {
         bound.time = bound.time.min(local.device * count);
@@ -84,7 +88,8 @@ pub(crate) fn shortlist<'c>(
     let modes: Vec<Mode> = picked.iter().map(|&p| sketches.mode(p)).collect::<Option<_>>()?;
     let counts = vec![picked.iter().map(|&p| counts[p]).collect()];
     let problem = problem_of(context, modes)?;
-    let sends_early = all.iter().any(|s| s.parcels > 1 || (s.has_suffix && s.sending < s.device));
+    let sends_early =
+        all.iter().any(|s| s.parcel_count > 1 || (s.has_suffix && s.rest() > Time::ZERO));
     let found = Shortlist { problem, bound, solution, counts, sends_early };
     Some(Listed::Short(Box::new(found)))
 }
@@ -103,18 +108,17 @@ impl Exact<'_> {
     fn least(
         &self,
         is_asked: impl Fn(usize) -> bool,
-        at_least: impl Fn(&Sketch) -> Time,
-        exactly: impl Fn(&Mode) -> Time,
+        time: impl Fn(&Times) -> Time,
     ) -> Option<(Time, usize)> {
         let all = &self.sketches.all;
-        let key = |position: usize| (at_least(&all[position]), all[position].device, position);
+        let key = |position: usize| (time(&all[position]), all[position].device, position);
         let asked = || (0..all.len()).filter(|&p| is_asked(p));
-        let mut best = asked().filter(|&p| all[p].parcels <= 1).map(key).min();
-        for position in asked().filter(|&p| all[p].parcels > 1) {
+        let mut best = asked().filter(|&p| all[p].parcel_count <= 1).map(key).min();
+        for position in asked().filter(|&p| all[p].parcel_count > 1) {
             if best.is_none_or(|b| key(position) < b)
                 && let Some(mode) = self.sketches.mode(position)
             {
-                let found = (exactly(&mode), mode.device, position);
+                let found = (time(&mode), mode.device, position);
                 best = best.map_or(Some(found), |b| Some(b.min(found)));
             }
         }
@@ -126,25 +130,17 @@ impl Exact<'_> {
 fn cheapest(sketches: &Sketches<'_>, executors: Option<u64>, bound: &LoadBound) -> Vec<usize> {
     let all = &sketches.all;
     let price = |p: usize| weighted(bound.prices, loads(&all[p], executors));
-    let mut order: Vec<(u128, usize)> = (0..all.len()).map(|p| (price(p), p)).collect();
+    // A heap, since few of thousands are wanted.
+    let mut order: BinaryHeap<_> = (0..all.len()).map(|p| Reverse((price(p), p))).collect();
     let mut found: Vec<(usize, Mode)> = Vec::with_capacity(TRIED_MAX);
-    let mut from = 0;
-    while found.len() < TRIED_MAX && from < order.len() {
-        // In portions: few of thousands are wanted.
-        let to = (from + 4 * TRIED_MAX).min(order.len());
-        if to < order.len() {
-            order[from..].select_nth_unstable(to - from);
+    while found.len() < TRIED_MAX
+        && let Some(Reverse((_, position))) = order.pop()
+    {
+        if let Some(mode) = sketches.mode(position)
+            && !found.iter().any(|(_, cheaper)| dominates(cheaper, &mode))
+        {
+            found.push((position, mode));
         }
-        order[from..to].sort_unstable();
-        for &(_, position) in &order[from..to] {
-            if found.len() < TRIED_MAX
-                && let Some(mode) = sketches.mode(position)
-                && !found.iter().any(|(_, cheaper)| dominates(cheaper, &mode))
-            {
-                found.push((position, mode));
-            }
-        }
-        from = to;
     }
     found.into_iter().map(|(position, _)| position).collect()
 }
@@ -157,34 +153,29 @@ fn best_single(
 ) -> Option<Option<usize>> {
     let half = context.workload.link.round_trip.half();
     let all = &sketches.all;
-    let at_least = |s: &Sketch| {
+    let at_least = |s: &Times| {
         let [device, uplink, server, download] =
             loads(s, context.executors).map(Time::from_nanoseconds);
         if !s.has_suffix {
             return device * count;
         }
         let sent = (s.lead + uplink * count).max(s.sending * count + s.trail) + s.tail(half);
-        let made = s.sent_alone() + half + server * count + s.download.unwrap_or_default() + half;
+        let made = s.arrival(half) + server * count + s.download.unwrap_or_default() + half;
         sent.max(device * count).max(made).max(download * count)
     };
-    let mut order: Vec<(Time, usize)> = (0..all.len()).map(|p| (at_least(&all[p]), p)).collect();
+    let mut order: BinaryHeap<_> =
+        (0..all.len()).map(|p| Reverse((at_least(&all[p]), p))).collect();
     let mut best: Option<(Time, usize)> = None;
-    let mut from = 0;
-    while from < order.len() {
-        let to = (from + SINGLE_TRIED).min(order.len());
-        if to < order.len() {
-            order[from..].select_nth_unstable(to - from);
-        }
-        let portion = &mut order[from..to];
-        portion.sort_unstable();
-        if best.is_some_and(|(makespan, _)| portion[0].0 >= makespan) {
-            break;
-        }
-        let modes = portion.iter().map(|&(_, p)| sketches.mode(p)).collect::<Option<Vec<_>>>()?;
+    while let Some(Reverse((least, _))) = order.peek()
+        && best.is_none_or(|(makespan, _)| *least < makespan)
+    {
+        let next = std::iter::from_fn(|| order.pop());
+        let portion: Vec<usize> = next.take(SINGLE_TRIED).map(|Reverse((_, p))| p).collect();
+        let modes = portion.iter().map(|&p| sketches.mode(p)).collect::<Option<Vec<_>>>()?;
         let problem = problem_of(context, modes)?;
         for rule in Rule::ALL {
             let line = Line::new(&problem, rule);
-            for (mode, &(_, position)) in portion.iter().enumerate() {
+            for (mode, &position) in portion.iter().enumerate() {
                 let mut counts = vec![0; portion.len()];
                 counts[mode] = count;
                 let makespan = Mix::new(&line, vec![counts]).makespan();
@@ -193,7 +184,6 @@ fn best_single(
                 }
             }
         }
-        from = to;
     }
     Some(best.map(|(_, position)| position))
 }
@@ -256,7 +246,7 @@ mod tests {
                 let count = jobs as u64;
                 let half = few.link.round_trip.half();
                 let sent = all.iter().filter(|s| s.has_suffix);
-                let arrival = sent.map(Sketch::sent_alone).min().unwrap_or_default() + half;
+                let arrival = sent.map(|s| s.sent_alone).min().unwrap_or_default() + half;
                 let of_loads = load_bound_of(&all, count, context.executors, half, arrival);
                 let local = all.iter().find(|s| !s.has_suffix).map(|s| s.device * count);
                 let of_loads = of_loads.time.min(local.unwrap_or(TIME_MAX));

@@ -3,13 +3,10 @@
 
 use crate::cut::closed_sets::Ideal;
 use crate::cut::{LayerSet, frontier};
+use crate::partition::forms::Forms;
 use crate::plan::Upload;
-use crate::problem::Pricer;
+use crate::problem::{Form, Mode, Pricer, Times};
 use crate::units::Time;
-use crate::workload::TensorId;
-
-/// All combinations of encodings of a frontier are listed if there are at most this many.
-pub(super) const FORMS_MAX: usize = 512;
 
 /// With at most this many candidates each new one is compared at once.
 const WEIGHED_MAX: usize = 48;
@@ -19,199 +16,107 @@ const WEIGHED_MAX: usize = 48;
 pub(crate) struct Candidate {
     pub layers: LayerSet,
     pub uploads: Vec<Upload>,
-    pub device: Time,
-    pub uplink: Time,
-    pub server: Time,
-    pub download: Option<Time>,
-    pub has_suffix: bool,
+    /// Without what depends on parcels.
+    pub times: Times,
     /// For each upload, the device time it waits for and its uplink time.
     pub sends: Vec<(Time, Time)>,
 }
 
-/// A way for a tensor to cross the link.
-#[derive(Clone, Debug)]
-pub(super) struct Form {
-    pub upload: Upload,
-    pub encode: Time,
-    pub transfer: Time,
-    pub decode: Time,
+/// A mode that sends at most once, by all that matters when it is compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Light {
+    times: Times,
+    send: Option<(Time, Time)>,
+}
+
+impl Light {
+    /// `None` if the mode sends more than once.
+    pub(super) fn of(mode: &Mode) -> Option<Light> {
+        let send = mode.parcels.first().map(|parcel| (mode.before(1), parcel.uplink));
+        (mode.parcels.len() <= 1).then_some(Light { times: mode.times, send })
+    }
+
+    /// Whether it can replace another mode in every schedule (see `dominance`), decided without
+    /// pricing that one in full.
+    pub(super) fn beats(&self, times: &Times, sends: &[(Time, Time)]) -> bool {
+        let is_placed = |(wait, uplink)| sends.iter().any(|&(w, u)| wait <= w && uplink <= u);
+        self.times.is_lighter(times) && self.send.is_none_or(is_placed)
+    }
 }
 
 /// Candidates of a model, those that plainly lose left out.
 #[derive(Debug)]
 pub(crate) struct Candidates<'p> {
     pricer: &'p Pricer<'p>,
-    /// For each tensor, the forms that no other form beats; those with the smallest sum first.
-    forms: Vec<Option<Vec<Form>>>,
+    forms: Forms,
     pub found: Vec<Candidate>,
-    /// Positions in `found` of candidates that send at most once.
-    light: Vec<usize>,
+    /// Some of those found.
+    light: Vec<Light>,
 }
 
 impl<'p> Candidates<'p> {
     pub(crate) fn new(pricer: &'p Pricer<'_>) -> Candidates<'p> {
-        let forms = vec![None; pricer.model.tensors.len()];
-        Candidates { pricer, forms, found: Vec::new(), light: Vec::new() }
+        Candidates { pricer, forms: Forms::new(pricer), found: Vec::new(), light: Vec::new() }
     }
 
     /// Adds the modes of one cut, one for each combination of encodings that could matter; says
     /// whether all were added.
-    pub(crate) fn add(&mut self, ideal: &Ideal<'_>) -> bool {
-        let mut count = Some(1usize);
-        for &tensor in ideal.frontier {
-            let forms = self.forms_of(tensor).len();
-            count = count.and_then(|n| n.checked_mul(forms));
-        }
-        let mut choice = vec![0; ideal.frontier.len()];
-        match count {
-            Some(0) => true,
-            Some(count) if count <= FORMS_MAX => {
-                loop {
-                    self.weigh(ideal, &choice);
-                    let forms = |i: usize| self.forms[ideal.frontier[i].index()].as_ref();
-                    let is_last = |i: usize| forms(i).is_none_or(|f| choice[i] + 1 == f.len());
-                    let Some(next) = (0..choice.len()).find(|&i| !is_last(i)) else { break };
-                    choice[next] += 1;
-                    choice[..next].fill(0);
-                }
-                true
-            }
-            // Too many combinations: the fastest way across for each tensor on its own.
-            _ => {
-                self.weigh(ideal, &choice);
-                false
+    pub(crate) fn add(&mut self, cut: &Ideal<'_>) -> bool {
+        let count = self.forms.combinations(cut.frontier);
+        if let Some(times) = self.pricer.times(cut) {
+            // Of too many combinations only the fastest way across for each tensor on its own.
+            for place in 0..count.unwrap_or(1) {
+                let forms: Vec<&Form> = self.forms.combination(cut.frontier, place).collect();
+                let found = self.weigh(cut, times, &forms);
+                self.keep(found);
             }
         }
+        count.is_some()
     }
 
     /// Adds what [`Candidates::add`] does for one cut.
     pub(crate) fn add_cut(&mut self, layers: &LayerSet) -> bool {
+        let (device, server) = self.pricer.sums(layers);
         let frontier = frontier(self.pricer.model, layers);
-        let (device, server) = self.sums(layers);
         self.add(&Ideal { layers, frontier: &frontier, device, server })
     }
 
     /// Adds one mode; nothing if something never gets through.
     pub(crate) fn add_form(&mut self, layers: &LayerSet, uploads: Vec<Upload>) {
-        let frontier: Vec<TensorId> = uploads.iter().map(|u| u.tensor).collect();
-        let (device, server) = self.sums(layers);
-        let ideal = Ideal { layers, frontier: &frontier, device, server };
-        let crossed = uploads.into_iter().map(|u| form(self.pricer, u));
-        if let Some(forms) = crossed.collect::<Option<Vec<Form>>>() {
-            let forms: Vec<&Form> = forms.iter().collect();
-            let found = candidate(self.pricer, &ideal, &forms);
-            self.found.extend(found);
+        let (device, server) = self.pricer.sums(layers);
+        let cut = Ideal { layers, frontier: &[], device, server };
+        let forms = uploads.into_iter().map(|u| self.pricer.form(u));
+        if let Some(times) = self.pricer.times(&cut)
+            && let Some(forms) = forms.collect::<Option<Vec<Form>>>()
+        {
+            let found = self.weigh(&cut, times, &forms.iter().collect::<Vec<_>>());
+            self.keep(found);
         }
     }
 
-    fn sums(&self, layers: &LayerSet) -> (Time, Time) {
-        let all = || layers.iter().map(|l| &self.pricer.model.layers[l.index()]);
-        (all().map(|l| l.device).sum(), all().map(|l| l.server).sum())
-    }
-
-    fn forms_of(&mut self, tensor: TensorId) -> &[Form] {
-        let pricer = self.pricer;
-        self.forms[tensor.index()].get_or_insert_with(|| forms(pricer, tensor))
-    }
-
-    /// Adds the mode that takes the chosen form of each tensor, unless a light one beats it.
-    fn weigh(&mut self, ideal: &Ideal<'_>, choice: &[usize]) {
-        let mut forms: Vec<&Form> = Vec::with_capacity(choice.len());
-        for (tensor, &c) in ideal.frontier.iter().zip(choice) {
-            match self.forms[tensor.index()].as_ref().and_then(|forms| forms.get(c)) {
-                Some(form) => forms.push(form),
-                None => return,
-            }
-        }
-        let is_beaten = |&light: &usize| beats(&self.found[light], self.pricer, ideal, &forms);
-        if self.light.iter().any(is_beaten) {
-            return;
-        }
-        let found = candidate(self.pricer, ideal, &forms);
-        if let Some(found) = found {
-            if found.sends.len() <= 1 && self.light.len() < WEIGHED_MAX {
-                self.light.push(self.found.len());
-            }
-            self.found.push(found);
-        }
-    }
-}
-
-/// Whether a candidate that sends at most once can replace another mode in every schedule (see
-/// `dominance`).
-fn beats(light: &Candidate, pricer: &Pricer<'_>, ideal: &Ideal<'_>, forms: &[&Form]) -> bool {
-    let sum = |time: fn(&Form) -> Time| forms.iter().map(|f| time(f)).fold(Time::ZERO, saturating);
-    let has_suffix = ideal.layers.count() < pricer.model.layers.len();
-    let is_lighter = light.device <= saturating(ideal.device, sum(|f| f.encode))
-        && light.uplink <= sum(|f| f.transfer)
-        && light.server <= saturating(pricer.server_total() - ideal.server, sum(|f| f.decode))
-        && (!light.has_suffix || has_suffix);
-    if !is_lighter {
-        return false;
-    }
-    let Some(download) = pricer.download(ideal.layers) else { return true };
-    let is_placed = |&(wait, uplink): &(Time, Time)| {
-        forms.iter().any(|f| {
-            let waits = saturating(pricer.wait(f.upload.tensor).unwrap_or(ideal.device), f.encode);
-            wait <= waits && uplink <= f.transfer
-        })
-    };
-    light.download.unwrap_or_default() <= download.unwrap_or_default()
-        && light.sends.iter().all(is_placed)
-}
-
-fn saturating(a: Time, b: Time) -> Time {
-    Time::from_nanoseconds(a.nanoseconds().saturating_add(b.nanoseconds()))
-}
-
-/// The sums of a mode; `None` if something never gets through.
-fn candidate(pricer: &Pricer<'_>, ideal: &Ideal<'_>, forms: &[&Form]) -> Option<Candidate> {
-    let (mut device, mut uplink) = (ideal.device, Time::ZERO);
-    let mut server = pricer.server_total() - ideal.server;
-    let mut sends = Vec::with_capacity(forms.len());
-    for form in forms {
-        device = device.checked_add(form.encode)?;
-        uplink = uplink.checked_add(form.transfer)?;
-        server = server.checked_add(form.decode)?;
-        let waits = pricer.wait(form.upload.tensor).unwrap_or(ideal.device) + form.encode;
-        sends.push((waits, form.transfer));
-    }
-    Some(Candidate {
-        layers: ideal.layers.clone(),
-        uploads: forms.iter().map(|f| f.upload.clone()).collect(),
-        device,
-        uplink,
-        server,
-        download: pricer.download(ideal.layers)?,
-        has_suffix: ideal.layers.count() < pricer.model.layers.len(),
-        sends,
-    })
-}
-
-fn form(pricer: &Pricer<'_>, upload: Upload) -> Option<Form> {
-    let (encode, transfer, decode) = pricer.crossing(&upload)?;
-    Some(Form { upload, encode, transfer, decode })
-}
-
-/// The forms of a tensor that no other form beats in encode, transfer and decode time; the one
-/// with the smallest sum first.
-pub(super) fn forms(pricer: &Pricer<'_>, tensor: TensorId) -> Vec<Form> {
-    let encodings = pricer.model.tensors[tensor.index()].encodings.len();
-    let all = std::iter::once(None).chain((0..encodings).map(Some));
-    let mut priced: Vec<Form> =
-        all.filter_map(|encoding| form(pricer, Upload { tensor, encoding })).collect();
-    priced.sort_by_key(|f| {
-        let sum = saturating(saturating(f.encode, f.transfer), f.decode);
-        (sum, f.encode, f.transfer)
-    });
-    let mut kept: Vec<Form> = Vec::new();
-    for form in priced {
-        let is_beaten = |k: &Form| {
-            k.encode <= form.encode && k.transfer <= form.transfer && k.decode <= form.decode
+    /// The mode of a cut with tensors in these forms; `None` if a light one beats it or the times
+    /// pass the limit.
+    fn weigh(&self, cut: &Ideal<'_>, times: Times, forms: &[&Form]) -> Option<Candidate> {
+        let times = times.with(forms.iter().copied())?;
+        let send = |form: &&Form| {
+            let wait = self.pricer.wait(form.upload.tensor).unwrap_or(cut.device);
+            (wait + form.encode, form.transfer)
         };
-        if !kept.iter().any(is_beaten) {
-            kept.push(form);
+        let sends: Vec<(Time, Time)> = forms.iter().map(send).collect();
+        if self.light.iter().any(|light| light.beats(&times, &sends)) {
+            return None;
         }
+        let uploads = forms.iter().map(|f| f.upload.clone()).collect();
+        Some(Candidate { layers: cut.layers.clone(), uploads, times, sends })
     }
-    kept
+
+    fn keep(&mut self, found: Option<Candidate>) {
+        if let Some(Candidate { times, sends, .. }) = &found
+            && sends.len() <= 1
+            && self.light.len() < WEIGHED_MAX
+        {
+            self.light.push(Light { times: *times, send: sends.first().copied() });
+        }
+        self.found.extend(found);
+    }
 }

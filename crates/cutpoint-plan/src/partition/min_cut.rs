@@ -14,18 +14,17 @@
 use crate::cut::{LayerSet, frontier};
 use crate::partition::max_flow::{INFINITE, Network, SINK, SOURCE};
 use crate::plan::Upload;
-use crate::problem::{Loads, Pricer};
-use crate::workload::{LayerId, TensorId};
+use crate::problem::{Form, Loads, Pricer, Times, loads, weighted};
+use crate::units::Time;
+use crate::workload::{Layer, LayerId, TensorId};
 
 /// A model whose cheapest cuts are asked for.
 pub(crate) struct CutPricer<'p, 'm> {
     pricer: &'p Pricer<'m>,
-    /// For each tensor, its forms with encode, transfer and decode time.
-    forms: Vec<Vec<(Upload, [u64; 3])>>,
-    /// For each layer, the bytes of model outputs it writes, as downlink time rounded down.
-    download: Vec<u64>,
-    /// How many executors share the server's time; 0 if it costs nothing.
-    server_share: u64,
+    /// For each tensor, its forms and what they load the machines with.
+    forms: Vec<Vec<(Loads, Upload)>>,
+    /// For each layer, what it loads the machines with on the device, and on the server.
+    layers: Vec<(Loads, Loads)>,
 }
 
 /// A cut with a form for each tensor of its frontier.
@@ -35,70 +34,50 @@ impl<'p, 'm> CutPricer<'p, 'm> {
     /// `executors` is how many jobs share the server's time; `None` if it costs nothing.
     pub(crate) fn new(pricer: &'p Pricer<'m>, executors: Option<u64>) -> CutPricer<'p, 'm> {
         let model = pricer.model;
-        let forms = (0..model.tensors.len()).map(|t| {
-            let tensor = TensorId::at(t);
-            let encodings = 0..model.tensors[t].encodings.len();
-            let all = std::iter::once(None).chain(encodings.map(Some));
-            all.filter_map(|encoding| {
-                let upload = Upload { tensor, encoding };
-                let (encode, transfer, decode) = pricer.crossing(&upload)?;
-                Some((upload, [encode, transfer, decode].map(|t| t.nanoseconds())))
-            })
-            .collect()
-        });
-        let forms = forms.collect();
-        let mut download = vec![0; model.layers.len()];
+        let loads = |device: Time, uplink: Time, server: Time| {
+            loads(&Times { device, uplink, server, ..Times::default() }, executors)
+        };
+        let form = |form: Form| (loads(form.encode, form.transfer, form.decode), form.upload);
+        let tensors = (0..model.tensors.len()).map(TensorId::at);
+        let forms = tensors.map(|tensor| pricer.forms(tensor).map(form).collect());
+        let layer = |layer: &Layer| {
+            let zero = Time::ZERO;
+            (loads(layer.device, zero, zero), loads(zero, zero, layer.server))
+        };
+        let mut layers: Vec<(Loads, Loads)> = model.layers.iter().map(layer).collect();
         for output in &model.outputs {
             let tensor = &model.tensors[output.index()];
             if let Some(producer) = tensor.producer {
-                let time = pricer.downlink_time(tensor.bytes).map_or(u64::MAX, |t| t.nanoseconds());
+                let time = pricer.downlink_time(tensor.bytes).map_or(u64::MAX, Time::nanoseconds);
                 // A sum of rounded times may exceed the time of the sum by half a nanosecond each.
-                let time = time.saturating_sub(1);
-                download[producer.index()] = time.saturating_add(download[producer.index()]);
+                let downlink = &mut layers[producer.index()].1[3];
+                *downlink = downlink.saturating_add(time.saturating_sub(1));
             }
         }
-        CutPricer { pricer, forms, download, server_share: executors.unwrap_or(0) }
+        CutPricer { pricer, forms: forms.collect(), layers }
     }
 
     /// The cheapest way across for a tensor: its price, and its form; none if nothing gets through.
-    fn crossing(&self, tensor: usize, prices: Prices) -> (u128, Option<&Upload>) {
-        let price = |times: &[u64; 3]| {
-            prices.device * u128::from(times[0])
-                + prices.uplink * u128::from(times[1])
-                + self.server_price(times[2], prices)
-        };
-        let forms = self.forms[tensor].iter().map(|(upload, times)| (price(times), Some(upload)));
+    fn crossing(&self, tensor: usize, prices: Loads) -> (u128, Option<&Upload>) {
+        let forms =
+            self.forms[tensor].iter().map(|(l, upload)| (weighted(prices, *l), Some(upload)));
         forms.min_by_key(|(price, _)| *price).unwrap_or((INFINITE, None))
-    }
-
-    fn server_price(&self, time: u64, prices: Prices) -> u128 {
-        prices.server * u128::from(time.checked_div(self.server_share).unwrap_or(0))
-    }
-
-    /// What it costs to leave a layer to the server.
-    fn outside(&self, layer: usize, prices: Prices) -> u128 {
-        let server = self.pricer.model.layers[layer].server.nanoseconds();
-        self.server_price(server, prices) + prices.downlink * u128::from(self.download[layer])
     }
 
     /// The cheapest cut, and its price; the largest set of those that are equally cheap.
     pub(crate) fn cheapest(&self, prices: Loads) -> (u128, PricedCut) {
-        let [device, uplink, server, downlink] = prices.map(u128::from);
-        let prices = Prices { device, uplink, server, downlink };
         let model = self.pricer.model;
         let set = self.between(&LayerSet::none(model), &LayerSet::all(model), prices);
         self.priced(set, prices)
     }
 
     /// A cut with the cheapest form of each tensor, and its price.
-    fn priced(&self, set: LayerSet, prices: Prices) -> (u128, PricedCut) {
+    fn priced(&self, set: LayerSet, prices: Loads) -> (u128, PricedCut) {
         let model = self.pricer.model;
         let mut price = 0u128;
-        for (l, layer) in model.layers.iter().enumerate() {
-            price += match set.contains(LayerId::at(l)) {
-                true => prices.device * u128::from(layer.device.nanoseconds()),
-                false => self.outside(l, prices),
-            };
+        for (l, &(inside, outside)) in self.layers.iter().enumerate() {
+            let is_inside = set.contains(LayerId::at(l));
+            price += weighted(prices, if is_inside { inside } else { outside });
         }
         let mut uploads = Vec::new();
         for tensor in frontier(model, &set) {
@@ -110,16 +89,16 @@ impl<'p, 'm> CutPricer<'p, 'm> {
     }
 
     /// The cheapest cut that holds `inner` and is held by `outer`.
-    fn between(&self, inner: &LayerSet, outer: &LayerSet, prices: Prices) -> LayerSet {
+    fn between(&self, inner: &LayerSet, outer: &LayerSet, prices: Loads) -> LayerSet {
         let model = self.pricer.model;
         let mut network = Network::new();
         let mut node = vec![usize::MAX; model.layers.len()];
         let middle: Vec<LayerId> = outer.iter().filter(|&l| !inner.contains(l)).collect();
         for &l in &middle {
             node[l.index()] = network.add_node();
-            let device = u128::from(model.layers[l.index()].device.nanoseconds());
-            network.add_arc(node[l.index()], SINK, prices.device * device);
-            network.add_arc(SOURCE, node[l.index()], self.outside(l.index(), prices));
+            let (inside, outside) = self.layers[l.index()];
+            network.add_arc(node[l.index()], SINK, weighted(prices, inside));
+            network.add_arc(SOURCE, node[l.index()], weighted(prices, outside));
         }
         for (t, tensor) in model.tensors.iter().enumerate() {
             let from = match tensor.producer {
@@ -161,12 +140,11 @@ impl<'p, 'm> CutPricer<'p, 'm> {
     /// the cuts found are still cuts, but some of the hull may be missing.
     pub(crate) fn hull(&self, limit: usize) -> Vec<PricedCut> {
         let model = self.pricer.model;
-        let only = |device, uplink| Prices { device, uplink, server: 0, downlink: 0 };
         // The ends: least uplink time, and least device time, each the better in the other.
         let whole = LayerSet::all(model);
         let nothing = LayerSet::none(model);
-        let least_uplink = self.between(&nothing, &whole, only(1, 1 << 40));
-        let least_device = self.between(&nothing, &least_uplink, only(1 << 40, 1));
+        let least_uplink = self.between(&nothing, &whole, [1, 1 << 40, 0, 0]);
+        let least_device = self.between(&nothing, &least_uplink, [1 << 40, 1, 0, 0]);
         let mut found = vec![least_device.clone()];
         let mut open = vec![(least_device, least_uplink)];
         while let Some((small, large)) = open.pop() {
@@ -180,9 +158,8 @@ impl<'p, 'm> CutPricer<'p, 'm> {
             let (a, b) = (self.times(&small), self.times(&large));
             let rise = b.0.saturating_sub(a.0);
             let fall = a.1.saturating_sub(b.1);
-            let prices = only(u128::from(fall), u128::from(rise));
-            let cost =
-                |t: (u64, u64)| prices.device * u128::from(t.0) + prices.uplink * u128::from(t.1);
+            let prices = [fall, rise, 0, 0];
+            let cost = |(device, uplink)| weighted(prices, [device, uplink, 0, 0]);
             let middle = self.between(&small, &large, prices);
             let is_lower = cost(self.times(&middle)) < cost(a);
             if rise > 0 && fall > 0 && is_lower && middle != small && middle != large {
@@ -192,8 +169,7 @@ impl<'p, 'm> CutPricer<'p, 'm> {
                 found.push(large);
             }
         }
-        let prices = only(1, 1);
-        found.into_iter().map(|set| self.priced(set, prices).1).collect()
+        found.into_iter().map(|set| self.priced(set, [1, 1, 0, 0]).1).collect()
     }
 
     /// Device and uplink time of a cut, its tensors in their quickest forms.
@@ -201,18 +177,9 @@ impl<'p, 'm> CutPricer<'p, 'm> {
         let model = self.pricer.model;
         let device = set.iter().map(|l| model.layers[l.index()].device.nanoseconds()).sum();
         let uplink = frontier(model, set).into_iter().map(|t| {
-            let forms = self.forms[t.index()].iter().map(|(_, times)| times[1]);
+            let forms = self.forms[t.index()].iter().map(|(loads, _)| loads[1]);
             forms.min().unwrap_or(u64::MAX)
         });
         (device, uplink.fold(0, u64::saturating_add))
     }
-}
-
-/// The worth of a nanosecond on each machine.
-#[derive(Clone, Copy, Debug)]
-struct Prices {
-    device: u128,
-    uplink: u128,
-    server: u128,
-    downlink: u128,
 }

@@ -7,6 +7,7 @@
 
 pub(crate) mod candidates;
 pub(crate) mod dominance;
+mod forms;
 mod max_flow;
 pub(crate) mod min_cut;
 pub(crate) mod sketch;

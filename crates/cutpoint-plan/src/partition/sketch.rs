@@ -3,72 +3,27 @@
 
 use crate::cut::closed_sets::{Cuts, Ideal, LISTED_MAX};
 use crate::cut::{LayerSet, frontier};
-use crate::partition::candidates::{FORMS_MAX, Form, forms};
-use crate::problem::{Mode, PARCELS_MAX, Pricer};
+use crate::partition::forms::Forms;
+use crate::problem::{Mode, PARCELS_MAX, Pricer, Times};
 use crate::units::Time;
-use crate::workload::{LayerId, TensorId};
+use crate::workload::{LayerId, ModelGraph};
 
 /// Of a model with more modes than this none are sketched.
 const SKETCHES_MAX: usize = 20_000;
-
-/// The times of one mode, without its layers and parcels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sketch {
-    /// Device time of all layers and encodes.
-    pub device: Time,
-    /// Device time that some transfer waits for.
-    pub sending: Time,
-    /// Device time before the first transfer can start.
-    pub lead: Time,
-    /// Uplink time of all parcels.
-    pub uplink: Time,
-    /// Uplink time of the shortest parcel.
-    pub trail: Time,
-    /// Server time of all other layers and the decodes.
-    pub server: Time,
-    /// Downlink time; `None` if nothing is downloaded or downloads cost nothing.
-    pub download: Option<Time>,
-    /// Whether the server computes anything.
-    pub has_suffix: bool,
-    pub parcels: usize,
-}
-
-impl Sketch {
-    /// When the last parcel of a job alone has been sent, and no later; exactly then if there is
-    /// one parcel.
-    pub(crate) fn sent_alone(&self) -> Time {
-        (self.lead + self.uplink).max(self.sending + self.trail)
-    }
-
-    /// A job alone completes no sooner, and exactly then if it has one parcel.
-    pub(crate) fn latency(&self, half: Time) -> Time {
-        if !self.has_suffix {
-            return self.device;
-        }
-        (self.sent_alone() + self.tail(half)).max(self.device)
-    }
-
-    /// From the end of the last transfer to completion.
-    pub(crate) fn tail(&self, half: Time) -> Time {
-        half + self.server + self.download.unwrap_or_default() + half
-    }
-}
 
 /// Every mode of a model, dominated ones among them.
 pub(crate) struct Sketches<'p> {
     pricer: &'p Pricer<'p>,
     cuts: &'p Cuts,
-    /// For each tensor, the forms that no other form beats.
-    forms: Vec<Vec<Form>>,
-    /// For each tensor, the device time that it waits for, `None` for that of the whole cut; and
-    /// what it becomes ready with.
-    waits: Vec<(Option<Time>, Option<LayerId>)>,
+    forms: Forms,
     /// Layers that no other layer reads from: where a cut has one of them, its transfers may not
     /// wait for all of its layers.
     ends: LayerSet,
-    pub all: Vec<Sketch>,
+    /// The times of each; those of several parcels as far as they are known without their order:
+    /// `sent_alone` is then no later than the last parcel is sent.
+    pub all: Vec<Times>,
     /// For each mode, its cut and its place among the combinations of forms.
-    chosen: Vec<(u32, u32)>,
+    chosen: Vec<(usize, usize)>,
 }
 
 impl<'p> Sketches<'p> {
@@ -84,11 +39,8 @@ impl<'p> Sketches<'p> {
         let mut sketches = Sketches {
             pricer,
             cuts,
-            forms: (0..model.tensors.len()).map(|t| forms(pricer, TensorId::at(t))).collect(),
-            waits: (0..model.tensors.len())
-                .map(|t| (pricer.wait(TensorId::at(t)), pricer.group(TensorId::at(t))))
-                .collect(),
-            ends: ends(pricer),
+            forms: Forms::new(pricer),
+            ends: ends(model),
             all: Vec::with_capacity(cuts.count()),
             chosen: Vec::with_capacity(cuts.count()),
         };
@@ -101,114 +53,70 @@ impl<'p> Sketches<'p> {
     }
 
     /// Adds the modes of a cut; says whether that was possible.
-    fn add(&mut self, ideal: &Ideal<'_>, cut: u32) -> bool {
-        let mut counts = ideal.frontier.iter().map(|t| self.forms[t.index()].len());
-        let count = counts.try_fold(1usize, usize::checked_mul);
-        let Some(count) = count.filter(|&n| n <= FORMS_MAX) else { return false };
-        if count == 0 {
-            // Something never gets through.
-            return true;
-        }
-        let has_suffix = ideal.layers.count() < self.pricer.model.layers.len();
-        let Some(download) = self.pricer.download(ideal.layers) else { return true };
-        let waited = match ideal.frontier {
+    fn add(&mut self, ideal: &Ideal<'_>, cut: usize) -> bool {
+        let Some(count) = self.forms.combinations(ideal.frontier) else { return false };
+        let Some(mut start) = self.pricer.times(ideal) else { return true };
+        start.sending = match ideal.frontier {
             [] => Time::ZERO,
             _ if self.pricer.is_by_job() || !ideal.layers.meets(&self.ends) => ideal.device,
             frontier => self.pricer.waited_for(frontier),
         };
-        let server = self.pricer.server_total() - ideal.server;
-        let start = Sketch {
-            device: ideal.device,
-            sending: waited,
-            lead: ideal.device,
-            uplink: Time::ZERO,
-            trail: Time::ZERO,
-            server,
-            download,
-            has_suffix,
-            parcels: 0,
-        };
-        for place in 0..u32::try_from(count).expect("combinations are few") {
-            let Some(sketch) = self.sketch(ideal, place as usize, start) else { continue };
-            if sketch.parcels > PARCELS_MAX || self.all.len() == SKETCHES_MAX {
+        for place in 0..count {
+            let Some(times) = self.sketch(ideal, place, start) else { continue };
+            if times.parcel_count > PARCELS_MAX || self.all.len() == SKETCHES_MAX {
                 return false;
             }
-            self.all.push(sketch);
+            self.all.push(times);
             self.chosen.push((cut, place));
         }
         true
     }
 
-    /// The forms of one combination.
-    fn combination<'s>(
-        &'s self,
-        frontier: &'s [TensorId],
-        mut place: usize,
-    ) -> impl Iterator<Item = &'s Form> {
-        frontier.iter().map(move |tensor| {
-            let forms = &self.forms[tensor.index()];
-            let form = &forms[place % forms.len()];
-            place /= forms.len();
-            form
-        })
-    }
-
     /// One combination of forms; `None` if the times pass the limit.
-    fn sketch(&self, ideal: &Ideal<'_>, mut place: usize, start: Sketch) -> Option<Sketch> {
-        let mut sketch = start;
+    fn sketch(&self, ideal: &Ideal<'_>, place: usize, start: Times) -> Option<Times> {
+        let forms = || self.forms.combination(ideal.frontier, place);
+        let mut times = start.with(forms()).filter(|times| self.pricer.fits(times))?;
+        times.sending += times.device - start.device;
+        times.lead = ideal.device;
         // Raw tensors that are ready together leave together: by what they wait for, their parcel.
         let mut parcels = [(None, Time::ZERO); PARCELS_MAX];
-        for tensor in ideal.frontier {
-            let forms = &self.forms[tensor.index()];
-            let form = match forms.as_slice() {
-                [form] => form,
-                _ => {
-                    let form = &forms[place % forms.len()];
-                    place /= forms.len();
-                    form
-                }
-            };
-            sketch.device = sketch.device.checked_add(form.encode)?;
-            sketch.sending = sketch.sending.checked_add(form.encode)?;
-            sketch.uplink = sketch.uplink.checked_add(form.transfer)?;
-            sketch.server = sketch.server.checked_add(form.decode)?;
-            let (wait, group) = self.waits[tensor.index()];
-            let group = form.upload.encoding.is_none().then_some(group);
-            let filled = sketch.parcels.min(PARCELS_MAX);
-            let same = parcels[..filled].iter_mut().find(|(g, _)| group.is_some() && *g == group);
+        for form in forms() {
+            let tensor = form.upload.tensor;
+            let is_raw = form.upload.encoding.is_none();
+            let group = is_raw.then(|| self.pricer.group(tensor));
+            let filled = times.parcel_count.min(PARCELS_MAX);
+            let same = parcels[..filled].iter_mut().find(|(g, _)| is_raw && *g == group);
             if let Some((_, time)) = same {
                 *time += form.transfer;
                 continue;
             }
-            sketch.parcels += 1;
-            let waits = wait.unwrap_or(ideal.device) + form.encode;
-            sketch.lead = if filled == 0 { waits } else { sketch.lead.min(waits) };
+            times.parcel_count += 1;
+            let waits = self.pricer.wait(tensor).unwrap_or(ideal.device) + form.encode;
+            times.lead = if filled == 0 { waits } else { times.lead.min(waits) };
             if let Some(parcel) = parcels.get_mut(filled) {
                 *parcel = (group, form.transfer);
             }
         }
-        let shortest = parcels[..sketch.parcels.min(PARCELS_MAX)].iter().map(|(_, time)| *time);
-        sketch.trail = shortest.min().unwrap_or_default();
-        let whole = sketch.device.checked_add(sketch.uplink)?.checked_add(sketch.server)?;
-        let whole = whole.checked_add(sketch.download.unwrap_or_default())?;
-        self.pricer.fits(whole).then_some(sketch)
+        let shortest = parcels[..times.parcel_count.min(PARCELS_MAX)].iter().map(|(_, time)| *time);
+        times.trail = shortest.min().unwrap_or_default();
+        times.sent_alone = (times.lead + times.uplink).max(times.sending + times.trail);
+        Some(times)
     }
 
     /// A mode in full.
     pub(crate) fn mode(&self, position: usize) -> Option<Mode> {
         let (cut, place) = self.chosen[position];
-        let layers = self.cuts.layers(cut as usize);
+        let layers = self.cuts.layers(cut);
         let frontier = frontier(self.pricer.model, &layers);
         let uploads =
-            self.combination(&frontier, place as usize).map(|form| form.upload.clone()).collect();
+            self.forms.combination(&frontier, place).map(|form| form.upload.clone()).collect();
         self.pricer.mode(layers, uploads)
     }
 }
 
 /// The layers that no other layer reads from. Every layer of a cut without one of them is waited for
 /// by something that is sent.
-fn ends(pricer: &Pricer<'_>) -> LayerSet {
-    let model = pricer.model;
+fn ends(model: &ModelGraph) -> LayerSet {
     let mut ends = LayerSet::none(model);
     for (l, layer) in model.layers.iter().enumerate() {
         if layer.writes.iter().all(|t| model.tensors[t.index()].readers.is_empty()) {
@@ -251,25 +159,16 @@ mod tests {
                 for (position, sketch) in sketches.all.iter().enumerate() {
                     let place = format!("seed {seed} {granularity} {sketch:?}");
                     let mode = sketches.mode(position).expect("it can be built");
-                    let leads = (0..mode.parcels.len()).map(|p| mode.before(1 << p));
-                    let of_mode = Sketch {
-                        device: mode.device,
-                        sending: mode.before(mode.all_parcels()),
-                        lead: leads.min().unwrap_or(sketch.lead),
-                        uplink: mode.uplink,
-                        trail: mode.parcels.iter().map(|p| p.uplink).min().unwrap_or_default(),
-                        server: mode.server,
-                        download: mode.download,
-                        has_suffix: mode.has_suffix,
-                        parcels: mode.parcels.len(),
-                    };
-                    assert_eq!(*sketch, of_mode, "{place}");
-                    if sketch.parcels == 1 {
-                        assert_eq!(sketch.sent_alone(), mode.sent_alone(), "{place}");
-                        assert_eq!(sketch.latency(half), mode.latency(half), "{place}");
-                    } else if sketch.parcels > 1 {
-                        assert!(sketch.sent_alone() <= mode.sent_alone(), "{place}");
+                    if sketch.parcel_count == 0 {
+                        let sent_alone = sketch.device;
+                        assert_eq!(*sketch, Times { sent_alone, ..mode.times }, "{place}");
+                    } else if sketch.parcel_count == 1 {
+                        assert_eq!(*sketch, mode.times, "{place}");
+                    } else {
+                        assert!(sketch.sent_alone <= mode.sent_alone, "{place}");
                         assert!(sketch.latency(half) <= mode.latency(half), "{place}");
+                        let sent_alone = sketch.sent_alone;
+                        assert_eq!(*sketch, Times { sent_alone, ..mode.times }, "{place}");
                     }
                     seen += 1;
                 }

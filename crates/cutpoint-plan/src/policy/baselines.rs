@@ -179,14 +179,14 @@ fn adjacent(pricer: &Pricer<'_>) -> Vec<Mode> {
         listed.add_cut(&layers);
     }
     let mut points = listed.found;
-    points.sort_by_key(|m| (m.device, m.uplink, m.server));
+    points.sort_by_key(|c| (c.times.device, c.times.uplink, c.times.server));
     let mut kept: Vec<Candidate> = Vec::new();
     for point in points {
-        if kept.last().is_none_or(|k| point.uplink < k.uplink) {
+        if kept.last().is_none_or(|k| point.times.uplink < k.times.uplink) {
             kept.push(point);
         }
     }
-    let crossing = kept.iter().position(|m| m.device >= m.uplink).unwrap_or(kept.len());
+    let crossing = kept.iter().position(|c| c.times.device >= c.times.uplink).unwrap_or(kept.len());
     let last = (crossing + 1).min(kept.len());
     let pair = kept.drain(crossing.saturating_sub(1)..last);
     pair.filter_map(|c| pricer.mode(c.layers, c.uploads)).collect()

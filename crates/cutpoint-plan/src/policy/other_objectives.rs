@@ -17,7 +17,7 @@ use crate::options::Policy;
 use crate::plan::Plan;
 use crate::policy::budget::{IMPROVED_JOBS_MAX, IMPROVED_STARTS, TURNS};
 use crate::policy::planner::{Found, Planner};
-use crate::problem::{Class, Context, Counts, Problem, weighted_loads};
+use crate::problem::{Class, Context, Counts, Problem};
 use crate::simulate::{Decision, plan_of};
 use crate::units::Time;
 
@@ -71,9 +71,7 @@ impl Planner<'_> {
 
     /// Least work first, at the prices of the bound.
     fn sort_by_work(&self, turns: &mut [Turn], search: &TurnSearch<'_>) {
-        let work = |turn: &Turn| {
-            weighted_loads(search.mode(turn), search.problem.executors, self.bound.prices)
-        };
+        let work = |turn: &Turn| search.problem.load(search.mode(turn), self.bound.prices);
         turns.sort_by_key(|turn| (work(turn), search.job(turn)));
     }
 
@@ -148,9 +146,8 @@ impl Planner<'_> {
         let Some(period) = period.filter(|_| problem.is_complete) else { return time };
         let mut jobs: Vec<(u32, u128, Time)> = Vec::with_capacity(problem.jobs());
         for class in &problem.classes {
-            let loads = |m| weighted_loads(m, problem.executors, prices);
-            let load = class.modes.iter().map(loads).min().unwrap_or(0);
-            let alone = class.modes[quickest(class, problem)].latency(problem.half);
+            let load = problem.least_load(class, prices);
+            let alone = problem.least_latency(class);
             jobs.extend(class.jobs.iter().map(|job| (job.0, load, alone)));
         }
         jobs.sort_unstable_by_key(|&(job, _, _)| std::cmp::Reverse(job));
@@ -158,8 +155,7 @@ impl Planner<'_> {
         for (job, load, alone) in jobs {
             after += load;
             let arrival = period * u64::from(job);
-            let loads = u64::try_from(LoadBound::time_of(after)).unwrap_or(0);
-            best = best.max(arrival + Time::from_nanoseconds(loads)).max(arrival + alone);
+            best = best.max(arrival + LoadBound::time_of(after)).max(arrival + alone);
         }
         best
     }

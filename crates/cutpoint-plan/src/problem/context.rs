@@ -1,7 +1,8 @@
 //! The workload in the planner's terms: classes of interchangeable jobs and their modes.
 
 use crate::options::Granularity;
-use crate::problem::mode::{Mode, ModeSet};
+use crate::problem::loads::{Loads, loads, weighted};
+use crate::problem::mode::{Mode, ModeSet, Times};
 use crate::problem::pricer::{Pricer, Pricing};
 use crate::units::{Bandwidth, Time};
 use crate::workload::{JobId, ModelGraph, Workload};
@@ -157,7 +158,7 @@ impl Problem<'_> {
         for class in &mut self.classes {
             let mut kept: Vec<[Time; 4]> = Vec::new();
             class.modes.retain(|mode| {
-                let mut sending = mode.segments.iter().filter(|s| !s.parcels.is_empty());
+                let mut sending = mode.sending_segments();
                 let (Some(one), None) = (sending.next(), sending.next()) else { return true };
                 let times = [mode.device, one.device, one.uplink, one.alone];
                 let is_beaten = kept.iter().any(|k| k.iter().zip(times).all(|(&k, t)| k <= t));
@@ -167,6 +168,21 @@ impl Problem<'_> {
                 !is_beaten
             });
         }
+    }
+
+    /// The loads of one job in a mode, weighted by prices.
+    pub(crate) fn load(&self, times: &Times, prices: Loads) -> u128 {
+        weighted(prices, loads(times, self.executors))
+    }
+
+    /// The weighted loads of one job of a class in its cheapest mode.
+    pub(crate) fn least_load(&self, class: &Class<'_>, prices: Loads) -> u128 {
+        class.modes.iter().map(|mode| self.load(mode, prices)).min().unwrap_or(0)
+    }
+
+    /// When a job of a class alone completes at the earliest.
+    pub(crate) fn least_latency(&self, class: &Class<'_>) -> Time {
+        class.modes.iter().map(|mode| mode.latency(self.half)).min().unwrap_or_default()
     }
 
     pub(crate) fn jobs(&self) -> usize {

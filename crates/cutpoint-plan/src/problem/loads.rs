@@ -1,20 +1,15 @@
 //! What a job loads each machine with.
 
-use crate::problem::mode::Mode;
+use crate::problem::mode::Times;
 
 /// Loads on device, uplink, server and downlink.
 pub(crate) type Loads = [u64; 4];
 
 /// Loads of one job in a mode; the server's as a share of all executors, rounded down.
-pub(crate) fn loads(mode: &Mode, executors: Option<u64>) -> Loads {
-    let server = executors.map_or(0, |k| mode.server.nanoseconds() / k);
-    let download = mode.download.unwrap_or_default().nanoseconds();
-    [mode.device.nanoseconds(), mode.uplink.nanoseconds(), server, download]
-}
-
-/// The loads of one job in a mode, weighted by prices.
-pub(crate) fn weighted_loads(mode: &Mode, executors: Option<u64>, prices: Loads) -> u128 {
-    weighted(prices, loads(mode, executors))
+pub(crate) fn loads(times: &Times, executors: Option<u64>) -> Loads {
+    let server = executors.map_or(0, |k| times.server.nanoseconds() / k);
+    let download = times.download.unwrap_or_default().nanoseconds();
+    [times.device.nanoseconds(), times.uplink.nanoseconds(), server, download]
 }
 
 /// Loads weighted by prices.

@@ -11,8 +11,8 @@ mod pricer;
 pub use context::Backlog;
 pub(crate) use context::{Class, Context, EXACT_JOBS_MAX, Problem};
 pub(crate) use counts::Counts;
-pub(crate) use loads::{Loads, loads, weighted, weighted_loads};
-pub(crate) use mode::{Mode, ModeSet, PARCELS_MAX, Parcel};
+pub(crate) use loads::{Loads, loads, weighted};
+pub(crate) use mode::{Form, Mode, ModeSet, PARCELS_MAX, Parcel, Times};
 pub(crate) use pricer::Pricer;
 #[cfg(test)]
 pub(crate) use pricer::Pricing;

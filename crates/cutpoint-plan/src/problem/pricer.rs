@@ -7,14 +7,13 @@
 //! written out.
 
 use crate::cut::LayerSet;
-use crate::cut::closed_sets::{Cuts, cuts_max};
+use crate::cut::closed_sets::{Cuts, Ideal, cuts_max};
 use crate::cut::frontier::parents;
-use crate::flow_shop::segments::segments;
 use crate::options::Granularity;
 use crate::plan::Upload;
-use crate::problem::mode::{Mode, PARCELS_MAX, Parcel};
-use crate::problem::parcels::{device, join};
-use crate::units::{Bandwidth, TIME_MAX, Time};
+use crate::problem::mode::{Form, Mode, PARCELS_MAX, Parcel, Times};
+use crate::problem::parcels::{Waiting, device, join};
+use crate::units::{Bandwidth, Time};
 use crate::workload::{LayerId, Link, ModelGraph, TensorId};
 use std::sync::{Arc, OnceLock};
 
@@ -64,8 +63,7 @@ impl<'m> Pricer<'m> {
         let fits = model.layers.len() <= ANCESTOR_LAYERS_MAX;
         let ancestors = if is_layer && fits { ancestors(model) } else { Vec::new() };
         let server_total = model.layers.iter().map(|l| l.server).sum();
-        let time = |set: &LayerSet| set.iter().map(|l| model.layers[l.index()].device).sum();
-        let lead = ancestors.iter().map(time).collect();
+        let lead = ancestors.iter().map(|set| device(model, set)).collect();
         Pricer { model, pricing, ancestors, lead, server_total, cuts: Arc::default() }
     }
 
@@ -82,15 +80,10 @@ impl<'m> Pricer<'m> {
         self.cuts.get_or_init(list).as_ref()
     }
 
-    /// Server time of all layers.
-    pub(crate) fn server_total(&self) -> Time {
-        self.server_total
-    }
-
     /// Device time that a tensor waits for; `None` if it waits for the whole cut.
     pub(crate) fn wait(&self, tensor: TensorId) -> Option<Time> {
         match self.model.tensors[tensor.index()].producer {
-            _ if self.pricing.granularity == Granularity::Job => None,
+            _ if self.is_by_job() => None,
             None => Some(Time::ZERO),
             Some(producer) => self.lead.get(producer.index()).copied(),
         }
@@ -123,21 +116,39 @@ impl<'m> Pricer<'m> {
     }
 
     /// Whether all jobs could take so long.
-    pub(crate) fn fits(&self, whole: Time) -> bool {
-        whole.checked_mul(self.pricing.jobs).is_some()
+    pub(crate) fn fits(&self, times: &Times) -> bool {
+        let all = [times.device, times.uplink, times.server, times.download.unwrap_or_default()];
+        let whole = all.into_iter().try_fold(Time::ZERO, Time::checked_add);
+        whole.and_then(|whole| whole.checked_mul(self.pricing.jobs)).is_some()
     }
 
-    /// What crossing the link costs a tensor in one of its forms: encode, transfer, decode. `None`
-    /// if it never gets through.
-    pub(crate) fn crossing(&self, upload: &Upload) -> Option<(Time, Time, Time)> {
+    /// A form of a tensor; `None` if it never gets through.
+    pub(crate) fn form(&self, upload: Upload) -> Option<Form> {
         let tensor = &self.model.tensors[upload.tensor.index()];
-        match upload.encoding {
-            None => Some((Time::ZERO, self.pricing.transfer(tensor.bytes)?, Time::ZERO)),
-            Some(e) => {
-                let form = &tensor.encodings[e];
-                Some((form.encode, self.pricing.transfer(form.bytes)?, form.decode))
-            }
-        }
+        let transfer = self.pricing.transfer(tensor.sent_bytes(upload.encoding))?;
+        let (encode, decode) = match upload.encoding {
+            None => (Time::ZERO, Time::ZERO),
+            Some(e) => (tensor.encodings[e].encode, tensor.encodings[e].decode),
+        };
+        Some(Form { upload, encode, transfer, decode })
+    }
+
+    /// The forms of a tensor that get through.
+    pub(crate) fn forms(&self, tensor: TensorId) -> impl Iterator<Item = Form> {
+        let encodings = 0..self.model.tensors[tensor.index()].encodings.len();
+        let all = std::iter::once(None).chain(encodings.map(Some));
+        all.filter_map(move |encoding| self.form(Upload { tensor, encoding }))
+    }
+
+    /// The times of a cut before its tensors have forms; `None` if its results never get back.
+    pub(crate) fn times(&self, cut: &Ideal<'_>) -> Option<Times> {
+        Some(Times {
+            device: cut.device,
+            server: self.server_total - cut.server,
+            download: self.download(cut.layers)?,
+            has_suffix: cut.layers.count() < self.model.layers.len(),
+            ..Times::default()
+        })
     }
 
     /// What `bytes` take on the downlink: nothing if it costs nothing, `None` if they never get
@@ -146,43 +157,24 @@ impl<'m> Pricer<'m> {
         self.pricing.link.downlink.map_or(Some(Time::ZERO), |link| link.transfer_time(bytes))
     }
 
+    /// The device time of some layers, and what they would take on the server.
+    pub(crate) fn sums(&self, layers: &LayerSet) -> (Time, Time) {
+        let all = || layers.iter().map(|l| &self.model.layers[l.index()]);
+        (all().map(|l| l.device).sum(), all().map(|l| l.server).sum())
+    }
+
     /// The mode of cut `layers` with `uploads` for its frontier, in the order of the frontier;
     /// `None` if a transfer never ends or the times pass the limit.
     pub(crate) fn mode(&self, layers: LayerSet, uploads: Vec<Upload>) -> Option<Mode> {
-        let (mut device, mut server_kept) = (Time::ZERO, Time::ZERO);
-        for layer in layers.iter() {
-            device += self.model.layers[layer.index()].device;
-            server_kept += self.model.layers[layer.index()].server;
-        }
-        let (mut uplink, mut server) = (Time::ZERO, self.server_total - server_kept);
-        let mut crossings = Vec::with_capacity(uploads.len());
-        for upload in &uploads {
-            let (encode, transfer, decode) = self.crossing(upload)?;
-            device = device.checked_add(encode)?;
-            uplink = uplink.checked_add(transfer)?;
-            server = server.checked_add(decode)?;
-            crossings.push((encode, transfer));
-        }
-        let has_suffix = layers.count() < self.model.layers.len();
-        let download = self.download(&layers)?;
-        let whole = device.checked_add(uplink)?.checked_add(server)?;
-        let whole = whole.checked_add(download.unwrap_or_default())?;
-        whole.checked_mul(self.pricing.jobs).filter(|&t| t <= TIME_MAX)?;
-        let (parcels, before, is_exact) = self.parcels(&layers, &uploads, &crossings);
-        let mut mode = Mode {
-            layers,
-            uploads,
-            parcels,
-            device,
-            uplink,
-            server,
-            download,
-            has_suffix,
-            is_exact,
-            before,
-            segments: Vec::new(),
-        };
-        mode.segments = segments(&mode.parcel_times());
+        let (device, server) = self.sums(&layers);
+        let cut = Ideal { layers: &layers, frontier: &[], device, server };
+        let forms: Vec<Form> =
+            uploads.iter().map(|u| self.form(u.clone())).collect::<Option<_>>()?;
+        let times = self.times(&cut)?.with(forms.iter()).filter(|times| self.fits(times))?;
+        let (parcels, before, is_exact) = self.parcels(&layers, &forms);
+        let segments = Vec::new();
+        let mut mode = Mode { layers, uploads, parcels, times, is_exact, before, segments };
+        mode.follow_parcels();
         Some(mode)
     }
 
@@ -194,23 +186,20 @@ impl<'m> Pricer<'m> {
     /// A mode that was priced at another bandwidth of the uplink; `None` if a transfer never ends
     /// or the times pass the limit.
     pub(crate) fn priced_again(&self, mode: &Mode) -> Option<Mode> {
-        let pricing = &self.pricing;
         let mut again = mode.clone();
-        again.uplink = Time::ZERO;
+        again.times.uplink = Time::ZERO;
         for parcel in &mut again.parcels {
             parcel.uplink = Time::ZERO;
             for &u in &parcel.uploads {
-                let upload = &mode.uploads[u as usize];
-                let tensor = &self.model.tensors[upload.tensor.index()];
-                let bytes = tensor.sent_bytes(upload.encoding);
-                parcel.uplink = parcel.uplink.checked_add(pricing.transfer(bytes)?)?;
+                let form = self.form(mode.uploads[u as usize].clone())?;
+                parcel.uplink = parcel.uplink.checked_add(form.transfer)?;
             }
-            again.uplink = again.uplink.checked_add(parcel.uplink)?;
+            again.times.uplink = again.times.uplink.checked_add(parcel.uplink)?;
         }
-        let whole = again.device.checked_add(again.uplink)?.checked_add(again.server)?;
-        let whole = whole.checked_add(again.download.unwrap_or_default())?;
-        whole.checked_mul(pricing.jobs)?;
-        again.segments = segments(&again.parcel_times());
+        if !self.fits(&again.times) {
+            return None;
+        }
+        again.follow_parcels();
         Some(again)
     }
 
@@ -233,43 +222,36 @@ impl<'m> Pricer<'m> {
     /// The layers that must precede an upload on the device.
     fn needs(&self, layers: &LayerSet, tensor: TensorId) -> LayerSet {
         match self.model.tensors[tensor.index()].producer {
-            _ if self.ancestors.is_empty() && self.pricing.granularity == Granularity::Job => {
-                layers.clone()
-            }
+            _ if self.is_by_job() => layers.clone(),
             None => LayerSet::none(self.model),
-            Some(_) if self.ancestors.is_empty() => layers.clone(),
-            Some(producer) => self.ancestors[producer.index()].clone(),
+            Some(producer) => self.ancestors.get(producer.index()).unwrap_or(layers).clone(),
         }
     }
 
     /// Groups uploads that become ready together, and tabulates what precedes each set of groups.
-    fn parcels(
-        &self,
-        layers: &LayerSet,
-        uploads: &[Upload],
-        crossings: &[(Time, Time)],
-    ) -> (Vec<Parcel>, Vec<Time>, bool) {
-        if uploads.len() > UPLOADS_APART_MAX {
-            return self.one_parcel(layers, crossings);
+    fn parcels(&self, layers: &LayerSet, forms: &[Form]) -> (Vec<Parcel>, Vec<Time>, bool) {
+        if forms.len() > UPLOADS_APART_MAX {
+            return self.one_parcel(layers, forms);
         }
-        let is_apart = self.pricing.is_apart && uploads.len() <= PARCELS_MAX;
-        let mut parcels: Vec<(Parcel, LayerSet, Time)> = Vec::new();
-        for (u, upload) in uploads.iter().enumerate() {
-            let (encode, transfer) = crossings[u];
-            let needs = self.needs(layers, upload.tensor);
-            let same = (upload.encoding.is_none() && !is_apart)
-                .then(|| parcels.iter_mut().find(|(p, n, _)| *n == needs && is_raw(p, uploads)));
-            if let Some(Some((parcel, _, _))) = same {
+        let is_raw = |form: &Form| form.upload.encoding.is_none();
+        let is_apart = self.pricing.is_apart && forms.len() <= PARCELS_MAX;
+        let mut parcels: Vec<Waiting> = Vec::new();
+        for (u, form) in forms.iter().enumerate() {
+            let needs = self.needs(layers, form.upload.tensor);
+            let fits = |(parcel, waits, _): &&mut Waiting| {
+                *waits == needs && is_raw(&forms[parcel.uploads[0] as usize])
+            };
+            let is_joined = is_raw(form) && !is_apart;
+            if let Some((parcel, _, _)) = parcels.iter_mut().find(|p| is_joined && fits(p)) {
                 parcel.uploads.push(index(u));
-                parcel.uplink += transfer;
+                parcel.uplink += form.transfer;
             } else {
-                let parcel = Parcel { uploads: vec![index(u)], uplink: transfer };
-                parcels.push((parcel, needs, encode));
+                let parcel = Parcel { uploads: vec![index(u)], uplink: form.transfer };
+                parcels.push((parcel, needs, form.encode));
             }
         }
-        let mut is_exact = self.ancestors.len() == self.model.layers.len()
-            || self.pricing.granularity == Granularity::Job;
-        is_exact &= is_apart == self.pricing.is_apart || parcels.len() == uploads.len();
+        let mut is_exact = self.is_exact();
+        is_exact &= is_apart == self.pricing.is_apart || parcels.len() == forms.len();
         if parcels.len() > PARCELS_MAX {
             is_exact = false;
             parcels = join(self.model, parcels, PARCELS_MAX);
@@ -279,20 +261,16 @@ impl<'m> Pricer<'m> {
     }
 
     /// All uploads as one parcel, which waits for all device work.
-    fn one_parcel(
-        &self,
-        layers: &LayerSet,
-        crossings: &[(Time, Time)],
-    ) -> (Vec<Parcel>, Vec<Time>, bool) {
-        let uploads = (0..crossings.len()).map(index).collect();
-        let uplink = crossings.iter().map(|c| c.1).sum();
-        let encodes: Time = crossings.iter().map(|c| c.0).sum();
+    fn one_parcel(&self, layers: &LayerSet, forms: &[Form]) -> (Vec<Parcel>, Vec<Time>, bool) {
+        let uploads = (0..forms.len()).map(index).collect();
+        let uplink = forms.iter().map(|f| f.transfer).sum();
+        let encodes: Time = forms.iter().map(|f| f.encode).sum();
         let before = vec![Time::ZERO, device(self.model, layers) + encodes];
         (vec![Parcel { uploads, uplink }], before, false)
     }
 
     /// The device time before each set of parcels.
-    fn preceding(&self, parcels: &[(Parcel, LayerSet, Time)]) -> Vec<Time> {
+    fn preceding(&self, parcels: &[Waiting]) -> Vec<Time> {
         if let [(_, needs, encode)] = parcels {
             return vec![Time::ZERO, device(self.model, needs) + *encode];
         }
@@ -309,10 +287,6 @@ impl<'m> Pricer<'m> {
         }
         before
     }
-}
-
-fn is_raw(parcel: &Parcel, uploads: &[Upload]) -> bool {
-    parcel.uploads.iter().all(|&u| uploads[u as usize].encoding.is_none())
 }
 
 fn index(position: usize) -> u32 {
