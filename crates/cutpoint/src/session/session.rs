@@ -331,7 +331,7 @@ impl Session {
     /// [`Session::run`] without blocking. Dropping the future cancels the run.
     ///
     /// ```
-    /// # use cutpoint::{JobOutcome, Model, Policy, Session, SessionOptions};
+    /// # use cutpoint::{JobOutcome, Model, Policy, ProfileRequest, Session, SessionOptions};
     /// # use cutpoint::profile::ProfileOptions;
     /// # use cutpoint::zoo::Network;
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
