@@ -22,26 +22,53 @@ impl InputError {
         self.rule.code()
     }
 
-    /// An error of a JSON reader. Its message says which rule is broken: serde has no other way.
-    pub(crate) fn from_json(path: String, error: &serde_json::Error) -> InputError {
-        let message = error.to_string();
-        let rule = if message.starts_with("unknown field") {
-            Rule::UnknownKey(message)
-        } else if message.starts_with("missing field") {
-            Rule::MissingKey(message)
-        } else if message.starts_with("duplicate") {
-            Rule::DuplicateKey(message)
-        } else if message.starts_with("number out of range") {
-            Rule::NotFinite
-        } else if error.is_data() {
-            Rule::WrongType(message)
-        } else {
-            Rule::Syntax(message)
+    /// An error of a JSON reader at a path. Serde's errors are texts: their first words say which
+    /// rule is broken, and those of [`coded`] begin with the code itself.
+    pub(crate) fn from_json(path: &str, error: &serde_json::Error) -> InputError {
+        let text = error.to_string();
+        let coded = text.split_once(": ").and_then(|(code, message)| {
+            let code = JSON_CODES.into_iter().find(|known| *known == code)?;
+            Some((code, message.rsplit_once(" at line ").map_or(message, |(message, _)| message)))
+        });
+        let code_of_serde = || match text.split_whitespace().next() {
+            Some("unknown") => "unknown-key",
+            Some("missing") => "missing-key",
+            Some("duplicate") => "duplicate-key",
+            _ if text.starts_with("number out of range") => "not-finite",
+            _ if error.is_data() => "wrong-type",
+            _ => "syntax",
+        };
+        let (code, message) = coded.unwrap_or_else(|| (code_of_serde(), &text));
+        let message = match code {
+            "not-finite" => "the number is not finite".to_owned(),
+            "syntax" => format!("not JSON: {message}"),
+            _ => message.to_owned(),
         };
         // "." is the whole file, and "?" stands for what was not reached.
-        InputError::new(path.trim_end_matches(['.', '?']), rule)
+        InputError::new(path.trim_end_matches(['.', '?']), Rule::Json { code, message })
     }
 }
+
+/// An error of a JSON reader with one of the [`JSON_CODES`].
+pub(crate) fn coded<E: serde::de::Error>(code: &str, message: impl fmt::Display) -> E {
+    E::custom(format_args!("{code}: {message}"))
+}
+
+/// The codes of [`Rule::Json`].
+pub(crate) const JSON_CODES: [&str; 12] = [
+    "syntax",
+    "wrong-type",
+    "unknown-key",
+    "missing-key",
+    "duplicate-key",
+    "schema",
+    "negative",
+    "not-finite",
+    "not-whole",
+    "too-large",
+    "too-long",
+    "unknown-name",
+];
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,42 +81,60 @@ impl fmt::Display for InputError {
 
 impl std::error::Error for InputError {}
 
+/// A name that nothing of its kind has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownName {
+    what: &'static str,
+    found: String,
+    expected: Vec<&'static str>,
+}
+
+impl UnknownName {
+    /// The one of `all` with this name; `what` they are is for the message.
+    pub(crate) fn find<T: Copy>(
+        what: &'static str,
+        all: &[T],
+        name_of: impl Fn(T) -> &'static str,
+        name: &str,
+    ) -> Result<T, UnknownName> {
+        all.iter().copied().find(|&one| name_of(one) == name).ok_or_else(|| UnknownName {
+            what,
+            found: name.to_owned(),
+            expected: all.iter().map(|&one| name_of(one)).collect(),
+        })
+    }
+}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let expected = match self.expected.as_slice() {
+            [one, other] => format!("{one} or {other}"),
+            all => format!("one of {}", all.join(", ")),
+        };
+        write!(f, "unknown {} {:?}; expected {expected}", self.what, self.found)
+    }
+}
+
+impl std::error::Error for UnknownName {}
+
 /// The rules that a workload or a plan can break.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Rule {
-    /// The text is not JSON.
-    Syntax(String),
-    /// A value of another type is expected.
-    WrongType(String),
-    /// The format has no such key.
-    UnknownKey(String),
-    /// A key that must be there is not.
-    MissingKey(String),
-    /// A key is there twice.
-    DuplicateKey(String),
-    /// The schema is not one that this version reads.
-    Schema {
-        /// What the file says.
-        found: String,
-        /// What it should say.
-        expected: &'static str,
+    /// The text is not JSON, or a value is not one that the format has in this place.
+    Json {
+        /// The stable code.
+        code: &'static str,
+        /// What was found and what was expected.
+        message: String,
     },
-    /// A number is below zero.
-    Negative(f64),
-    /// A number is infinite, not a number, or beyond 64-bit floating point.
-    NotFinite,
-    /// A count or a size is not a whole number.
-    NotWhole(f64),
     /// A number is above its limit.
     TooLarge {
-        /// What the file says.
-        found: f64,
+        /// The number.
+        found: u64,
         /// The largest value allowed.
         limit: u64,
     },
-    /// A time is longer than [`crate::units::TIME_MAX`], in milliseconds.
-    TooLong(f64),
     /// There are more things than a file may hold.
     TooMany {
         /// Of what.
@@ -101,6 +146,11 @@ pub enum Rule {
     },
     /// All operations of all jobs together may take longer than [`crate::units::TIME_MAX`].
     TotalTime,
+    /// Two models have one name.
+    DuplicateModel {
+        /// The name.
+        name: String,
+    },
     /// Two layers of a model have one name.
     DuplicateLayer {
         /// The name.
@@ -113,7 +163,7 @@ pub enum Rule {
         /// Its name.
         tensor: String,
     },
-    /// A tensor is read, wanted or sent, but no layer writes it and it is no input.
+    /// A tensor is read, wanted or sent, but it is not an input and no layer writes it.
     UnknownTensor {
         /// Its name.
         tensor: String,
@@ -128,8 +178,6 @@ pub enum Rule {
         /// Its name.
         model: String,
     },
-    /// No policy or granularity has this name.
-    UnknownName(String),
     /// A plan has not one entry for each job of its workload.
     JobCount {
         /// Entries in the plan.
@@ -186,25 +234,16 @@ impl Rule {
     /// The stable code; docs/errors.md has a paragraph on each.
     pub fn code(&self) -> &'static str {
         match self {
-            Rule::Syntax(_) => "syntax",
-            Rule::WrongType(_) => "wrong-type",
-            Rule::UnknownKey(_) => "unknown-key",
-            Rule::MissingKey(_) => "missing-key",
-            Rule::DuplicateKey(_) => "duplicate-key",
-            Rule::Schema { .. } => "schema",
-            Rule::Negative(_) => "negative",
-            Rule::NotFinite => "not-finite",
-            Rule::NotWhole(_) => "not-whole",
+            Rule::Json { code, .. } => code,
             Rule::TooLarge { .. } => "too-large",
-            Rule::TooLong(_) => "too-long",
             Rule::TooMany { .. } => "too-many",
             Rule::TotalTime => "total-time",
+            Rule::DuplicateModel { .. } => "duplicate-key",
             Rule::DuplicateLayer { .. } => "duplicate-layer",
             Rule::WrittenTwice { .. } => "written-twice",
             Rule::UnknownTensor { .. } => "unknown-tensor",
             Rule::Cycle { .. } => "cycle",
             Rule::UnknownModel { .. } => "unknown-model",
-            Rule::UnknownName(_) => "unknown-name",
             Rule::JobCount { .. } => "job-count",
             Rule::JobNumber { .. } => "job-number",
             Rule::WrongModel { .. } => "wrong-model",
@@ -221,23 +260,9 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Rule::Syntax(message) => write!(f, "not JSON: {message}"),
-            Rule::WrongType(message)
-            | Rule::UnknownKey(message)
-            | Rule::MissingKey(message)
-            | Rule::DuplicateKey(message)
-            | Rule::UnknownName(message) => f.write_str(message),
-            Rule::Schema { found, expected } => {
-                write!(f, "schema is {found:?}, expected {expected:?}")
-            }
-            Rule::Negative(value) => write!(f, "found {value}, expected 0 or more"),
-            Rule::NotFinite => f.write_str("the number is not finite"),
-            Rule::NotWhole(value) => write!(f, "found {value}, expected a whole number"),
+            Rule::Json { message, .. } => f.write_str(message),
             Rule::TooLarge { found, limit } => {
                 write!(f, "found {found}, expected at most {limit}")
-            }
-            Rule::TooLong(found) => {
-                write!(f, "{found} ms is longer than the longest time, 2^61 ns (73 years)")
             }
             Rule::TooMany { what, found, limit } => {
                 write!(f, "found {found} {what}, expected at most {limit}")
@@ -245,6 +270,7 @@ impl fmt::Display for Rule {
             Rule::TotalTime => f.write_str(
                 "all operations of all jobs together may take longer than 2^61 ns (73 years)",
             ),
+            Rule::DuplicateModel { name } => write!(f, "duplicate model {name:?}"),
             Rule::DuplicateLayer { name, first } => {
                 write!(f, "layer {name:?} is already at position {first}")
             }
@@ -252,7 +278,7 @@ impl fmt::Display for Rule {
                 write!(f, "tensor {tensor:?} is already an input or written by another layer")
             }
             Rule::UnknownTensor { tensor } => {
-                write!(f, "tensor {tensor:?} is no input and no layer writes it")
+                write!(f, "tensor {tensor:?} is not an input and no layer writes it")
             }
             Rule::Cycle { layers } => {
                 write!(f, "layers wait for each other: {} -> {}", layers.join(" -> "), layers[0])

@@ -1,5 +1,6 @@
 //! How to plan: policy, objective, granularity and arrivals.
 
+use crate::error::UnknownName;
 use crate::units::Time;
 use std::fmt;
 use std::str::FromStr;
@@ -60,13 +61,10 @@ impl fmt::Display for Policy {
 }
 
 impl FromStr for Policy {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Policy, String> {
-        Policy::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| {
-            let known: Vec<_> = Policy::ALL.iter().map(|p| p.name()).collect();
-            format!("unknown policy {name:?}; expected one of {}", known.join(", "))
-        })
+    fn from_str(name: &str) -> Result<Policy, UnknownName> {
+        UnknownName::find("policy", &Policy::ALL, Policy::name, name)
     }
 }
 
@@ -81,6 +79,9 @@ pub enum Objective {
 }
 
 impl Objective {
+    /// All objectives.
+    pub const ALL: [Objective; 2] = [Objective::Makespan, Objective::MeanCompletion];
+
     /// The name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
@@ -97,14 +98,10 @@ impl fmt::Display for Objective {
 }
 
 impl FromStr for Objective {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Objective, String> {
-        match name {
-            "makespan" => Ok(Objective::Makespan),
-            "mean-completion" => Ok(Objective::MeanCompletion),
-            _ => Err(format!("unknown objective {name:?}; expected makespan or mean-completion")),
-        }
+    fn from_str(name: &str) -> Result<Objective, UnknownName> {
+        UnknownName::find("objective", &Objective::ALL, Objective::name, name)
     }
 }
 
@@ -119,6 +116,9 @@ pub enum Granularity {
 }
 
 impl Granularity {
+    /// Both granularities.
+    pub const ALL: [Granularity; 2] = [Granularity::Layer, Granularity::Job];
+
     /// The name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
@@ -135,14 +135,10 @@ impl fmt::Display for Granularity {
 }
 
 impl FromStr for Granularity {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Granularity, String> {
-        match name {
-            "layer" => Ok(Granularity::Layer),
-            "job" => Ok(Granularity::Job),
-            _ => Err(format!("unknown granularity {name:?}; expected layer or job")),
-        }
+    fn from_str(name: &str) -> Result<Granularity, UnknownName> {
+        UnknownName::find("granularity", &Granularity::ALL, Granularity::name, name)
     }
 }
 

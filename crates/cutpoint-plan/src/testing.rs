@@ -1,18 +1,19 @@
 //! Random workloads and plain plans for tests of everything that reads them.
 
 use crate::cut::LayerSet;
-use crate::format::{
-    EncodingFile, JobsFile, LayerFile, LinkFile, ModelFile, ServerFile, SizeFile, WORKLOAD_SCHEMA,
-    WorkloadFile, write_workload,
-};
+use crate::format::write_workload;
 use crate::options::{Granularity, Objective, Policy};
 use crate::plan::{Operation, Partition, Plan, Schedule, Upload, Work};
-use crate::units::Time;
-use crate::workload::{JobId, ModelGraph, TensorId, Workload};
+use crate::units::{Bandwidth, Time};
+use crate::workload::{
+    JobId, JobRun, LayerBuilder, Link, ModelBuilder, ModelGraph, Size, TensorEncoding, TensorId,
+    Workload, WorkloadBuilder,
+};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// Workloads of up to 3 models with up to 6 layers and up to 6 jobs, with everything that the
 /// format has: several inputs and outputs, encodings, executors, downlink, delays.
@@ -33,43 +34,44 @@ impl fmt::Debug for Sample {
 
 fn random_workload(rng: &mut ChaCha8Rng) -> Workload {
     let names: Vec<String> = (0..rng.random_range(1..=3)).map(|i| format!("model{i}")).collect();
-    let models = names.iter().map(|name| (name.clone(), random_model(rng))).collect();
-    let jobs = (0..rng.random_range(1..=3)).map(|_| JobsFile {
+    let models = names.iter().map(|name| random_model(rng, name)).collect();
+    let jobs = (0..rng.random_range(1..=3)).map(|_| JobRun {
         model: names[rng.random_range(0..names.len())].clone(),
-        count: rng.random_range(0..=2u64).into(),
+        count: rng.random_range(0..=2u64),
     });
     let jobs = jobs.collect();
-    let file = WorkloadFile {
-        schema: WORKLOAD_SCHEMA.into(),
-        link: LinkFile {
-            uplink_mbps: *pick(rng, &[1.1, 5.85, 18.88]),
-            downlink_mbps: *pick(rng, &[None, Some(3.0), Some(40.0)]),
-            rtt_ms: *pick(rng, &[0.0, 5.0, 0.000_003]),
-            message_overhead_ms: *pick(rng, &[0.0, 0.25]),
+    let mbps = |mbps| Bandwidth::from_mbit_per_s(mbps).expect("positive and finite");
+    let builder = WorkloadBuilder {
+        link: Link {
+            uplink: mbps(*pick(rng, &[1.1, 5.85, 18.88])),
+            downlink: pick(rng, &[None, Some(3.0), Some(40.0)]).map(mbps),
+            round_trip: time(*pick(rng, &[0.0, 5.0, 0.000_003])),
+            message_overhead: time(*pick(rng, &[0.0, 0.25])),
         },
-        server: pick(rng, &[None, Some(0u64), Some(1), Some(2)])
-            .map(|executors| ServerFile { executors: executors.into() }),
+        executors: NonZeroU32::new(*pick(rng, &[0, 0, 1, 2])),
         models,
         jobs,
     };
-    Workload::try_from(file).expect("the generator keeps the rules")
+    builder.build().expect("the generator keeps the rules")
 }
 
 fn pick<'a, T>(rng: &mut ChaCha8Rng, choices: &'a [T]) -> &'a T {
     &choices[rng.random_range(0..choices.len())]
 }
 
-fn random_size(rng: &mut ChaCha8Rng) -> SizeFile {
+fn random_size(rng: &mut ChaCha8Rng) -> Size {
     let bytes = rng.random_range(0..200_000u64);
-    let encodings = (0..rng.random_range(0..=2)).map(|i| {
-        let encoding = EncodingFile {
-            bytes: rng.random_range(0..=bytes).into(),
-            encode_ms: random_ms(rng),
-            decode_ms: random_ms(rng),
-        };
-        (format!("form{i}"), encoding)
+    let encodings = (0..rng.random_range(0..=2)).map(|i| TensorEncoding {
+        name: format!("form{i}"),
+        bytes: rng.random_range(0..=bytes),
+        encode: time(random_ms(rng)),
+        decode: time(random_ms(rng)),
     });
-    SizeFile { bytes: bytes.into(), encodings: encodings.collect() }
+    Size { bytes, encodings: encodings.collect() }
+}
+
+fn time(milliseconds: f64) -> Time {
+    Time::from_milliseconds(milliseconds).expect("neither negative nor long")
 }
 
 fn random_ms(rng: &mut ChaCha8Rng) -> f64 {
@@ -80,7 +82,7 @@ fn random_ms(rng: &mut ChaCha8Rng) -> f64 {
     }
 }
 
-fn random_model(rng: &mut ChaCha8Rng) -> ModelFile {
+fn random_model(rng: &mut ChaCha8Rng, name: &str) -> ModelBuilder {
     let inputs: Vec<String> = (0..rng.random_range(1..=2)).map(|i| format!("in{i}")).collect();
     let mut tensors = inputs.clone();
     let mut layers = Vec::new();
@@ -88,15 +90,15 @@ fn random_model(rng: &mut ChaCha8Rng) -> ModelFile {
         let reads = (0..rng.random_range(0..=2)).map(|_| pick(rng, &tensors).clone()).collect();
         let written: Vec<_> = (0..rng.random_range(0..=2)).map(|k| format!("t{i}.{k}")).collect();
         let writes = written.iter().map(|name| (name.clone(), random_size(rng))).collect();
-        let (device_ms, server_ms) = (random_ms(rng), random_ms(rng) / 4.0);
-        layers.push(LayerFile { name: format!("layer{i}"), reads, writes, device_ms, server_ms });
+        let (device, server) = (time(random_ms(rng)), time(random_ms(rng) / 4.0));
+        layers.push(LayerBuilder { name: format!("layer{i}"), reads, writes, device, server });
         tensors.extend(written);
     }
     // The file need not be in topological order.
     layers.reverse();
     let outputs = rng.random_bool(0.3).then(|| vec![pick(rng, &tensors).clone()]);
     let inputs = inputs.into_iter().map(|name| (name, random_size(rng))).collect();
-    ModelFile { inputs, outputs, layers }
+    ModelBuilder { name: name.to_owned(), inputs, outputs, layers }
 }
 
 /// A valid plan with random cuts and encodings: jobs in the order of the workload, each machine

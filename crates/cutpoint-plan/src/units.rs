@@ -2,6 +2,8 @@
 //!
 //! Inside the planner time is whole nanoseconds; floating point appears only here, at the border.
 
+use crate::error::coded;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul, Sub, SubAssign};
@@ -115,8 +117,34 @@ impl fmt::Display for Time {
     }
 }
 
-/// How many bits a link carries in a second.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// In files times are milliseconds.
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.milliseconds())
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+        let milliseconds = not_negative(deserializer)?;
+        Time::from_milliseconds(milliseconds).ok_or_else(|| {
+            let limit = "longer than the longest time, 2^61 ns (73 years)";
+            coded("too-long", format_args!("{milliseconds} ms is {limit}"))
+        })
+    }
+}
+
+fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    match value < 0.0 {
+        true => Err(coded("negative", format_args!("found {value}, expected 0 or more"))),
+        false => Ok(value),
+    }
+}
+
+/// How many bits a link carries in a second; in files, how many million.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Bandwidth {
     mbit_per_s: f64,
 }
@@ -142,6 +170,14 @@ impl Bandwidth {
             return Some(Time::ZERO);
         }
         Time::from_milliseconds(bytes as f64 * 8.0 / self.mbit_per_s / 1e3)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bandwidth {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bandwidth, D::Error> {
+        let mbit_per_s = not_negative(deserializer)?;
+        Bandwidth::from_mbit_per_s(mbit_per_s)
+            .ok_or_else(|| coded("not-finite", "the number is not finite"))
     }
 }
 

@@ -7,6 +7,7 @@ use cutpoint_plan::check::check_plan;
 use cutpoint_plan::error::InputError;
 use cutpoint_plan::format::{self, limits};
 use cutpoint_plan::plan::Plan;
+use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::Workload;
 use std::path::{Path, PathBuf};
 
@@ -17,21 +18,24 @@ pub(crate) struct WorkloadArgs {
     #[arg(value_name = "WORKLOAD")]
     workload: PathBuf,
     /// Instead of the workload's bandwidth from device to server, in Mbit/s.
-    #[arg(long, value_name = "MBPS", value_parser = not_negative)]
-    uplink_mbps: Option<f64>,
+    #[arg(long, value_name = "MBPS", value_parser = bandwidth)]
+    uplink_mbps: Option<Bandwidth>,
     /// Instead of the workload's bandwidth from server to device, in Mbit/s.
-    #[arg(long, value_name = "MBPS", value_parser = not_negative)]
-    downlink_mbps: Option<f64>,
+    #[arg(long, value_name = "MBPS", value_parser = bandwidth)]
+    downlink_mbps: Option<Bandwidth>,
     /// Instead of the workload's round trip, in milliseconds.
-    #[arg(long, value_name = "MS", value_parser = not_negative)]
-    rtt_ms: Option<f64>,
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    rtt_ms: Option<Time>,
 }
 
-fn not_negative(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
-        _ => Err("expected a number, 0 or more".to_string()),
-    }
+const NOT_NEGATIVE: &str = "expected a number, 0 or more";
+
+fn bandwidth(text: &str) -> Result<Bandwidth, &'static str> {
+    text.parse().ok().and_then(Bandwidth::from_mbit_per_s).ok_or(NOT_NEGATIVE)
+}
+
+fn milliseconds(text: &str) -> Result<Time, &'static str> {
+    text.parse().ok().and_then(Time::from_milliseconds).ok_or(NOT_NEGATIVE)
 }
 
 impl WorkloadArgs {
@@ -39,17 +43,12 @@ impl WorkloadArgs {
     pub(crate) fn load(&self) -> Result<Workload> {
         let json = read_whole(&self.workload, limits::WORKLOAD_BYTES_MAX)?;
         let refused = |e| refused(&self.workload, &e);
-        let mut file = format::read_workload_file(&json).map_err(refused)?;
-        if let Some(mbps) = self.uplink_mbps {
-            file.link.uplink_mbps = mbps;
-        }
-        if self.downlink_mbps.is_some() {
-            file.link.downlink_mbps = self.downlink_mbps;
-        }
-        if let Some(rtt) = self.rtt_ms {
-            file.link.rtt_ms = rtt;
-        }
-        Workload::try_from(file).map_err(refused)
+        let mut builder = format::read_workload_builder(&json).map_err(refused)?;
+        let link = &mut builder.link;
+        link.uplink = self.uplink_mbps.unwrap_or(link.uplink);
+        link.downlink = self.downlink_mbps.or(link.downlink);
+        link.round_trip = self.rtt_ms.unwrap_or(link.round_trip);
+        builder.build().map_err(refused)
     }
 
     /// A plan for this workload.

@@ -1,24 +1,25 @@
 //! A setting: which jobs, on how slow a device, over which link, with tensors in which forms.
 
 use crate::profiles::{JPEG, Profiles};
-use cutpoint_plan::format::{
-    Entries, JobsFile, LinkFile, ModelFile, ServerFile, SizeFile, WORKLOAD_SCHEMA, WorkloadFile,
-};
-use cutpoint_plan::workload::Workload;
+use anyhow::Context;
+use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::workload::{JobRun, Link, ModelBuilder, Size, Workload, WorkloadBuilder};
 use serde::Deserialize;
+use std::num::NonZeroU32;
 
 /// An uplink and the round trip of its link.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Uplink {
-    pub mbps: f64,
-    pub rtt_ms: f64,
+    pub mbps: Bandwidth,
+    pub rtt_ms: Time,
 }
 
 impl Default for Uplink {
     /// The Wi-Fi of the literature.
     fn default() -> Uplink {
-        Uplink { mbps: 18.88, rtt_ms: 5.0 }
+        let mbps = Bandwidth::from_mbit_per_s(18.88).expect("positive and finite");
+        Uplink { mbps, rtt_ms: Time::from_nanoseconds(5_000_000) }
     }
 }
 
@@ -57,61 +58,58 @@ fn quarter() -> f64 {
 impl Setting {
     /// The workload: one executor, results at no cost but the round trip.
     pub(crate) fn workload(&self, profiles: &Profiles) -> anyhow::Result<Workload> {
-        let mut models = Vec::new();
+        let mut models: Vec<ModelBuilder> = Vec::new();
         for (name, _) in &self.jobs {
-            if models.iter().all(|(known, _)| known != name) {
-                models.push((name.clone(), self.scaled(profiles.model(name)?)));
+            if models.iter().all(|known| known.name != *name) {
+                models.push(self.scaled(profiles.model(name)?)?);
             }
         }
-        let link = LinkFile {
-            uplink_mbps: self.uplink.mbps,
-            downlink_mbps: None,
-            rtt_ms: self.uplink.rtt_ms,
-            message_overhead_ms: 0.0,
-        };
-        let file = WorkloadFile {
-            schema: WORKLOAD_SCHEMA.into(),
-            link,
-            server: Some(ServerFile { executors: 1.into() }),
-            models: Entries(models),
-            jobs: self.turns(),
-        };
-        Ok(Workload::try_from(file)?)
+        let link = Link { round_trip: self.uplink.rtt_ms, ..Link::at(self.uplink.mbps) };
+        let (executors, jobs) = (NonZeroU32::new(1), self.turns());
+        Ok(WorkloadBuilder { link, executors, models, jobs }.build()?)
     }
 
     /// One job of each model in turn, until all are used up.
-    pub(super) fn turns(&self) -> Vec<JobsFile> {
-        let one = |model: &String| JobsFile { model: model.clone(), count: 1.into() };
+    pub(super) fn turns(&self) -> Vec<JobRun> {
+        let one = |model: &String| JobRun { model: model.clone(), count: 1 };
         if let [(model, count)] = self.jobs.as_slice() {
-            return vec![JobsFile { count: (*count as u64).into(), ..one(model) }];
+            return vec![JobRun { count: *count as u64, ..one(model) }];
         }
         let most = self.jobs.iter().map(|(_, count)| *count).max().unwrap_or(0);
         let turn = |turn| self.jobs.iter().filter(move |(_, count)| turn < *count);
         (0..most).flat_map(turn).map(|(model, _)| one(model)).collect()
     }
 
-    fn scaled(&self, model: &ModelFile) -> ModelFile {
-        let slower = 1.0 / self.device_fraction;
+    fn scaled(&self, model: &ModelBuilder) -> anyhow::Result<ModelBuilder> {
         let mut model = model.clone();
-        let written = model.layers.iter_mut().flat_map(|layer| {
-            layer.device_ms *= slower;
-            &mut layer.writes.0
-        });
-        for (_, size) in written {
-            self.choose_forms(size, slower, false);
+        for layer in &mut model.layers {
+            layer.device = self.on_device(layer.device)?;
+            for (_, size) in &mut layer.writes {
+                self.choose_forms(size, false)?;
+            }
         }
-        for (_, size) in &mut model.inputs.0 {
-            self.choose_forms(size, slower, true);
+        for (_, size) in &mut model.inputs {
+            self.choose_forms(size, true)?;
         }
-        model
+        Ok(model)
     }
 
-    fn choose_forms(&self, size: &mut SizeFile, slower: f64, is_input: bool) {
-        size.encodings.0.retain(|(name, _)| match self.forms {
+    /// What takes `measured` on a whole core takes this on the device.
+    fn on_device(&self, measured: Time) -> anyhow::Result<Time> {
+        let slower = 1.0 / self.device_fraction;
+        let scaled = Time::from_milliseconds(measured.milliseconds() * slower);
+        scaled.with_context(|| format!("{measured} is too long for a device {slower} times slower"))
+    }
+
+    fn choose_forms(&self, size: &mut Size, is_input: bool) -> anyhow::Result<()> {
+        size.encodings.retain(|form| match self.forms {
             Forms::Raw => false,
-            Forms::Jpeg => is_input && name == JPEG,
+            Forms::Jpeg => is_input && form.name == JPEG,
             Forms::All => true,
         });
-        size.encodings.0.iter_mut().for_each(|(_, form)| form.encode_ms *= slower);
+        for form in &mut size.encodings {
+            form.encode = self.on_device(form.encode)?;
+        }
+        Ok(())
     }
 }

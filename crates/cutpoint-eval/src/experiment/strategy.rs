@@ -41,7 +41,7 @@ impl TryFrom<String> for Strategy {
             "Neurosurgeon" => Strategy::Peer(Rule::Neurosurgeon),
             "DADS, light" => Strategy::Peer(Rule::DadsLight),
             "DADS, heavy" => Strategy::Peer(Rule::DadsHeavy),
-            policy => Strategy::Policy(policy.parse()?),
+            policy => Strategy::Policy(policy.parse::<Policy>().map_err(|e| e.to_string())?),
         })
     }
 }

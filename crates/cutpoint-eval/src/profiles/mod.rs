@@ -17,8 +17,9 @@ use crate::subject::Subject;
 use anyhow::Context;
 use cutpoint::engine::select::{EngineChoice, SelectOptions, select};
 use cutpoint::zoo::Network;
-use cutpoint_plan::format::{Entries, WorkloadFile, read_workload_file};
-use cutpoint_plan::workload::Workload;
+use cutpoint_plan::format::read_workload_builder;
+use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::{Link, WorkloadBuilder};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -85,34 +86,39 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs `cutpoint profile` on one core and brings what it writes into the form of a profile.
-fn measure(subject: &Subject, args: &Args, scratch: &Path) -> anyhow::Result<(WorkloadFile, f64)> {
+fn measure(
+    subject: &Subject,
+    args: &Args,
+    scratch: &Path,
+) -> anyhow::Result<(WorkloadBuilder, f64)> {
     let plain = profile(subject, args, scratch, &[])?;
-    let inputs = jpeg::inputs(&plain, &subject.name(), &args.photos);
+    let model = plain.models.first().context("the profile has no model")?;
+    let inputs = jpeg::inputs(model, &args.photos);
     let mut file = match inputs.is_empty() {
         true => plain,
         false => profile(subject, args, scratch, &inputs)?,
     };
-    let (_, model) = file.models.0.first_mut().context("the profile has no model")?;
-    let whole_ms = model.layers.iter().map(|layer| layer.device_ms).sum();
-    let written = model.layers.iter_mut().flat_map(|layer| {
-        layer.device_ms = rounded(layer.device_ms);
-        layer.server_ms = layer.device_ms;
-        &mut layer.writes.0
-    });
-    for (_, size) in written.chain(&mut model.inputs.0) {
-        for (_, form) in &mut size.encodings.0 {
-            form.encode_ms = rounded(form.encode_ms);
-            form.decode_ms = rounded(form.decode_ms);
+    let mut whole = Time::ZERO;
+    for model in &mut file.models {
+        for layer in &mut model.layers {
+            whole += layer.device;
+            layer.device = rounded(layer.device);
+            layer.server = layer.device;
+        }
+        let written = model.layers.iter_mut().flat_map(|layer| &mut layer.writes);
+        let sizes = written.chain(&mut model.inputs);
+        for form in sizes.flat_map(|(_, size)| &mut size.encodings) {
+            (form.encode, form.decode) = (rounded(form.encode), rounded(form.decode));
         }
     }
     // What is kept must be a workload that can be planned.
-    Workload::try_from(file.clone())?;
-    Ok((file, whole_ms))
+    file.clone().build()?;
+    Ok((file, whole.milliseconds()))
 }
 
-/// A time in milliseconds, to 100 ns.
-fn rounded(ms: f64) -> f64 {
-    (ms * 1e4).round() / 1e4
+/// To 100 ns.
+fn rounded(time: Time) -> Time {
+    Time::from_nanoseconds((time.nanoseconds() + 50) / 100 * 100)
 }
 
 /// A workload of one job as `cutpoint profile` measures it, renamed to the subject.
@@ -121,7 +127,7 @@ fn profile(
     args: &Args,
     scratch: &Path,
     inputs: &[String],
-) -> anyhow::Result<WorkloadFile> {
+) -> anyhow::Result<WorkloadBuilder> {
     let output = scratch.join("workload.json");
     let mut command = Command::new(crate::program::sibling("cutpoint", args.cutpoint.as_deref())?);
     command.arg("profile").args(subject.arguments(scratch)?).arg("-o").arg(&output);
@@ -133,12 +139,10 @@ fn profile(
     });
     let status = command.stdin(Stdio::null()).status().context("cutpoint does not start")?;
     anyhow::ensure!(status.success(), "cutpoint profile failed ({status})");
-    let mut file = read_workload_file(&std::fs::read(&output)?)?;
-    let (_, model) = file.models.0.pop().context("the profile has no model")?;
-    let name = subject.name();
-    file.models = Entries(vec![(name.clone(), model)]);
-    file.jobs.iter_mut().for_each(|jobs| jobs.model.clone_from(&name));
-    file.link.rtt_ms = 0.0;
-    file.link.message_overhead_ms = 0.0;
+    let mut file = read_workload_builder(&std::fs::read(&output)?)?;
+    file.models.truncate(1);
+    file.models.iter_mut().for_each(|model| model.name = subject.name());
+    file.jobs.iter_mut().for_each(|jobs| jobs.model = subject.name());
+    file.link = Link { downlink: file.link.downlink, ..Link::at(file.link.uplink) };
     Ok(file)
 }

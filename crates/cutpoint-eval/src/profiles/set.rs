@@ -2,7 +2,8 @@
 
 use crate::origin::source_root;
 use anyhow::Context;
-use cutpoint_plan::format::{ModelFile, SizeFile, read_workload_file};
+use cutpoint_plan::format::read_workload_builder;
+use cutpoint_plan::workload::{ModelBuilder, Size};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ struct AboutFile {
 /// All profiles of a folder.
 #[derive(Debug)]
 pub(crate) struct Profiles {
-    models: BTreeMap<String, (ModelFile, About)>,
+    models: BTreeMap<String, (ModelBuilder, About)>,
 }
 
 /// `testdata/profiles` of the source tree.
@@ -81,16 +82,16 @@ impl Profiles {
         for (name, about) in read_about(&folder.join(ABOUT))?.models {
             let path = folder.join(format!("{name}.json"));
             let json = std::fs::read(&path).with_context(|| path.display().to_string())?;
-            let file = read_workload_file(&json).with_context(|| path.display().to_string())?;
-            let found = file.models.0.into_iter().find(|(model, _)| *model == name);
-            let (_, model) = found.with_context(|| format!("{}: no {name:?}", path.display()))?;
+            let file = read_workload_builder(&json).with_context(|| path.display().to_string())?;
+            let found = file.models.into_iter().find(|model| model.name == name);
+            let model = found.with_context(|| format!("{}: no {name:?}", path.display()))?;
             models.insert(name, (model, about));
         }
         Ok(Profiles { models })
     }
 
     /// A model.
-    pub(crate) fn model(&self, name: &str) -> anyhow::Result<&ModelFile> {
+    pub(crate) fn model(&self, name: &str) -> anyhow::Result<&ModelBuilder> {
         let found = self.models.get(name).map(|(model, _)| model);
         found.with_context(|| {
             let known: Vec<&str> = self.names().collect();
@@ -100,9 +101,8 @@ impl Profiles {
 
     /// Whether a model's inputs may be JPEG files.
     pub(crate) fn takes_jpeg(&self, name: &str) -> bool {
-        let has_form =
-            |size: &SizeFile| size.encodings.0.iter().any(|(form, _)| form == super::JPEG);
-        self.model(name).is_ok_and(|model| model.inputs.0.iter().all(|(_, size)| has_form(size)))
+        let has_form = |size: &Size| size.encodings.iter().any(|form| form.name == super::JPEG);
+        self.model(name).is_ok_and(|model| model.inputs.iter().all(|(_, size)| has_form(size)))
     }
 
     /// The names of all models.

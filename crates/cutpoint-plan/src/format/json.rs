@@ -1,7 +1,7 @@
 //! JSON texts, with the place where one is malformed.
 
-use crate::error::{InputError, Rule};
-use serde::Deserialize;
+use crate::error::{InputError, Rule, coded};
+use serde::{Deserialize, Deserializer};
 
 /// Parses JSON; only a file that fails is parsed again to find the place, which costs memory.
 pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8], limit: u64) -> Result<T, InputError> {
@@ -14,7 +14,19 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8], limit: u64) -> Resul
     }
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|e| InputError::from_json(e.path().to_string(), e.inner()))?;
-    reader.end().map_err(|e| InputError::from_json(String::new(), &e))?;
+        .map_err(|e| InputError::from_json(&e.path().to_string(), e.inner()))?;
+    reader.end().map_err(|e| InputError::from_json("", &e))?;
     Ok(value)
+}
+
+/// The schema of a file, if it is the one that is expected.
+pub(super) fn check_schema<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &str,
+) -> Result<String, D::Error> {
+    let found = String::deserialize(deserializer)?;
+    match found == expected {
+        true => Ok(found),
+        false => Err(coded("schema", format_args!("schema is {found:?}, expected {expected:?}"))),
+    }
 }

@@ -5,42 +5,37 @@
 //! rules of the cost model is another question; `check` answers it. docs/formats.md describes
 //! every key.
 
-mod entries;
 mod json;
 pub mod limits;
 mod plan_file;
-mod validate;
 mod workload_file;
 
 #[cfg(test)]
 mod tests;
 
-pub use entries::{Entries, Quantity};
 pub use plan_file::{PLAN_SCHEMA, read_plan, write_plan};
-pub use workload_file::{
-    EncodingFile, JobsFile, LayerFile, LinkFile, ModelFile, ServerFile, SizeFile, WORKLOAD_SCHEMA,
-    WorkloadFile,
-};
+pub use workload_file::WORKLOAD_SCHEMA;
 
 use crate::error::InputError;
-use crate::workload::Workload;
+use crate::workload::{Workload, WorkloadBuilder};
 use json::parse;
 use std::io::{self, Write};
+use workload_file::WorkloadFile;
 
 /// Reads and validates a workload.
 ///
 /// # Errors
 /// The first broken rule, with its place.
 pub fn read_workload(json: &[u8]) -> Result<Workload, InputError> {
-    Workload::try_from(read_workload_file(json)?)
+    read_workload_builder(json)?.build()
 }
 
-/// Reads a workload file without judging it, so that parts can be replaced first.
+/// Reads a workload and does not validate it yet, so that parts can be replaced first.
 ///
 /// # Errors
-/// The text is not JSON, or has other keys or types than the format.
-pub fn read_workload_file(json: &[u8]) -> Result<WorkloadFile, InputError> {
-    parse(json, limits::WORKLOAD_BYTES_MAX)
+/// The text is not JSON, or not of the format: it has other keys, types or numbers.
+pub fn read_workload_builder(json: &[u8]) -> Result<WorkloadBuilder, InputError> {
+    parse::<WorkloadFile>(json, limits::WORKLOAD_BYTES_MAX)?.try_into()
 }
 
 /// Writes a workload, indented; [`read_workload`] gives the same workload back.

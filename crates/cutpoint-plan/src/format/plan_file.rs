@@ -1,18 +1,18 @@
 //! `plan.json`: reading it against its workload, and writing it line by line.
 
 use crate::cut::LayerSet;
-use crate::error::{InputError, Rule};
-use crate::format::json::parse;
+use crate::error::{InputError, Rule, UnknownName, coded};
+use crate::format::json::{check_schema, parse};
 use crate::format::limits::PLAN_BYTES_MAX;
-use crate::format::validate::time;
-use crate::options::Objective;
+use crate::options::{Granularity, Objective, Policy};
 use crate::plan::{Machine, Operation, Partition, Plan, Schedule, Upload, Work};
 use crate::units::Time;
 use crate::workload::{JobId, LayerId, ModelId, TensorId, Workload};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::str::FromStr;
 
 /// The schema of a plan file.
 pub const PLAN_SCHEMA: &str = "cutpoint.plan/1";
@@ -21,20 +21,23 @@ pub const PLAN_SCHEMA: &str = "cutpoint.plan/1";
 /// round it to four decimals.
 const GAP_TOLERANCE: f64 = 0.5e-4 + 1e-9;
 
-type Result<T> = std::result::Result<T, InputError>;
+type Result<T, E = InputError> = std::result::Result<T, E>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlanFile<'a> {
-    schema: String,
-    policy: String,
-    granularity: String,
+    #[serde(rename = "schema", deserialize_with = "schema")]
+    _schema: String,
+    #[serde(deserialize_with = "by_name")]
+    policy: Policy,
+    #[serde(deserialize_with = "by_name")]
+    granularity: Granularity,
+    #[serde(default, deserialize_with = "by_name")]
+    objective: Objective,
     #[serde(default)]
-    objective: Option<String>,
-    #[serde(default)]
-    period_ms: Option<f64>,
-    makespan_ms: f64,
-    lower_bound_ms: f64,
+    period_ms: Option<Time>,
+    makespan_ms: Time,
+    lower_bound_ms: Time,
     gap: f64,
     optimal: bool,
     #[serde(borrow)]
@@ -53,7 +56,7 @@ struct JobFile<'a> {
     device_layers: Vec<Name<'a>>,
     #[serde(borrow)]
     uploads: Vec<UploadFile<'a>>,
-    completion_ms: f64,
+    completion_ms: Time,
 }
 
 /// A name, borrowed from the file where it has no escapes.
@@ -89,8 +92,8 @@ struct DeviceFile<'a> {
     layer: Option<Name<'a>>,
     #[serde(borrow, default)]
     encode: Option<Name<'a>>,
-    start_ms: f64,
-    end_ms: f64,
+    start_ms: Time,
+    end_ms: Time,
 }
 
 #[derive(Deserialize)]
@@ -99,16 +102,26 @@ struct UplinkFile<'a> {
     job: u64,
     #[serde(borrow)]
     tensor: Cow<'a, str>,
-    start_ms: f64,
-    end_ms: f64,
+    start_ms: Time,
+    end_ms: Time,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BlockFile {
     job: u64,
-    start_ms: f64,
-    end_ms: f64,
+    start_ms: Time,
+    end_ms: Time,
+}
+
+fn schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    check_schema(deserializer, PLAN_SCHEMA)
+}
+
+fn by_name<'de, D: Deserializer<'de>, T: FromStr<Err = UnknownName>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(|e| coded("unknown-name", e))
 }
 
 /// Reads a plan for `workload`. Names are resolved; whether the plan keeps the rules of the cost
@@ -118,40 +131,22 @@ struct BlockFile {
 /// The first thing that is not of the format or not of the workload, with its place.
 pub fn read_plan(json: &[u8], workload: &Workload) -> Result<Plan> {
     let file: PlanFile<'_> = parse(json, PLAN_BYTES_MAX)?;
-    if file.schema != PLAN_SCHEMA {
-        let rule = Rule::Schema { found: file.schema, expected: PLAN_SCHEMA };
-        return Err(InputError::new("schema", rule));
+    let jobs = workload.jobs.len();
+    if file.period_ms.is_some_and(|period| period.checked_mul(jobs as u64).is_none()) {
+        let message = format!("the last of {jobs} jobs arrives after more than 2^61 ns (73 years)");
+        return Err(InputError::new("period_ms", Rule::Json { code: "too-long", message }));
     }
-    let unknown = |place: &str, message| InputError::new(place, Rule::UnknownName(message));
-    let policy = file.policy.parse().map_err(|m| unknown("policy", m))?;
-    let granularity = file.granularity.parse().map_err(|m| unknown("granularity", m))?;
-    let objective = match &file.objective {
-        Some(name) => name.parse().map_err(|m| unknown("objective", m))?,
-        None => Objective::default(),
-    };
-    let period = match file.period_ms {
-        Some(period_ms) => {
-            let period = time(period_ms, "period_ms")?;
-            let last = period.checked_mul(workload.jobs.len() as u64);
-            if last.is_none() {
-                return Err(InputError::new("period_ms", Rule::TooLong(period_ms)));
-            }
-            Some(period)
-        }
-        None => None,
-    };
     let names = Names::of(workload);
-    let (partitions, completions) = jobs(&file.jobs, workload, &names)?;
     let plan = Plan {
-        policy,
-        granularity,
-        objective,
-        period,
-        partitions,
+        policy: file.policy,
+        granularity: file.granularity,
+        objective: file.objective,
+        period: file.period_ms,
+        partitions: partitions(&file.jobs, &names)?,
         schedule: schedule(&file.schedule, &names)?,
-        completions,
-        makespan: time(file.makespan_ms, "makespan_ms")?,
-        lower_bound: time(file.lower_bound_ms, "lower_bound_ms")?,
+        completions: file.jobs.iter().map(|job| job.completion_ms).collect(),
+        makespan: file.makespan_ms,
+        lower_bound: file.lower_bound_ms,
         optimal: file.optimal,
     };
     let (found, expected) = (file.gap, plan.gap());
@@ -169,6 +164,9 @@ struct Names<'a> {
     tensors: Vec<BTreeMap<&'a str, TensorId>>,
 }
 
+/// The place of a key that follows a dot, in a job or an operation; of the whole without a key.
+type Place<'p> = &'p dyn Fn(&str) -> String;
+
 impl<'a> Names<'a> {
     fn of(workload: &'a Workload) -> Names<'a> {
         let layers = workload.models.iter().map(|m| {
@@ -180,158 +178,121 @@ impl<'a> Names<'a> {
         Names { workload, layers: layers.collect(), tensors: tensors.collect() }
     }
 
-    fn job(&self, job: u64, place: impl Fn() -> String) -> Result<(JobId, ModelId)> {
-        let index = usize::try_from(job).ok().filter(|&index| index < self.workload.jobs.len());
-        match index {
-            Some(index) => Ok((JobId::at(index), self.workload.jobs[index])),
-            None => Err(InputError::new(format!("{}.job", place()), Rule::UnknownJob { job })),
+    fn job(&self, job: u64, place: Place<'_>) -> Result<(JobId, ModelId)> {
+        let index = usize::try_from(job).unwrap_or(usize::MAX);
+        match self.workload.jobs.get(index) {
+            Some(model) => Ok((JobId::at(index), *model)),
+            None => Err(InputError::new(place(".job"), Rule::UnknownJob { job })),
         }
     }
 
     fn layer(&self, model: ModelId, name: &str, place: impl Fn() -> String) -> Result<LayerId> {
-        self.layers[model.index()]
-            .get(name)
-            .copied()
-            .ok_or_else(|| InputError::new(place(), Rule::UnknownLayer { layer: name.to_string() }))
+        let unknown = || InputError::new(place(), Rule::UnknownLayer { layer: name.to_owned() });
+        self.layers[model.index()].get(name).copied().ok_or_else(unknown)
     }
 
     fn tensor(&self, model: ModelId, name: &str, place: impl Fn() -> String) -> Result<TensorId> {
-        self.tensors[model.index()].get(name).copied().ok_or_else(|| {
-            InputError::new(place(), Rule::UnknownTensor { tensor: name.to_string() })
-        })
+        let unknown = || InputError::new(place(), Rule::UnknownTensor { tensor: name.to_owned() });
+        self.tensors[model.index()].get(name).copied().ok_or_else(unknown)
     }
 }
 
-fn jobs(
-    files: &[JobFile<'_>],
-    workload: &Workload,
-    names: &Names<'_>,
-) -> Result<(Vec<Partition>, Vec<Time>)> {
-    let (found, expected) = (files.len(), workload.jobs.len());
-    if found != expected {
-        return Err(InputError::new("jobs", Rule::JobCount { found, expected }));
+fn partitions(files: &[JobFile<'_>], names: &Names<'_>) -> Result<Vec<Partition>> {
+    let Workload { jobs, models, .. } = names.workload;
+    if files.len() != jobs.len() {
+        let rule = Rule::JobCount { found: files.len(), expected: jobs.len() };
+        return Err(InputError::new("jobs", rule));
     }
-    let mut partitions = Vec::with_capacity(found);
-    let mut completions = Vec::with_capacity(found);
-    for (i, file) in files.iter().enumerate() {
-        let place = |key: &str| format!("jobs[{i}].{key}");
+    let partition = |((i, file), &id): ((usize, &JobFile<'_>), &ModelId)| {
+        let place = |key: &str| format!("jobs[{i}]{key}");
         if file.job != i as u64 {
             let rule = Rule::JobNumber { found: file.job, expected: i };
-            return Err(InputError::new(place("job"), rule));
+            return Err(InputError::new(place(".job"), rule));
         }
-        let id = workload.jobs[i];
-        let expected = &workload.models[id.index()].name;
+        let expected = &models[id.index()].name;
         if file.model != *expected {
             let (found, expected) = (file.model.to_string(), expected.clone());
-            return Err(InputError::new(place("model"), Rule::WrongModel { found, expected }));
+            return Err(InputError::new(place(".model"), Rule::WrongModel { found, expected }));
         }
-        partitions.push(partition(file, id, names, &place)?);
-        completions.push(time(file.completion_ms, &place("completion_ms"))?);
-    }
-    Ok((partitions, completions))
+        partition(file, id, names, &place)
+    };
+    files.iter().enumerate().zip(jobs).map(partition).collect()
 }
 
 fn partition(
     file: &JobFile<'_>,
     id: ModelId,
     names: &Names<'_>,
-    place: &dyn Fn(&str) -> String,
+    place: Place<'_>,
 ) -> Result<Partition> {
     let model = &names.workload.models[id.index()];
     let mut device_layers = LayerSet::none(model);
     for (k, Name(name)) in file.device_layers.iter().enumerate() {
-        let here = || place(&format!("device_layers[{k}]"));
+        let here = || place(&format!(".device_layers[{k}]"));
         if !device_layers.insert(names.layer(id, name, here)?) {
             let rule = Rule::RepeatedLayer { layer: name.to_string() };
             return Err(InputError::new(here(), rule));
         }
     }
-    let mut uploads = Vec::with_capacity(file.uploads.len());
-    for (k, upload) in file.uploads.iter().enumerate() {
-        let here = |key: &str| place(&format!("uploads[{k}].{key}"));
+    let upload = |(k, upload): (usize, &UploadFile<'_>)| {
+        let here = |key: &str| place(&format!(".uploads[{k}].{key}"));
         let tensor = names.tensor(id, &upload.tensor, || here("tensor"))?;
         let encodings = &model.tensors[tensor.index()].encodings;
-        let encoding = match &upload.encoding {
-            None => None,
-            Some(Name(name)) => {
-                let found = encodings.iter().position(|e| e.name == *name);
-                let rule = || Rule::UnknownEncoding { encoding: name.to_string() };
-                Some(found.ok_or_else(|| InputError::new(here("encoding"), rule()))?)
-            }
-        };
-        uploads.push(Upload { tensor, encoding });
-    }
+        let encoding = upload.encoding.as_ref().map(|Name(name)| {
+            encodings.iter().position(|e| e.name == *name).ok_or_else(|| {
+                let rule = Rule::UnknownEncoding { encoding: name.to_string() };
+                InputError::new(here("encoding"), rule)
+            })
+        });
+        Ok(Upload { tensor, encoding: encoding.transpose()? })
+    };
+    let uploads = file.uploads.iter().enumerate().map(upload).collect::<Result<_>>()?;
     Ok(Partition { device_layers, uploads })
 }
 
 fn schedule(file: &ScheduleFile<'_>, names: &Names<'_>) -> Result<Schedule> {
-    let mut device = Vec::with_capacity(file.device.len());
-    for (i, op) in file.device.iter().enumerate() {
-        let place = || format!("schedule.device[{i}]");
+    let device = |op: &DeviceFile<'_>, place: Place<'_>| {
         let (job, model) = names.job(op.job, place)?;
         let work = match (&op.layer, &op.encode) {
             (Some(Name(layer)), None) => {
-                Work::Layer(names.layer(model, layer, || format!("{}.layer", place()))?)
+                Work::Layer(names.layer(model, layer, || place(".layer"))?)
             }
             (None, Some(Name(tensor))) => {
-                Work::Encode(names.tensor(model, tensor, || format!("{}.encode", place()))?)
+                Work::Encode(names.tensor(model, tensor, || place(".encode"))?)
             }
-            _ => return Err(InputError::new(place(), Rule::LayerOrEncode)),
+            _ => return Err(InputError::new(place(""), Rule::LayerOrEncode)),
         };
-        device.push(operation(job, work, op.start_ms, op.end_ms, place)?);
-    }
-    let mut uplink = Vec::with_capacity(file.uplink.len());
-    for (i, op) in file.uplink.iter().enumerate() {
-        let place = || format!("schedule.uplink[{i}]");
-        let (job, model) = names.job(op.job, place)?;
-        let tensor = names.tensor(model, &op.tensor, || format!("{}.tensor", place()))?;
-        uplink.push(operation(job, Work::Transfer(tensor), op.start_ms, op.end_ms, place)?);
-    }
-    let mut schedule = Schedule {
-        device,
-        uplink,
-        server: blocks(&file.server, Machine::Server, Work::Suffix, names)?,
-        downlink: blocks(&file.downlink, Machine::Downlink, Work::Download, names)?,
+        Ok(Operation { job, work, start: op.start_ms, end: op.end_ms })
     };
-    let Schedule { device, uplink, server, downlink } = &mut schedule;
-    for operations in [device, uplink, server, downlink] {
-        // Stable: operations without length keep the order of the file.
-        operations.sort_by_key(|op| op.start);
-    }
-    Ok(schedule)
+    let transfer = |op: &UplinkFile<'_>, place: Place<'_>| {
+        let (job, model) = names.job(op.job, place)?;
+        let work = Work::Transfer(names.tensor(model, &op.tensor, || place(".tensor"))?);
+        Ok(Operation { job, work, start: op.start_ms, end: op.end_ms })
+    };
+    let block = |work: Work| {
+        move |op: &BlockFile, place: Place<'_>| {
+            let (job, _) = names.job(op.job, place)?;
+            Ok(Operation { job, work, start: op.start_ms, end: op.end_ms })
+        }
+    };
+    Ok(Schedule {
+        device: operations(Machine::Device, &file.device, device)?,
+        uplink: operations(Machine::Uplink, &file.uplink, transfer)?,
+        server: operations(Machine::Server, &file.server, block(Work::Suffix))?,
+        downlink: operations(Machine::Downlink, &file.downlink, block(Work::Download))?,
+    })
 }
 
-fn blocks(
-    files: &[BlockFile],
+fn operations<F>(
     machine: Machine,
-    work: Work,
-    names: &Names<'_>,
+    files: &[F],
+    read: impl Fn(&F, Place<'_>) -> Result<Operation>,
 ) -> Result<Vec<Operation>> {
-    let mut operations = Vec::with_capacity(files.len());
-    for (i, op) in files.iter().enumerate() {
-        let place = || format!("schedule.{}[{i}]", machine.name());
-        let (job, _) = names.job(op.job, place)?;
-        operations.push(operation(job, work, op.start_ms, op.end_ms, place)?);
-    }
+    let read = |(i, file)| read(file, &|key| format!("schedule.{}[{i}]{key}", machine.name()));
+    let mut operations = files.iter().enumerate().map(read).collect::<Result<Vec<_>>>()?;
+    // Stable: operations without length keep the order of the file.
+    operations.sort_by_key(|op| op.start);
     Ok(operations)
-}
-
-fn operation(
-    job: JobId,
-    work: Work,
-    start_ms: f64,
-    end_ms: f64,
-    place: impl Fn() -> String,
-) -> Result<Operation> {
-    // The common case takes no place: building it for every number would cost more than reading.
-    if let (Some(start), Some(end)) =
-        (Time::from_milliseconds(start_ms), Time::from_milliseconds(end_ms))
-    {
-        return Ok(Operation { job, work, start, end });
-    }
-    let start = time(start_ms, &format!("{}.start_ms", place()))?;
-    let end = time(end_ms, &format!("{}.end_ms", place()))?;
-    Ok(Operation { job, work, start, end })
 }
 
 /// Writes `plan`, one job and one operation a line; [`read_plan`] gives the same plan back, times
@@ -348,22 +309,19 @@ pub fn write_plan(workload: &Workload, plan: &Plan, sink: &mut dyn Write) -> io:
         writeln!(sink, "  \"objective\": \"{}\",", plan.objective)?;
     }
     if let Some(period) = plan.period {
-        writeln!(sink, "  \"period_ms\": {},", Milliseconds(period))?;
+        writeln!(sink, "  \"period_ms\": {},", milliseconds(period))?;
     }
-    writeln!(sink, "  \"makespan_ms\": {},", Milliseconds(plan.makespan))?;
-    writeln!(sink, "  \"lower_bound_ms\": {},", Milliseconds(plan.lower_bound))?;
+    writeln!(sink, "  \"makespan_ms\": {},", milliseconds(plan.makespan))?;
+    writeln!(sink, "  \"lower_bound_ms\": {},", milliseconds(plan.lower_bound))?;
     writeln!(sink, "  \"gap\": {},", plan.gap())?;
     writeln!(sink, "  \"optimal\": {},", plan.optimal)?;
     let layers = device_layers_in_order(workload, plan);
-    write_list(sink, "  \"jobs\": [", 0..plan.partitions.len(), |sink, job| {
-        write_job(sink, workload, plan, job, &layers[job])
-    })?;
+    let jobs = layers.iter().enumerate().map(|(j, layers)| job_line(workload, plan, j, layers));
+    write_list(sink, "  ", "jobs", jobs)?;
     writeln!(sink, ",\n  \"schedule\": {{")?;
     for (i, machine) in Machine::ALL.into_iter().enumerate() {
-        let head = format!("    \"{}\": [", machine.name());
-        write_list(sink, &head, plan.schedule.on(machine).iter(), |sink, op| {
-            write_operation(sink, workload, op)
-        })?;
+        let operations = plan.schedule.on(machine).iter().map(|op| operation_line(workload, op));
+        write_list(sink, "    ", machine.name(), operations)?;
         writeln!(sink, "{}", if i + 1 < Machine::ALL.len() { "," } else { "" })?;
     }
     writeln!(sink, "  }}\n}}")
@@ -380,91 +338,63 @@ fn device_layers_in_order(workload: &Workload, plan: &Plan) -> Vec<Vec<LayerId>>
     layers
 }
 
-fn write_list<T>(
+fn write_list(
     sink: &mut dyn Write,
-    head: &str,
-    items: impl Iterator<Item = T>,
-    mut write_item: impl FnMut(&mut dyn Write, T) -> io::Result<()>,
+    indent: &str,
+    key: &str,
+    lines: impl Iterator<Item = String>,
 ) -> io::Result<()> {
-    sink.write_all(head.as_bytes())?;
-    let indent = head.len() - head.trim_start().len();
-    let mut is_first = true;
-    for item in items {
-        let comma = if is_first { "" } else { "," };
-        write!(sink, "{comma}\n{:indent$}  ", "")?;
-        write_item(sink, item)?;
-        is_first = false;
+    write!(sink, "{indent}\"{key}\": [")?;
+    let mut is_empty = true;
+    for line in lines {
+        write!(sink, "{}\n{indent}  {line}", if is_empty { "" } else { "," })?;
+        is_empty = false;
     }
-    if is_first { write!(sink, "]") } else { write!(sink, "\n{:indent$}]", "") }
+    if is_empty { write!(sink, "]") } else { write!(sink, "\n{indent}]") }
 }
 
-fn write_job(
-    sink: &mut dyn Write,
-    workload: &Workload,
-    plan: &Plan,
-    job: usize,
-    layers: &[LayerId],
-) -> io::Result<()> {
+fn job_line(workload: &Workload, plan: &Plan, job: usize, layers: &[LayerId]) -> String {
     let model = workload.model_of(JobId::at(job));
-    write!(sink, "{{ \"job\": {job}, \"model\": ")?;
-    write_name(sink, &model.name)?;
-    sink.write_all(b", \"device_layers\": [")?;
-    for (i, layer) in layers.iter().enumerate() {
-        sink.write_all(if i == 0 { b"" } else { b", " })?;
-        write_name(sink, &model.layers[layer.index()].name)?;
-    }
-    sink.write_all(b"], \"uploads\": [")?;
-    for (i, upload) in plan.partitions[job].uploads.iter().enumerate() {
+    let layers: Vec<_> = layers.iter().map(|l| quoted(&model.layers[l.index()].name)).collect();
+    let upload = |upload: &Upload| {
         let tensor = &model.tensors[upload.tensor.index()];
-        sink.write_all(if i == 0 { b"{ \"tensor\": " } else { b", { \"tensor\": " })?;
-        write_name(sink, &tensor.name)?;
-        if let Some(encoding) = upload.encoding {
-            sink.write_all(b", \"encoding\": ")?;
-            write_name(sink, &tensor.encodings[encoding].name)?;
-        }
-        sink.write_all(b" }")?;
-    }
-    write!(sink, "], \"completion_ms\": {} }}", Milliseconds(plan.completions[job]))
-}
-
-fn write_operation(
-    sink: &mut dyn Write,
-    workload: &Workload,
-    operation: &Operation,
-) -> io::Result<()> {
-    let model = workload.model_of(operation.job);
-    write!(sink, "{{ \"job\": {}, ", operation.job.0)?;
-    let what = match operation.work {
-        Work::Layer(layer) => Some(("layer", &model.layers[layer.index()].name)),
-        Work::Encode(tensor) => Some(("encode", &model.tensors[tensor.index()].name)),
-        Work::Transfer(tensor) => Some(("tensor", &model.tensors[tensor.index()].name)),
-        Work::Suffix | Work::Download => None,
+        let encoding = upload.encoding.map(|e| quoted(&tensor.encodings[e].name));
+        let encoding = encoding.map_or(String::new(), |name| format!(", \"encoding\": {name}"));
+        format!("{{ \"tensor\": {}{encoding} }}", quoted(&tensor.name))
     };
-    if let Some((key, name)) = what {
-        write!(sink, "\"{key}\": ")?;
-        write_name(sink, name)?;
-        sink.write_all(b", ")?;
-    }
-    let (start, end) = (Milliseconds(operation.start), Milliseconds(operation.end));
-    write!(sink, "\"start_ms\": {start}, \"end_ms\": {end} }}")
+    let uploads: Vec<_> = plan.partitions[job].uploads.iter().map(upload).collect();
+    format!(
+        "{{ \"job\": {job}, \"model\": {}, \"device_layers\": [{}], \"uploads\": [{}], \
+         \"completion_ms\": {} }}",
+        quoted(&model.name),
+        layers.join(", "),
+        uploads.join(", "),
+        milliseconds(plan.completions[job])
+    )
 }
 
-fn write_name(sink: &mut dyn Write, name: &str) -> io::Result<()> {
-    serde_json::to_writer(sink, name).map_err(io::Error::from)
+fn operation_line(workload: &Workload, operation: &Operation) -> String {
+    let model = workload.model_of(operation.job);
+    let named = |key: &str, name: &str| format!("\"{key}\": {}, ", quoted(name));
+    let what = match operation.work {
+        Work::Layer(layer) => named("layer", &model.layers[layer.index()].name),
+        Work::Encode(tensor) => named("encode", &model.tensors[tensor.index()].name),
+        Work::Transfer(tensor) => named("tensor", &model.tensors[tensor.index()].name),
+        Work::Suffix | Work::Download => String::new(),
+    };
+    let (start, end) = (milliseconds(operation.start), milliseconds(operation.end));
+    let job = operation.job.0;
+    format!("{{ \"job\": {job}, {what}\"start_ms\": {start}, \"end_ms\": {end} }}")
+}
+
+fn quoted(name: &str) -> String {
+    serde_json::Value::from(name).to_string()
 }
 
 /// A time in milliseconds, in decimal, exact to the nanosecond.
-struct Milliseconds(Time);
-
-impl std::fmt::Display for Milliseconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (whole, mut rest) =
-            (self.0.nanoseconds() / 1_000_000, self.0.nanoseconds() % 1_000_000);
-        let mut digits = 6;
-        while digits > 1 && rest % 10 == 0 {
-            rest /= 10;
-            digits -= 1;
-        }
-        write!(f, "{whole}.{rest:0digits$}")
-    }
+fn milliseconds(time: Time) -> String {
+    let (whole, rest) = (time.nanoseconds() / 1_000_000, time.nanoseconds() % 1_000_000);
+    let text = format!("{whole}.{rest:06}");
+    let digits = text.trim_end_matches('0');
+    if digits.ends_with('.') { format!("{digits}0") } else { digits.to_owned() }
 }

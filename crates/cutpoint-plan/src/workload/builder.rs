@@ -2,13 +2,16 @@
 
 use crate::error::{InputError, Rule};
 use crate::units::{Bandwidth, Time};
+use crate::workload::json::{by_name, whole};
 use crate::workload::limits::{
     ENCODINGS_MAX, JOBS_MAX, LAYERS_MAX, MODELS_MAX, OPERATIONS_MAX, READS_MAX, TENSOR_BYTES_MAX,
     TENSORS_MAX,
 };
+use crate::workload::size::Size;
 use crate::workload::types::{
-    Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, TensorEncoding, TensorId, Workload,
+    Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, TensorId, Workload,
 };
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::num::NonZeroU32;
@@ -42,10 +45,29 @@ impl Workload {
 /// A workload before it is validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadBuilder {
-    link: Link,
-    executors: Option<NonZeroU32>,
-    models: Vec<ModelBuilder>,
-    jobs: Vec<(String, u64)>,
+    /// The link between device and server.
+    pub link: Link,
+    /// How many jobs the server computes at a time; `None` for any number.
+    pub executors: Option<NonZeroU32>,
+    /// The models, in any order.
+    pub models: Vec<ModelBuilder>,
+    /// The jobs, in runs of one model.
+    pub jobs: Vec<JobRun>,
+}
+
+/// Jobs of one model that follow each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobRun {
+    /// The name of the model.
+    pub model: String,
+    /// How many jobs.
+    #[serde(default = "one", deserialize_with = "whole")]
+    pub count: u64,
+}
+
+fn one() -> u64 {
+    1
 }
 
 impl WorkloadBuilder {
@@ -62,7 +84,7 @@ impl WorkloadBuilder {
 
     /// Adds `count` jobs of the model of that name, after all jobs added before.
     pub fn add_jobs(mut self, model: impl Into<String>, count: u64) -> WorkloadBuilder {
-        self.jobs.push((model.into(), count));
+        self.jobs.push(JobRun { model: model.into(), count });
         self
     }
 
@@ -78,7 +100,7 @@ impl WorkloadBuilder {
         }
         models.sort_by(|a: &ModelGraph, b| a.name.cmp(&b.name));
         if let Some(twice) = models.windows(2).find(|w| w[0].name == w[1].name) {
-            let rule = Rule::DuplicateKey(format!("duplicate model {:?}", twice[0].name));
+            let rule = Rule::DuplicateModel { name: twice[0].name.clone() };
             return Err(InputError::new("models", rule));
         }
         let jobs = expand(&self.jobs, &models)?;
@@ -89,13 +111,14 @@ impl WorkloadBuilder {
 }
 
 /// The model of each job.
-fn expand(runs: &[(String, u64)], models: &[ModelGraph]) -> Result<Vec<ModelId>> {
+fn expand(runs: &[JobRun], models: &[ModelGraph]) -> Result<Vec<ModelId>> {
     let (mut jobs, mut job_count, mut operation_count) = (Vec::new(), 0u64, 0u64);
-    for (i, (name, count)) in runs.iter().enumerate() {
-        let Ok(id) = models.binary_search_by(|m| m.name.as_str().cmp(name)) else {
-            let rule = Rule::UnknownModel { model: name.clone() };
+    for (i, JobRun { model, count }) in runs.iter().enumerate() {
+        let Ok(id) = models.binary_search_by(|known| known.name.cmp(model)) else {
+            let rule = Rule::UnknownModel { model: model.clone() };
             return Err(InputError::new(format!("jobs[{i}].model"), rule));
         };
+        no_larger(*count, JOBS_MAX, || format!("jobs[{i}].count"))?;
         let size = (models[id].layers.len() + models[id].tensors.len()) as u64;
         job_count = job_count.saturating_add(*count);
         operation_count = operation_count.saturating_add(count.saturating_mul(size));
@@ -161,29 +184,31 @@ fn at_most(place: &str, found: usize, limit: usize, what: &'static str) -> Resul
     }
 }
 
-/// The size of a tensor, with the encodings it may cross the link in.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Size {
-    /// The raw size.
-    pub bytes: u64,
-    /// Other forms in which the tensor can cross the link.
-    pub encodings: Vec<TensorEncoding>,
-}
-
-impl From<u64> for Size {
-    fn from(bytes: u64) -> Size {
-        Size { bytes, encodings: Vec::new() }
+fn no_larger(found: u64, limit: u64, place: impl FnOnce() -> String) -> Result<()> {
+    match found <= limit {
+        true => Ok(()),
+        false => Err(InputError::new(place(), Rule::TooLarge { found, limit })),
     }
 }
 
 /// A layer before it is validated.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LayerBuilder {
-    name: String,
-    reads: Vec<String>,
-    writes: Vec<(String, Size)>,
-    device: Time,
-    server: Time,
+    /// Unique in the model.
+    pub name: String,
+    /// The tensors that it reads.
+    #[serde(default)]
+    pub reads: Vec<String>,
+    /// The tensors that it writes.
+    #[serde(default, with = "by_name")]
+    pub writes: Vec<(String, Size)>,
+    /// What it takes on the device.
+    #[serde(rename = "device_ms")]
+    pub device: Time,
+    /// What it takes on the server.
+    #[serde(rename = "server_ms", default)]
+    pub server: Time,
 }
 
 impl LayerBuilder {
@@ -216,12 +241,43 @@ impl LayerBuilder {
 }
 
 /// A model before it is validated.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ModelBuilder {
-    name: String,
-    inputs: Vec<(String, Size)>,
-    outputs: Option<Vec<String>>,
-    layers: Vec<LayerBuilder>,
+    /// Unique in the workload.
+    #[serde(skip)]
+    pub name: String,
+    /// The tensors that are on the device from the start.
+    #[serde(with = "by_name")]
+    pub inputs: Vec<(String, Size)>,
+    /// The tensors that the user wants; `None` for those that a layer writes and none reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Vec<String>>,
+    /// The layers, in any order.
+    pub layers: Vec<LayerBuilder>,
+}
+
+impl From<&ModelGraph> for ModelBuilder {
+    fn from(model: &ModelGraph) -> ModelBuilder {
+        let name = |&t: &TensorId| model.tensors[t.index()].name.clone();
+        let sized = |&t: &TensorId| {
+            let ModelTensor { name, bytes, encodings, .. } = model.tensors[t.index()].clone();
+            (name, Size { bytes, encodings })
+        };
+        let layers = model.layers.iter().map(|layer| LayerBuilder {
+            name: layer.name.clone(),
+            reads: layer.reads.iter().map(name).collect(),
+            writes: layer.writes.iter().map(sized).collect(),
+            device: layer.device,
+            server: layer.server,
+        });
+        ModelBuilder {
+            name: model.name.clone(),
+            inputs: model.inputs.iter().map(sized).collect(),
+            outputs: Some(model.outputs.iter().map(name).collect()),
+            layers: layers.collect(),
+        }
+    }
 }
 
 impl ModelBuilder {
@@ -326,17 +382,13 @@ impl Graph {
             return Err(InputError::new(place, Rule::WrittenTwice { tensor: name }));
         }
         at_most(&format!("{place}.encodings"), encodings.len(), ENCODINGS_MAX, "encodings")?;
-        let forms =
-            encodings.iter().map(|e| (e.bytes, format!("{place}.encodings.{}.bytes", e.name)));
-        let whole = match encodings.is_empty() {
+        no_larger(bytes, TENSOR_BYTES_MAX, || match encodings.is_empty() {
             true => place.to_string(),
             false => format!("{place}.bytes"),
-        };
-        for (bytes, place) in forms.chain([(bytes, whole)]) {
-            if bytes > TENSOR_BYTES_MAX {
-                let rule = Rule::TooLarge { found: bytes as f64, limit: TENSOR_BYTES_MAX };
-                return Err(InputError::new(place, rule));
-            }
+        })?;
+        for form in &encodings {
+            let place = || format!("{place}.encodings.{}.bytes", form.name);
+            no_larger(form.bytes, TENSOR_BYTES_MAX, place)?;
         }
         self.tensors.push(ModelTensor { name, bytes, encodings, producer, readers: Vec::new() });
         Ok(id)

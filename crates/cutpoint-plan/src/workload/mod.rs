@@ -5,11 +5,14 @@
 //! reader in [`crate::format`] goes through the same builder.
 
 mod builder;
+mod json;
 pub mod limits;
+mod size;
 mod types;
 
-pub use builder::{LayerBuilder, ModelBuilder, Size, WorkloadBuilder};
+pub use builder::{JobRun, LayerBuilder, ModelBuilder, WorkloadBuilder};
+pub(crate) use json::{by_name, whole};
+pub use size::{Size, TensorEncoding};
 pub use types::{
-    JobId, Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, TensorEncoding, TensorId,
-    Workload,
+    JobId, Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, TensorId, Workload,
 };

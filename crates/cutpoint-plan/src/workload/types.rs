@@ -1,6 +1,8 @@
 //! The parts of a workload: link, server, models with layers and tensors, jobs.
 
 use crate::units::{Bandwidth, Time};
+use crate::workload::size::TensorEncoding;
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
 macro_rules! id {
@@ -140,15 +142,20 @@ impl Workload {
 }
 
 /// The link between device and server.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Link {
     /// From device to server.
+    #[serde(rename = "uplink_mbps")]
     pub uplink: Bandwidth,
     /// From server to device; `None` if results return at no cost.
+    #[serde(rename = "downlink_mbps", default, skip_serializing_if = "Option::is_none")]
     pub downlink: Option<Bandwidth>,
     /// There and back; half of it passes between the end of a transfer and its arrival.
+    #[serde(rename = "rtt_ms", default)]
     pub round_trip: Time,
     /// Added to the transfer of each tensor on the uplink.
+    #[serde(rename = "message_overhead_ms", default)]
     pub message_overhead: Time,
 }
 
@@ -212,17 +219,4 @@ impl ModelTensor {
     pub fn sent_bytes(&self, encoding: Option<usize>) -> u64 {
         encoding.map_or(self.bytes, |encoding| self.encodings[encoding].bytes)
     }
-}
-
-/// A form in which a tensor can cross the link.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TensorEncoding {
-    /// Its name, for example `u8+zstd`.
-    pub name: String,
-    /// The size on the link.
-    pub bytes: u64,
-    /// What encoding takes on the device.
-    pub encode: Time,
-    /// What decoding takes on the server.
-    pub decode: Time,
 }
