@@ -3,23 +3,17 @@
 
 use crate::engines::OPTIONS;
 use crate::run::Served;
-use cutpoint::engine::rten::Rten;
 use cutpoint::input::Inputs;
-use cutpoint::link::{Client, ConnectOptions};
-use cutpoint::onnx::{OnnxModel, ReadOptions};
-use cutpoint::profile::unsplit_outputs;
-use cutpoint::session::{DeviceSide, MeasuredModel, RunOptions, SessionModel, measured_workload};
+use cutpoint::link::ConnectOptions;
+use cutpoint::session::{MeasuredModel, PlannedRun, SessionModel, measured_workload};
 use cutpoint::tensor::{Tensor, relative_difference};
-use cutpoint::{Cancel, SpeedFraction};
-use cutpoint::{Profile, Session, SessionOptions};
+use cutpoint::{Cancel, Model, Profile, Session, SessionOptions, SpeedFraction};
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
-use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, Link, Workload};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 const JOBS: usize = 24;
 
@@ -27,26 +21,25 @@ fn mbps(value: f64) -> Bandwidth {
     Bandwidth::from_mbit_per_s(value).unwrap()
 }
 
-/// A device with a model, connected to a server through an uplink that is held to a bandwidth.
-fn runner(model: &Path, address: &str, uplink_mbps: f64) -> DeviceSide {
-    let engine = Arc::new(Rten::new());
-    let model = OnnxModel::load(model, &ReadOptions::default()).unwrap();
-    let model = Arc::new(model.into_layers(&*engine).unwrap());
-    let options =
+/// A slow device with a model, connected to a server through an uplink that is held to a bandwidth.
+fn open(model: &Path, address: &str, uplink_mbps: f64, replans: bool) -> Session {
+    let connect =
         ConnectOptions { uplink_limit: Some(mbps(uplink_mbps)), ..ConnectOptions::default() };
-    DeviceSide {
-        engine,
-        options: OPTIONS,
+    let options = SessionOptions {
+        engine: "rten".parse().unwrap(),
+        threads: Some(OPTIONS.threads),
         speed: SpeedFraction::new(0.25).unwrap(),
-        models: vec![SessionModel { name: "squeezenet".to_owned(), model }],
-        client: Some(Client::connect(address, options).unwrap()),
-        replans: true,
-    }
+        server: Some(address.to_owned()),
+        connect,
+        ..SessionOptions::default()
+    };
+    let options = if replans { options } else { options.without_replanning() };
+    Session::open(vec![Model::load(model).unwrap()], options).unwrap()
 }
 
 /// A workload in which the first half of the layers is quick on the device, and the others are not.
-fn workload(runner: &DeviceSide, uplink_mbps: f64) -> Workload {
-    let SessionModel { name, model } = &runner.models[0];
+fn workload(session: &Session, uplink_mbps: f64) -> Workload {
+    let SessionModel { name, model } = &session.models()[0];
     let layers = model.layers().layers.len();
     let device_ms: Vec<f64> =
         (0..layers).map(|l| if l < layers / 2 { 2.0 } else { 50.0 }).collect();
@@ -65,14 +58,14 @@ fn workload(runner: &DeviceSide, uplink_mbps: f64) -> Workload {
 }
 
 /// The inputs of all jobs, and what the unsplit model makes of them.
-fn inputs(runner: &DeviceSide) -> (Vec<Inputs>, Vec<Vec<(String, Tensor)>>) {
-    let model = runner.models[0].model.model();
+fn inputs(session: &Session) -> (Vec<Inputs>, Vec<Vec<(String, Tensor)>>) {
+    let model = session.models()[0].onnx();
     let made = |seed| {
         let made = model.synthetic_inputs(seed).into_iter();
         made.map(|(name, tensor)| (name, tensor.into())).collect()
     };
     let inputs: Vec<Inputs> = (0..JOBS as u64).map(made).collect();
-    let expected = unsplit_outputs(&*runner.engine, OPTIONS, model, &inputs).unwrap();
+    let expected = session.unsplit_outputs("squeezenet", &inputs).unwrap();
     (inputs, expected)
 }
 
@@ -90,8 +83,9 @@ fn check(found: &[(JobId, Vec<(String, Tensor)>)], expected: &[Vec<(String, Tens
     }
 }
 
-fn planned(workload: &Workload, policy: Policy) -> Plan {
-    plan(workload, policy, &PlanOptions::raw(Granularity::Layer)).unwrap()
+fn planned(workload: Workload, policy: Policy) -> PlannedRun {
+    let plan = plan(&workload, policy, &PlanOptions::raw(Granularity::Layer)).unwrap();
+    PlannedRun::new(workload, plan)
 }
 
 #[test]
@@ -99,23 +93,23 @@ fn jobs_that_are_left_are_planned_anew_when_the_uplink_gets_slower() {
     let folder = tempfile::tempdir().unwrap();
     let model = crate::run::squeezenet(folder.path());
     let server = Served::start(&model);
-    let runner = runner(&model, &server.address, 160.0);
-    let workload = workload(&runner, 160.0);
-    let plan = planned(&workload, Policy::Joint);
-    let (inputs, expected) = inputs(&runner);
-    let mut prepared = runner.prepare_for_change(&workload, &plan).unwrap();
-    assert!(prepared.cuts.len() > 1, "other bandwidths have other cuts");
-    let how = RunOptions::default();
+    let session = open(&model, &server.address, 160.0, true);
+    let planned_at = |uplink| planned(workload(&session, uplink), Policy::Joint);
+    let planned = planned_at(160.0);
+    let slower = planned_at(16.0);
+    assert!(
+        slower.plan().partitions.iter().any(|cut| !planned.plan().partitions.contains(cut)),
+        "other bandwidths have other cuts"
+    );
+    let (inputs, expected) = inputs(&session);
     let mut found = Vec::new();
     let on_outputs = |job, outputs| {
         if found.is_empty() {
-            runner.client.as_ref().unwrap().set_uplink_limit(mbps(16.0)).unwrap();
+            session.set_uplink_limit(mbps(16.0)).unwrap();
         }
         found.push((job, outputs));
     };
-    let execution = runner
-        .execute_following(&mut prepared, (&workload, &plan), &inputs, &how, on_outputs)
-        .unwrap();
+    let execution = session.run_each(&planned, &inputs, &Cancel::new(), on_outputs).unwrap();
     check(&found, &expected);
     assert!(execution.failures.is_empty() && execution.fallbacks.is_empty());
     // On a busy machine the uplink may seem to change before it does.
@@ -132,12 +126,9 @@ fn a_server_that_is_back_gets_jobs_again() {
     let model = crate::run::squeezenet(folder.path());
     let mut server = Some(Served::start(&model));
     let address = server.as_ref().unwrap().address.clone();
-    let runner = runner(&model, &address, 40.0);
-    let workload = workload(&runner, 40.0);
-    let plan = planned(&workload, Policy::ServerOnly);
-    let (inputs, expected) = inputs(&runner);
-    let mut prepared = runner.prepare_for_change(&workload, &plan).unwrap();
-    let how = RunOptions::default();
+    let session = open(&model, &address, 40.0, true);
+    let planned = planned(workload(&session, 40.0), Policy::ServerOnly);
+    let (inputs, expected) = inputs(&session);
     let mut found = Vec::new();
     let on_outputs = |job, outputs| {
         if found.is_empty() {
@@ -146,9 +137,7 @@ fn a_server_that_is_back_gets_jobs_again() {
         }
         found.push((job, outputs));
     };
-    let execution = runner
-        .execute_following(&mut prepared, (&workload, &plan), &inputs, &how, on_outputs)
-        .unwrap();
+    let execution = session.run_each(&planned, &inputs, &Cancel::new(), on_outputs).unwrap();
     check(&found, &expected);
     assert!(execution.failures.is_empty());
     assert!(!execution.fallbacks.is_empty(), "what was on its way when the server died");
@@ -170,23 +159,11 @@ fn a_session_plans_anew_unless_it_is_told_not_to() {
     for replans in [true, false] {
         let mut server = Some(Served::start(&file));
         let address = server.as_ref().unwrap().address.clone();
-        let runner = runner(&file, &address, 40.0);
-        let (inputs, expected) = inputs(&runner);
+        let session = open(&file, &address, 40.0, replans);
+        let (inputs, expected) = inputs(&session);
         let mut text = Vec::new();
-        cutpoint_plan::format::write_workload(&workload(&runner, 40.0), &mut text).unwrap();
+        cutpoint_plan::format::write_workload(&workload(&session, 40.0), &mut text).unwrap();
         let profile = Profile::from_json(&String::from_utf8(text).unwrap()).unwrap();
-        let connect =
-            ConnectOptions { uplink_limit: Some(mbps(40.0)), ..ConnectOptions::default() };
-        let options = SessionOptions {
-            engine: "rten".parse().unwrap(),
-            threads: Some(OPTIONS.threads),
-            server: Some(address),
-            connect,
-            ..SessionOptions::default()
-        };
-        let options = if replans { options } else { options.without_replanning() };
-        let model = cutpoint::Model::load(&file).unwrap();
-        let session = Session::open(vec![model], options).unwrap();
         let planned = profile.plan(&[("squeezenet", JOBS)], Policy::ServerOnly).unwrap();
         let mut found = Vec::new();
         let on_outputs = |job, outputs| {

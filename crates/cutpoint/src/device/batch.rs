@@ -25,9 +25,7 @@ impl<'s> Batch<'s> {
             let message = format!("the plan has {jobs} jobs, found inputs for {inputs}");
             return Err(Error::new(ErrorKind::Usage, message));
         }
-        let suffixes = program.jobs.iter().map(|job| prepared.suffixes.of_job(job)).collect();
-        let planned = Some(Planned { program, suffixes, makespan: Time::ZERO });
-        Ok(Batch { planned, supply })
+        Ok(Batch { planned: Some(Planned { program, makespan: Time::ZERO }), supply })
     }
 }
 

@@ -42,7 +42,7 @@ use super::arrivals::Arrivals;
 use super::control::Inbox;
 use super::event::Event;
 use super::monitor::{Monitor, time_of};
-use super::options::{ExecuteOptions, ServerLink, TICK};
+use super::options::{RunOptions, ServerLink, TICK};
 use super::planner::Planner;
 use super::prepared::Prepared;
 use super::state::jobs::JobStates;
@@ -73,7 +73,7 @@ pub(crate) struct Executor<'a, 's> {
     /// Commands.
     pub(crate) inbox: Inbox,
     /// How to execute.
-    pub(crate) options: ExecuteOptions,
+    pub(crate) options: RunOptions,
 }
 
 impl Executor<'_, '_> {
@@ -95,12 +95,13 @@ impl Executor<'_, '_> {
         let Executor { workload, arrivals, planner, server, inbox, options } = self;
         let Inbox { events, reported, numbers, is_open } = inbox;
         let encoder = Encoder::new()?;
-        let is_plain = prepared.suffixes.is_plain();
-        let segments = prepared.program.segments.clone();
+        let is_plain = prepared.loaded.suffixes.is_plain();
+        let segments = prepared.loaded.segments.clone();
         let device = &mut prepared.device;
         let checks = TensorChecks::new(workload, device);
         let jobs = JobStates::new(time_of(options.patience));
-        let monitor = Monitor::new(&checks, arrivals.supply(), jobs, options.held_bytes_max);
+        let bytes_max = options.held_bytes_max;
+        let monitor = Monitor::new(&checks, arrivals.supply(), jobs, bytes_max, events.clone());
         let mut supervisor = Supervisor::new(
             &monitor,
             segments.clone(),
@@ -108,7 +109,7 @@ impl Executor<'_, '_> {
             arrivals,
             (numbers, is_open),
             options.follows_link,
-            &events,
+            events,
         );
         match server {
             Some(server) => supervisor.connect(server),
@@ -118,23 +119,18 @@ impl Executor<'_, '_> {
         let loaded = load_first(&monitor);
         monitor.start();
         std::thread::scope(|scope| {
-            let (monitor, checks) = (&monitor, &checks);
+            let monitor = &monitor;
             let open_connection = |supervisor: &mut Supervisor<'_, '_, '_>| {
                 let Some((number, (sender, receiver))) = supervisor.take_opened() else { return 0 };
-                let (of_sender, of_receiver) = (events.clone(), events.clone());
-                scope.spawn(move || send(monitor, is_plain, number, sender, &of_sender));
-                let round_trip = options.round_trip;
-                scope.spawn(move || {
-                    receive(monitor, checks, number, receiver, round_trip, &of_receiver)
-                });
+                scope.spawn(move || send(monitor, is_plain, number, sender));
+                scope.spawn(move || receive(monitor, number, receiver));
                 2
             };
             let mut threads = 1 + open_connection(&mut supervisor);
             scope.spawn(move || load_ahead(monitor, loaded));
             // After those of the connection: on a device with one processor a new thread waits until
             // the one that computes is interrupted.
-            let of_compute = events.clone();
-            scope.spawn(move || Compute::new(monitor, segments, device, encoder, of_compute).run());
+            scope.spawn(move || Compute::new(monitor, segments, device, encoder).run());
             while threads > 0 {
                 if options.cancel.is_cancelled() {
                     supervisor.cancel_all();

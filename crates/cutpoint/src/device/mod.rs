@@ -35,8 +35,10 @@ pub use throttle::SpeedFraction;
 pub(crate) use batch::Batch;
 pub(crate) use control::Inbox;
 pub(crate) use executor::Executor;
-pub(crate) use options::{Access, Connection, ExecuteOptions, HELD_BYTES_MAX, ServerLink};
+#[cfg(test)]
+pub(crate) use options::HELD_BYTES_MAX;
+pub(crate) use options::{Access, Connection, RunOptions, ServerLink};
 pub(crate) use planner::{Planner, Reach, Standing};
-pub(crate) use prepared::{Device, LoadedSuffix, SuffixContent, Suffixes};
+pub(crate) use prepared::{Device, Loaded, LoadedSuffix, SuffixContent, Suffixes};
 pub(crate) use program::segments_for;
 pub(crate) use throttle::{ComputeClock, Stint};

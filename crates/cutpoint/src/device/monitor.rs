@@ -1,5 +1,6 @@
 //! What the threads of a run share: the state, behind one lock.
 
+use super::event::Event;
 use super::inputs::LoadedAhead;
 use super::job::Job;
 use super::program::Send;
@@ -13,6 +14,7 @@ use cutpoint_plan::plan::{Partition, Upload};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, ModelGraph, ModelId, TensorId, Workload};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,7 @@ pub(crate) struct Monitor<'a> {
     pub(crate) checks: &'a TensorChecks<'a>,
     /// Where inputs come from that did not come with their job.
     supply: Option<&'a dyn Supply>,
+    events: Sender<Event>,
     state: Mutex<State>,
     changed: Condvar,
     /// When the run's time began.
@@ -39,9 +42,11 @@ impl<'a> Monitor<'a> {
         supply: Option<&'a dyn Supply>,
         jobs: JobStates,
         bytes_max: usize,
+        events: Sender<Event>,
     ) -> Monitor<'a> {
-        let state = State::new(jobs, bytes_max);
+        let state = State::new(jobs, bytes_max, events.clone());
         Monitor {
+            events,
             workload: checks.workload,
             checks,
             supply,
@@ -66,7 +71,12 @@ impl<'a> Monitor<'a> {
     }
 
     pub(crate) fn model(&self, job: &Job) -> &'a ModelGraph {
-        &self.workload.models()[job.model.index()]
+        &self.workload.models()[job.program.model.index()]
+    }
+
+    /// Tells the executor; without effect once that has ended.
+    pub(crate) fn report(&self, event: Event) {
+        let _ = self.events.send(event);
     }
 
     /// Applies what happened, and wakes whoever waits for a change.
@@ -192,16 +202,14 @@ impl<'a> Monitor<'a> {
     fn wait<'g>(&self, state: MutexGuard<'g, State>) -> MutexGuard<'g, State> {
         self.changed.wait(state).expect("no thread panics while it holds this lock")
     }
-}
 
-impl Monitor<'_> {
     /// A job's inputs, loaded, and decoded as its plan needs them.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Input`] if they do not fit its model; why one could not be read.
     pub(crate) fn inputs(&self, job: &Job) -> Result<Arc<Inputs>> {
-        let inputs = job.inputs.get(|number| self.load(number, job.model))?;
-        decode(self.model(job), &job.partition, &inputs);
+        let inputs = job.inputs.get(|number| self.load(number, job.program.model))?;
+        decode(self.model(job), &job.program.partition, &inputs);
         Ok(inputs)
     }
 }

@@ -1,9 +1,9 @@
-//! How to execute, and the way to the server.
+//! How a plan is executed, and the way to the server.
 
 use super::cancel::Cancel;
 use crate::error::Result;
 use crate::link::{StreamReceiver, StreamSender};
-use cutpoint_plan::units::{Bandwidth, Time};
+use cutpoint_plan::units::Bandwidth;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,20 +17,30 @@ pub(crate) const TICK: Duration = Duration::from_millis(50);
 /// Both ends of a stream of jobs.
 pub(crate) type Connection = (StreamSender, StreamReceiver);
 
-/// How to execute.
+/// How a plan is executed.
 #[derive(Clone, Debug)]
-pub(crate) struct ExecuteOptions {
+pub(crate) struct RunOptions {
     /// A server that owes a reply and says nothing for so long is lost.
     pub(crate) patience: Duration,
-    /// The round trip of the link, for the time at which the server's work is drawn.
-    pub(crate) round_trip: Time,
-    /// Whether a change of the uplink's bandwidth makes a new plan.
+    /// Whether a change of the uplink's bandwidth makes a new plan, where there is a planner.
     pub(crate) follows_link: bool,
     /// The most bytes of tensors that wait for the uplink, and as many that were sent and whose jobs
     /// are not answered. A single job may have more.
     pub(crate) held_bytes_max: usize,
     /// Stops the run.
     pub(crate) cancel: Cancel,
+}
+
+impl Default for RunOptions {
+    /// Half a minute of patience, and 256 MiB; a planner follows the link.
+    fn default() -> RunOptions {
+        RunOptions {
+            patience: Duration::from_secs(30),
+            follows_link: true,
+            held_bytes_max: HELD_BYTES_MAX,
+            cancel: Cancel::new(),
+        }
+    }
 }
 
 /// The way to the server.

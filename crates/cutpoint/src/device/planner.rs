@@ -36,8 +36,6 @@ pub(crate) struct Standing {
 pub struct Planned {
     /// What to do; it names exactly the jobs that were asked for.
     pub program: Program,
-    /// For each job of the program, the name of its suffix on the server, if that has a part in it.
-    pub suffixes: Vec<Option<Arc<str>>>,
     /// When these jobs are complete by the plan, from now on.
     pub makespan: Time,
 }
@@ -53,8 +51,7 @@ impl Planned {
             workload.models()[model.index()].layers.iter().map(|layer| layer.device).sum()
         };
         let makespan = jobs.iter().map(time).sum();
-        let program = Program::local(segments, workload, jobs);
-        Planned { program, suffixes: vec![None; jobs.len()], makespan }
+        Planned { program: Program::local(segments, workload, jobs), makespan }
     }
 }
 

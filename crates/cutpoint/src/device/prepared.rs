@@ -1,7 +1,7 @@
 //! Everything that a run needs and that takes time: segments loaded on the device, suffixes on the
 //! server, both warm.
 
-use super::program::{JobProgram, Program, SegmentLayers, StepWork};
+use super::program::{Program, Segments, StepWork};
 use super::throttle::{ComputeClock, SpeedFraction, Stint, Usual};
 use crate::encoding::Encoding;
 use crate::engine::declared::Declared;
@@ -14,6 +14,7 @@ use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::plan::{Partition, Plan};
 use cutpoint_plan::workload::{ModelId, TensorId, Workload};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// The device: its engine, its speed, and its models.
@@ -24,20 +25,12 @@ pub(crate) struct Device {
     pub(crate) options: EngineOptions,
     /// How fast it is, relative to this machine.
     pub(crate) speed: SpeedFraction,
-    models: Vec<DeviceModel>,
+    models: Vec<Arc<LayeredModel>>,
+    segments: Segments,
+    /// The segments that are loaded, by model and number.
+    sessions: BTreeMap<(ModelId, usize), LoadedSession>,
     /// What runs of segments took.
     usual: Usual<(ModelId, Vec<usize>)>,
-}
-
-struct DeviceModel {
-    model: Arc<LayeredModel>,
-    segments: Vec<Loaded>,
-}
-
-/// A segment; its session is there once it is needed.
-struct Loaded {
-    layers: Vec<usize>,
-    session: Option<LoadedSession>,
 }
 
 struct LoadedSession {
@@ -52,10 +45,36 @@ pub struct Prepared {
     pub(crate) program: Program,
     /// With what.
     pub(crate) device: Device,
-    /// The suffixes that the server has loaded.
-    pub(crate) suffixes: Suffixes,
+    /// What there is to make programs of.
+    pub(crate) loaded: Loaded,
     /// The cuts that need no more than what is loaded, by model, each once.
     pub cuts: Vec<(ModelId, Partition)>,
+}
+
+/// What is loaded on both sides: programs that need no more can be carried out.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) segments: Segments,
+    pub(crate) suffixes: Suffixes,
+}
+
+impl Loaded {
+    /// The program of a plan that has been checked; `None` if it needs more than what is loaded.
+    ///
+    /// # Errors
+    /// As [`Program::new`].
+    pub(crate) fn program(&self, workload: &Workload, plan: &Plan) -> Result<Option<Program>> {
+        let Some(mut program) = Program::on(&self.segments, workload, plan)? else {
+            return Ok(None);
+        };
+        for job in program.jobs.iter_mut().filter(|job| job.is_offloaded) {
+            let Some(suffix) = self.suffixes.find(job.model, &job.partition) else {
+                return Ok(None);
+            };
+            job.suffix = Some(suffix.name.clone());
+        }
+        Ok(Some(program))
+    }
 }
 
 /// Which suffix: of which model, what stays on the device, and, where the server does not decode,
@@ -100,12 +119,6 @@ impl Suffixes {
         self.loaded.insert(self.key(model, cut), loaded);
     }
 
-    /// The name of a job's suffix; `None` if the server has no part in it, or has not loaded it.
-    pub(crate) fn of_job(&self, job: &JobProgram) -> Option<Arc<str>> {
-        let found = self.find(job.model, &job.partition);
-        found.filter(|_| job.is_offloaded).map(|loaded| loaded.name.clone())
-    }
-
     fn key(&self, model: ModelId, cut: &Partition) -> SuffixKey {
         let encodings = cut.uploads.iter().filter(|_| self.is_plain);
         let mut encodings: Vec<(TensorId, usize)> =
@@ -143,14 +156,7 @@ impl Prepared {
     /// # Errors
     /// As [`Program::new`] and [`Device::load`].
     pub(crate) fn take_up(&mut self, workload: &Workload, plan: &Plan) -> Result<bool> {
-        let Some(program) = Program::on(&self.program.segments, workload, plan)? else {
-            return Ok(false);
-        };
-        let has_suffix =
-            |job: &JobProgram| !job.is_offloaded || self.suffixes.of_job(job).is_some();
-        if !program.jobs.iter().all(has_suffix) {
-            return Ok(false);
-        }
+        let Some(program) = self.loaded.program(workload, plan)? else { return Ok(false) };
         for step in &program.steps {
             if let StepWork::Layers { segments, .. } = &step.work {
                 let model = program.jobs[step.job.index()].model;
@@ -163,7 +169,7 @@ impl Prepared {
 }
 
 impl Device {
-    /// A device with the segments of `program` loaded that the plan has it run.
+    /// A device with the segments loaded that a plan has it run.
     ///
     /// # Errors
     /// If a segment cannot be made or loaded.
@@ -171,22 +177,13 @@ impl Device {
         engine: Arc<dyn Engine>,
         options: EngineOptions,
         speed: SpeedFraction,
-        models: &[Arc<LayeredModel>],
-        program: &Program,
+        models: Vec<Arc<LayeredModel>>,
+        segments: Segments,
     ) -> Result<Device> {
-        let models = models
-            .iter()
-            .zip(&*program.segments)
-            .map(|(model, segments)| DeviceModel {
-                model: model.clone(),
-                segments: segments
-                    .iter()
-                    .map(|s| Loaded { layers: indices(s), session: None })
-                    .collect(),
-            })
-            .collect();
-        let mut device = Device { engine, options, speed, models, usual: Usual::new() };
-        for (model, segments) in program.segments.iter().enumerate() {
+        let (sessions, usual) = (BTreeMap::new(), Usual::new());
+        let segments_of_models = segments.clone();
+        let mut device = Device { engine, options, speed, models, segments, sessions, usual };
+        for (model, segments) in segments_of_models.iter().enumerate() {
             for (number, _) in segments.iter().enumerate().filter(|(_, s)| s.is_planned) {
                 device.warm(ModelId::at(model), number)?;
             }
@@ -196,7 +193,7 @@ impl Device {
 
     /// Loads a segment and warms it up, unless that has been done.
     fn warm(&mut self, model: ModelId, segment: usize) -> Result<()> {
-        if self.models[model.index()].segments[segment].session.is_none() {
+        if !self.sessions.contains_key(&(model, segment)) {
             let loaded = self.session(model, segment)?;
             warm_up(&mut *loaded.session, &loaded.declared);
         }
@@ -216,7 +213,7 @@ impl Device {
 
     /// A model on this device, by its position in the workload.
     pub(crate) fn model(&self, model: usize) -> &LayeredModel {
-        &self.models[model].model
+        &self.models[model]
     }
 
     /// Runs one segment of a model on the tensors that `find` finds; returns what it writes.
@@ -238,20 +235,17 @@ impl Device {
     }
 
     fn session(&mut self, model: ModelId, segment: usize) -> Result<&mut LoadedSession> {
-        let DeviceModel { model, segments } = &mut self.models[model.index()];
-        let Loaded { layers, session } = &mut segments[segment];
-        if session.is_none() {
-            let part = model.segment(layers)?;
-            *session = Some(LoadedSession {
-                session: self.engine.load(&part.onnx, self.options)?,
-                declared: Declared::read(&part.onnx)?,
-                inputs: part.inputs,
-            });
-        }
-        Ok(session.as_mut().expect("just loaded"))
+        let entry = match self.sessions.entry((model, segment)) {
+            Entry::Occupied(loaded) => return Ok(loaded.into_mut()),
+            Entry::Vacant(entry) => entry,
+        };
+        let layers = &self.segments[model.index()][segment].layers;
+        let layers: Vec<usize> = layers.iter().map(|layer| layer.index()).collect();
+        let part = self.models[model.index()].segment(&layers)?;
+        Ok(entry.insert(LoadedSession {
+            session: self.engine.load(&part.onnx, self.options)?,
+            declared: Declared::read(&part.onnx)?,
+            inputs: part.inputs,
+        }))
     }
-}
-
-fn indices(segment: &SegmentLayers) -> Vec<usize> {
-    segment.layers.iter().map(|l| l.index()).collect()
 }

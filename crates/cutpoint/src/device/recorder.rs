@@ -1,6 +1,6 @@
 //! What the threads of a run have reported so far.
 
-use super::event::{Event, Transferred};
+use super::event::Transferred;
 use super::uplink_times::{Crossing, crossed};
 use crate::tensor::Tensor;
 use crate::trace::{Execution, RECORDED_JOBS_MAX, Waits};
@@ -56,35 +56,20 @@ impl Recorder {
         set(&mut self.over, job, Some(by));
     }
 
-    pub(crate) fn add(
-        &mut self,
-        event: Event,
-        on_outputs: &mut impl FnMut(JobId, Vec<(String, Tensor)>),
-    ) {
-        match event {
-            Event::Operation(operation) => self.record(operation),
-            Event::Part(job, outputs, time) => {
-                let partial = self.partial.entry(job).or_default();
-                partial.outputs.extend(outputs);
-                partial.latest = partial.latest.max(time);
-            }
-            Event::Ended(job) => {
-                let Partial { outputs, latest } = self.partial.remove(&job).unwrap_or_default();
-                self.execution.ended += 1;
-                self.execution.makespan = self.execution.makespan.max(latest);
-                self.complete(job, Some(latest));
-                on_outputs(job, outputs);
-            }
-            Event::Failed(job, error) => self.fail(job, format!("{error:?}")),
-            Event::Cancelled(job) => self.cancel(job),
-            Event::Transferred(_)
-            | Event::Command(_)
-            | Event::Called(_)
-            | Event::Probed(..)
-            | Event::Arrived(..)
-            | Event::Changed
-            | Event::ThreadEnded => {}
-        }
+    /// A part of a job is done.
+    pub(crate) fn part(&mut self, job: JobId, outputs: Vec<(String, Tensor)>, at: Time) {
+        let partial = self.partial.entry(job).or_default();
+        partial.outputs.extend(outputs);
+        partial.latest = partial.latest.max(at);
+    }
+
+    /// All parts of a job are done; returns its outputs.
+    pub(crate) fn end(&mut self, job: JobId) -> Vec<(String, Tensor)> {
+        let Partial { outputs, latest } = self.partial.remove(&job).unwrap_or_default();
+        self.execution.ended += 1;
+        self.execution.makespan = self.execution.makespan.max(latest);
+        self.complete(job, Some(latest));
+        outputs
     }
 
     /// A job was cancelled.
@@ -117,7 +102,8 @@ impl Recorder {
         }
     }
 
-    fn record(&mut self, operation: Operation) {
+    /// A machine has done something.
+    pub(crate) fn operation(&mut self, operation: Operation) {
         if operation.job.index() >= RECORDED_JOBS_MAX {
             return;
         }
@@ -176,24 +162,23 @@ mod tests {
     #[test]
     fn the_record_of_a_stream_is_bounded() {
         let mut recorder = Recorder::default();
-        let (jobs, mut ended) = (RECORDED_JOBS_MAX + 1_000, 0);
+        let jobs = RECORDED_JOBS_MAX + 1_000;
         for number in 0..jobs {
             let job = JobId::at(number);
             let start = Time::from_nanoseconds(number as u64);
             recorder.arrive(job, start);
             for work in [Work::Layer(LayerId(0)), Work::Suffix, Work::Download] {
                 let operation = Operation { job, work, start, end: start };
-                recorder.add(Event::Operation(operation), &mut |_, _| ());
+                recorder.operation(operation);
             }
             let work = Work::Transfer(TensorId(0));
             let operation = Operation { job, work, start, end: start };
             let left = Transferred { operation, connection: 0, raw: 2, sent: 1 };
             recorder.transfer(&left, Time::ZERO);
             recorder.cross(job, start);
-            recorder.add(Event::Part(job, Vec::new(), start), &mut |_, _| ());
-            recorder.add(Event::Ended(job), &mut |_, _| ended += 1);
+            recorder.part(job, Vec::new(), start);
+            assert_eq!(recorder.end(job), []);
         }
-        assert_eq!(ended, jobs);
         assert!(recorder.partial.is_empty() && recorder.arrived.is_empty());
         assert_eq!(recorder.over.len(), RECORDED_JOBS_MAX);
         let execution = recorder.into_execution(Waits::default());

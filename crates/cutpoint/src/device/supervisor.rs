@@ -73,7 +73,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         arrivals: &'a mut dyn Arrivals<'s>,
         (numbers, accepts): (JobNumbers, bool),
         follows_link: bool,
-        events: &Sender<Event>,
+        events: Sender<Event>,
     ) -> Supervisor<'m, 'a, 's> {
         let link = &monitor.workload.link();
         let acknowledgement = Acknowledgement::of(monitor.workload);
@@ -95,7 +95,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
             is_loss_seen: true,
             opened: None,
             recorder: Recorder::default(),
-            events: events.clone(),
+            events,
         }
     }
 
@@ -139,7 +139,12 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
             Event::Called(answer) => self.handle_called(answer),
             Event::Probed(connection, answer) => self.handle_probed(connection, answer),
             Event::Command(command) => self.carry_out(command),
-            event => self.recorder.add(event, on_outputs),
+            Event::Operation(operation) => self.recorder.operation(operation),
+            Event::Part(job, outputs, at) => self.recorder.part(job, outputs, at),
+            Event::Ended(job) => on_outputs(job, self.recorder.end(job)),
+            Event::Failed(job, error) => self.recorder.fail(job, format!("{error:?}")),
+            Event::Cancelled(job) => self.recorder.cancel(job),
+            Event::Changed | Event::ThreadEnded => {}
         }
     }
 
@@ -153,14 +158,15 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
                 let outside = self.submitted.iter().position(|waiting| waiting.job == job);
                 match outside.and_then(|place| self.submitted.remove(place)) {
                     Some(_) => self.recorder.cancel(job),
-                    None => self.monitor.tell(|state| state.cancel(job, &self.events)),
+                    None => self.monitor.tell(|state| state.drop_job(job, Event::Cancelled(job))),
                 }
             }
             Command::CancelAll => self.cancel_all(),
             Command::Plan(planned) => {
                 let planned = planned.unwrap_or_else(|| {
                     let fresh = self.monitor.ask(|state| state.fresh());
-                    let jobs: Vec<_> = fresh.iter().map(|(id, job)| (*id, job.model)).collect();
+                    let jobs: Vec<_> =
+                        fresh.iter().map(|(id, job)| (*id, job.program.model)).collect();
                     Planned::local(&self.segments, self.monitor.workload, &jobs)
                 });
                 self.put_in_force(planned, self.reach(), "a plan was given");
@@ -359,8 +365,9 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         if fresh.is_empty() {
             return true;
         }
-        let jobs: Vec<(JobId, ModelId)> = fresh.iter().map(|(id, job)| (*id, job.model)).collect();
-        let cuts = fresh.iter().map(|(_, job)| job.partition.clone()).collect();
+        let jobs: Vec<(JobId, ModelId)> =
+            fresh.iter().map(|(id, job)| (*id, job.program.model)).collect();
+        let cuts = fresh.iter().map(|(_, job)| job.program.partition.clone()).collect();
         match self.ask_planner(&jobs, cuts) {
             Ok(Some(planned)) if is_same(&fresh, &planned) => true,
             Ok(Some(planned)) => {
@@ -378,7 +385,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
     fn put_in_force(&mut self, planned: Planned, reach: Reach, cause: &str) {
         let offloaded = planned.program.jobs.iter().filter(|job| job.is_offloaded).count();
         let makespan = planned.makespan;
-        let jobs = self.monitor.tell(|state| state.plan(planned, BTreeMap::new(), &self.events));
+        let jobs = self.monitor.tell(|state| state.plan(planned, BTreeMap::new()));
         if jobs == 0 {
             return;
         }
@@ -431,7 +438,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         self.recorder.expect(&jobs);
         let inputs = |(number, job)| (job, Arc::new(JobInputs::supplied(number)));
         let inputs = jobs.into_iter().enumerate().map(inputs).collect();
-        self.monitor.tell(|state| state.plan(planned, inputs, &self.events));
+        self.monitor.tell(|state| state.plan(planned, inputs));
     }
 
     fn plan_arrived(&mut self, submitted: Submitted, now: Time) {
@@ -450,7 +457,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         let planned =
             planned.unwrap_or_else(|| Planned::local(&self.segments, workload, &[(job, model)]));
         let inputs = [(job, Arc::new(JobInputs::given(inputs)))].into();
-        self.monitor.tell(|state| state.plan(planned, inputs, &self.events));
+        self.monitor.tell(|state| state.plan(planned, inputs));
     }
 }
 
@@ -464,7 +471,7 @@ fn is_same(fresh: &[(JobId, Arc<Job>)], planned: &Planned) -> bool {
         Some((_, _, count)) => *count += by,
         None => counts.push((model, partition, by)),
     };
-    fresh.iter().for_each(|(_, job)| add(job.model, &*job.partition, 1));
+    fresh.iter().for_each(|(_, job)| add(job.program.model, &*job.program.partition, 1));
     planned.program.jobs.iter().for_each(|job| add(job.model, &*job.partition, -1));
     counts.iter().all(|(_, _, count)| *count == 0)
 }

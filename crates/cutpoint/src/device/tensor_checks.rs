@@ -67,12 +67,12 @@ impl<'a> TensorChecks<'a> {
         mut reply: Vec<(String, Tensor)>,
     ) -> Result<Vec<(String, Tensor)>> {
         let mut outputs = Vec::new();
-        let tensors = &self.workload.models()[job.model.index()].tensors;
+        let tensors = &self.workload.models()[job.program.model.index()].tensors;
         let is_there = |id: &TensorId| {
             let producer = tensors[id.index()].producer;
-            producer.is_some_and(|layer| !job.partition.device_layers.contains(layer))
+            producer.is_some_and(|layer| !job.program.partition.device_layers.contains(layer))
         };
-        let made = self.outputs[job.model.index()].iter().filter(|(id, ..)| is_there(id));
+        let made = self.outputs[job.program.model.index()].iter().filter(|(id, ..)| is_there(id));
         for (_, name, spec) in made {
             let bad = |error: Error| {
                 Error::new(ErrorKind::Protocol, format!("the server answered wrongly: {error}"))

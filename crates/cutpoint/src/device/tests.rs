@@ -55,12 +55,13 @@ impl Bench {
         let plan =
             cutpoint_plan::policy::plan(&workload, Policy::LocalOnly, &PlanOptions::default());
         let program = Program::new(&workload, &plan.unwrap()).unwrap();
-        let models = [Arc::new(model_of.clone())];
+        let models = vec![Arc::new(model_of.clone())];
         let speed = SpeedFraction::FULL;
         let engine = Arc::new(Rten::new());
-        let device = Device::load(engine, OPTIONS, speed, &models, &program).unwrap();
-        let suffixes = Suffixes::new(false);
-        let prepared = Prepared { program, device, suffixes, cuts: Vec::new() };
+        let loaded = Loaded { segments: program.segments.clone(), suffixes: Suffixes::new(false) };
+        let segments = loaded.segments.clone();
+        let device = Device::load(engine, OPTIONS, speed, models, segments).unwrap();
+        let prepared = Prepared { program, device, loaded, cuts: Vec::new() };
         Bench { model: model_of, workload, prepared }
     }
 
@@ -78,13 +79,7 @@ impl Bench {
         inbox: Inbox,
         mut on_job: impl FnMut(u32),
     ) -> (Execution, Vec<u32>) {
-        let options = ExecuteOptions {
-            patience: Duration::from_secs(600),
-            round_trip: Time::ZERO,
-            follows_link: true,
-            held_bytes_max: HELD_BYTES_MAX,
-            cancel: Cancel::new(),
-        };
+        let options = RunOptions { patience: Duration::from_secs(600), ..RunOptions::default() };
         let (workload, server) = (&self.workload, None);
         let executor = Executor { workload, arrivals, planner, server, inbox, options };
         let mut found = Vec::new();
@@ -178,7 +173,7 @@ fn run_held_back(command: impl Fn(&Control, &Segments, &Workload)) -> (Execution
     let (release, released) = channel();
     let inputs = (0..6).map(|seed| bench.inputs(seed)).collect();
     let (last, workload) = (bench.inputs(6), bench.workload.clone());
-    let segments = bench.prepared.program.segments.clone();
+    let segments = bench.prepared.loaded.segments.clone();
     let supply = HeldBack { inputs, released: Mutex::new(Some(released)) };
     let mut batch = Batch::new(&bench.prepared, &supply).unwrap();
     let (control, inbox) = Inbox::open();

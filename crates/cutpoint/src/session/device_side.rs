@@ -1,7 +1,6 @@
 //! A device, its models, and the server it is connected to.
 
 use super::options::SessionModel;
-use super::server_models::offer;
 use crate::device::SpeedFraction;
 use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,20 +9,20 @@ use cutpoint_plan::workload::Workload;
 use std::sync::Arc;
 
 /// A device, its models, and the server it is connected to, if any.
-pub struct DeviceSide {
+pub(super) struct DeviceSide {
     /// What computes on the device.
-    pub engine: Arc<dyn Engine>,
+    pub(super) engine: Arc<dyn Engine>,
     /// How it loads.
-    pub options: EngineOptions,
+    pub(super) options: EngineOptions,
     /// How fast the device is, relative to this machine.
-    pub speed: SpeedFraction,
+    pub(super) speed: SpeedFraction,
     /// The models.
-    pub models: Vec<SessionModel>,
+    pub(super) models: Vec<SessionModel>,
     /// The server.
-    pub client: Option<Client>,
+    pub(super) client: Option<Client>,
     /// Whether jobs that have not begun are planned anew when the link changes, and when the server is
     /// lost and back; what that may need is loaded too.
-    pub replans: bool,
+    pub(super) replans: bool,
 }
 
 impl DeviceSide {
@@ -31,7 +30,7 @@ impl DeviceSide {
     ///
     /// # Errors
     /// [`ErrorKind::Workload`], naming the first model or layer that is not the same.
-    pub fn check_fits(&self, workload: &Workload) -> Result<()> {
+    pub(super) fn check_fits(&self, workload: &Workload) -> Result<()> {
         let refuse = |message: String| Err(Error::new(ErrorKind::Workload, message));
         if workload.models().len() != self.models.len() {
             let (found, expected) = (workload.models().len(), self.models.len());
@@ -62,28 +61,5 @@ impl DeviceSide {
             })
         };
         workload.models().iter().map(find).collect()
-    }
-
-    /// Whether there is a server, and it is not Cutpoint's own.
-    pub(super) fn is_server_plain(&self) -> Result<bool> {
-        match &self.client {
-            Some(client) => Ok(client.hello()?.is_none()),
-            None => Ok(false),
-        }
-    }
-
-    pub(super) fn server(&self) -> Result<&Client> {
-        self.client.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::Usage, "the plan has a server's part, and no server")
-        })
-    }
-
-    /// The SHA-256 by which the server knows a model, which is sent where the server lacks it.
-    pub(super) fn source_of(&self, model: &SessionModel) -> Result<String> {
-        let client = self.server()?;
-        match client.hello()? {
-            Some(hello) => Ok(offer(client, &hello.models, model)?.sha256),
-            None => Ok(model.model.model().sha256().to_owned()),
-        }
     }
 }

@@ -68,8 +68,6 @@ impl EncodingRequest<'_> {
 /// What was measured before planning.
 #[derive(Clone, Debug)]
 pub struct Measurement {
-    /// The planner's input.
-    pub workload: Workload,
     /// The layers' times on the device, at this machine's own speed, by model.
     pub device: Vec<ModelProfile>,
     /// The layers' times on the server, by model.
@@ -84,23 +82,13 @@ pub struct Measurement {
     pub jobs: Vec<usize>,
 }
 
-/// What both sides and the link said before the device was paced.
-struct Profiles {
-    device: Vec<ModelProfile>,
-    server: Vec<ModelProfile>,
-    encodings: Vec<EncodingProfile>,
-    link: Option<LinkMeasurement>,
-    executors: u32,
-    jobs: Vec<usize>,
-}
-
 impl DeviceSide {
     /// Measures the models on both sides, and the link, for these numbers of jobs by model; encodings
     /// if there are options for them, and the server, if there is one, can decode.
     ///
     /// # Errors
     /// Those of the engine and of the connection.
-    pub fn measure(&self, request: &ProfileRequest<'_>) -> Result<Measurement> {
+    pub(super) fn measure(&self, request: &ProfileRequest<'_>) -> Result<(Workload, Measurement)> {
         let options = &request.layers;
         let jobs = match request.jobs.is_empty() {
             true => vec![1; self.models.len()],
@@ -139,12 +127,16 @@ impl DeviceSide {
             }
             _ => Vec::new(),
         };
-        self.pace(Profiles { device, server, encodings, link, executors, jobs })
+        let measured = Measurement { device, server, encodings, link, executors, jobs };
+        Ok((self.paced(&measured)?, measured))
     }
 
     /// Measures the encodings here, and how much longer or shorter the server takes to decode.
     fn measure_encodings(&self, how: &EncodingOptions) -> Result<Vec<EncodingProfile>> {
-        let is_plain = self.is_server_plain()?;
+        let is_plain = match &self.client {
+            Some(client) => client.hello()?.is_none(),
+            None => false,
+        };
         let mut profiles = Vec::with_capacity(self.models.len());
         for (SessionModel { model, .. }, inputs) in self.models.iter().zip(&how.inputs) {
             let measured =
@@ -171,16 +163,16 @@ impl DeviceSide {
         Ok(profiles)
     }
 
-    /// Brings the device's layers to what its parts take in the rhythm of a run.
-    fn pace(&self, profiles: Profiles) -> Result<Measurement> {
+    /// The planner's input: the device's layers take what its parts take in the rhythm of a run.
+    fn paced(&self, measured: &Measurement) -> Result<Workload> {
         let stretch = |profile: &ModelProfile| {
             profile.layers_ms(profile.whole.median_ms / self.speed.value())
         };
-        let mut device_ms: Vec<Vec<f64>> = profiles.device.iter().map(stretch).collect();
-        let first = self.describe(&profiles, &device_ms)?;
+        let mut device_ms: Vec<Vec<f64>> = measured.device.iter().map(stretch).collect();
+        let first = self.describe(measured, &device_ms)?;
         for (m, SessionModel { name, model }) in self.models.iter().enumerate() {
             let described = first.models().iter().position(|d| d.name == *name);
-            let parts = match (&profiles.link, described) {
+            let parts = match (&measured.link, described) {
                 (Some(_), Some(id)) => paced_times::cuts_in_use(&first, ModelId::at(id)),
                 _ => Vec::new(),
             };
@@ -188,13 +180,11 @@ impl DeviceSide {
                 paced_times::times_ms(&*self.engine, self.options, self.speed, model, &parts)?;
             paced_times::scale(&mut device_ms[m], &parts, &times);
         }
-        let workload = self.describe(&profiles, &device_ms)?;
-        let Profiles { device, server, encodings, link, executors, jobs } = profiles;
-        Ok(Measurement { workload, device, server, encodings, link, executors, jobs })
+        self.describe(measured, &device_ms)
     }
 
     /// The workload of what was measured, with these times of the device's layers.
-    fn describe(&self, profiles: &Profiles, device_ms: &[Vec<f64>]) -> Result<Workload> {
+    fn describe(&self, profiles: &Measurement, device_ms: &[Vec<f64>]) -> Result<Workload> {
         let none = EncodingProfile::default();
         let of_model = |m: usize| profiles.encodings.get(m).unwrap_or(&none);
         let encodings: Vec<_> =

@@ -35,13 +35,12 @@ mod stream;
 mod summary;
 mod workload;
 
-pub use device_side::DeviceSide;
 pub use measurement::{EncodingRequest, Measurement, ProfileRequest};
 pub use model::Model;
-pub use options::{RunOptions, SessionModel, SessionOptions};
+pub use options::{SessionModel, SessionOptions};
 pub use outcome::{JobOutcome, Outcome, Outputs};
 pub use plan::{PlannedRun, Profile};
-pub use rehearsal::{Rehearsal, RehearsalOptions};
+pub use rehearsal::RehearsalOptions;
 pub use running::Running;
 pub use session::Session;
 

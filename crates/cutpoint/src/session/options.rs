@@ -1,6 +1,6 @@
-//! What a session works with, and how plans are executed.
+//! What a session works with.
 
-use crate::device::{Cancel, HELD_BYTES_MAX, SpeedFraction};
+use crate::device::{RunOptions, SpeedFraction};
 use crate::engine::select::{EngineChoice, SelectOptions};
 use crate::link::ConnectOptions;
 use crate::onnx::{LayeredModel, OnnxModel};
@@ -37,29 +37,6 @@ impl SessionModel {
     /// How many layers it has.
     pub fn layer_count(&self) -> usize {
         self.model.layers().layers.len()
-    }
-}
-
-/// How a plan is executed.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// A server that owes a reply and says nothing for so long is given up.
-    pub patience: Duration,
-    /// The most bytes of tensors that wait for the uplink, and as many that the device keeps of what
-    /// was sent until the server has answered.
-    pub held_bytes_max: usize,
-    /// Stops the run.
-    pub cancel: Cancel,
-}
-
-impl Default for RunOptions {
-    /// Half a minute of patience, and 256 MiB.
-    fn default() -> RunOptions {
-        RunOptions {
-            patience: Duration::from_secs(30),
-            held_bytes_max: HELD_BYTES_MAX,
-            cancel: Cancel::new(),
-        }
     }
 }
 

@@ -26,8 +26,7 @@ impl Profile {
         Profile { workload, measurement: None }
     }
 
-    pub(super) fn measured(measurement: Measurement) -> Profile {
-        let workload = measurement.workload.clone();
+    pub(super) fn measured(workload: Workload, measurement: Measurement) -> Profile {
         Profile { workload, measurement: Some(Arc::new(measurement)) }
     }
 

@@ -2,12 +2,12 @@
 
 use super::device_side::DeviceSide;
 use super::generic_server;
-use super::options::{RunOptions, SessionModel};
-use super::replan::{JobsLeft, cuts_of, is_alike, other_plans};
-use super::server_models::offer;
+use super::options::SessionModel;
+use super::replan::{add_cut, cuts_of, other_plans};
+use super::server_models::Sources;
 use crate::device::{
-    Access, Arrivals, Batch, Connection, Device, ExecuteOptions, Executor, Inbox, LoadedSuffix,
-    Planner, Prepared, Program, ServerLink, SuffixContent, Suffixes, segments_for,
+    Access, Arrivals, Batch, Connection, Device, Executor, Inbox, Loaded, LoadedSuffix, Planner,
+    Prepared, RunOptions, ServerLink, SuffixContent, Suffixes, segments_for,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::Supply;
@@ -16,43 +16,30 @@ use crate::tensor::Tensor;
 use crate::trace::Execution;
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::cut::LayerSet;
-use cutpoint_plan::options::PlanOptions;
 use cutpoint_plan::plan::{Partition, Plan};
-use cutpoint_plan::workload::{JobId, ModelId, Workload};
+use cutpoint_plan::workload::{JobId, ModelGraph, ModelId, Workload};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 impl DeviceSide {
-    /// Loads what a plan needs on both sides, and, if the session plans anew, what it may come to need.
+    /// Loads what a plan needs on both sides, and, if jobs are planned anew, what it may come to need:
+    /// the cuts that it would take at other bandwidths of the uplink, a few for each model.
     ///
     /// # Errors
     /// As [`DeviceSide::prepare`].
     pub(super) fn load(&self, workload: &Workload, plan: &Plan) -> Result<Prepared> {
         match self.replans {
-            true => self.prepare_for_change(workload, plan),
-            false => self.prepare(workload, plan),
+            true => self.prepare(workload, plan, &other_plans(workload, plan)),
+            false => self.prepare(workload, plan, &[]),
         }
     }
 
-    /// Loads what a plan needs on both sides.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Workload`] if the plan breaks a rule; those of the engine and the connection.
-    pub fn prepare(&self, workload: &Workload, plan: &Plan) -> Result<Prepared> {
-        self.prepare_all(workload, plan, &[])
-    }
-
-    /// Loads what a plan needs on both sides, and what it may come to need: the cuts that it would
-    /// take at other bandwidths of the uplink, a few for each model. Weights are held once.
-    ///
-    /// # Errors
-    /// As [`DeviceSide::prepare`].
-    pub fn prepare_for_change(&self, workload: &Workload, plan: &Plan) -> Result<Prepared> {
-        self.prepare_all(workload, plan, &other_plans(workload, plan))
-    }
-
     /// Loads what a plan needs on both sides, and, as far as the server can, what others need.
-    pub(super) fn prepare_all(
+    /// Weights are held once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Workload`] if a plan breaks a rule; those of the engine and the connection.
+    pub(super) fn prepare(
         &self,
         workload: &Workload,
         plan: &Plan,
@@ -64,118 +51,95 @@ impl DeviceSide {
             check(workload, plan)?;
         }
         let segments = segments_for(&all)?;
-        let program = Program::on(&segments, workload, plan)?;
-        let program = program.expect("the segments are made for its runs");
-        let is_offloaded = |plan: &Plan| plan.partitions.iter().any(|p| !p.uploads.is_empty());
-        let is_plain = all.iter().any(|(_, plan)| is_offloaded(plan)) && self.is_server_plain()?;
         let models = self.models_of(workload)?;
-        let layered: Vec<_> = models.iter().map(|m| m.model.clone()).collect();
-        let engine = self.engine.clone();
-        let device = Device::load(engine, self.options, self.speed, &layered, &program)?;
-        let mut suffixes = Suffixes::new(is_plain);
-        let mut sources = vec![None; models.len()];
-        for (number, (workload, plan)) in all.iter().enumerate() {
-            let is_own = number == 0;
-            self.load_suffixes(workload, plan, is_own, &models, &mut sources, &mut suffixes)?;
-        }
+        let layered = models.iter().map(|m| m.model.clone()).collect();
+        let (engine, on_device) = (self.engine.clone(), segments.clone());
+        let device = Device::load(engine, self.options, self.speed, layered, on_device)?;
+        let is_local = |(workload, plan): &(&Workload, &Plan)| {
+            let mut jobs = workload.jobs().iter().zip(&plan.partitions);
+            jobs.all(|(&id, cut)| is_local(workload, id, cut))
+        };
+        let suffixes = match all.iter().all(is_local) {
+            true => Suffixes::new(false),
+            false => self.load_suffixes(&all, &models)?,
+        };
         let mut cuts: Vec<(ModelId, Partition)> = Vec::new();
         for (model, cut) in all.iter().flat_map(|(workload, plan)| cuts_of(workload, plan)) {
-            let is_there = cut.uploads.is_empty() || suffixes.find(model, &cut).is_some();
-            if is_there && !cuts.iter().any(|(m, known)| *m == model && is_alike(known, &cut)) {
-                cuts.push((model, cut));
+            if cut.uploads.is_empty() || suffixes.find(model, &cut).is_some() {
+                add_cut(&mut cuts, model, &cut);
             }
         }
-        Ok(Prepared { program, device, suffixes, cuts })
+        let loaded = Loaded { segments, suffixes };
+        let program = loaded.program(workload, plan)?.expect("all of it was loaded for this plan");
+        Ok(Prepared { program, device, loaded, cuts })
     }
 
-    /// Has the server load the suffixes of a plan that it has not loaded yet. Those of a plan that
-    /// is not the run's own may be missing.
+    /// Has the server load the suffixes of plans; those of all but the first may be missing.
     fn load_suffixes(
         &self,
-        workload: &Workload,
-        plan: &Plan,
-        is_own: bool,
+        plans: &[(&Workload, &Plan)],
         models: &[&SessionModel],
-        sources: &mut [Option<String>],
-        suffixes: &mut Suffixes,
-    ) -> Result<()> {
-        for (&model, partition) in workload.jobs().iter().zip(&plan.partitions) {
-            let described = &workload.models()[model.index()];
-            let device_layers = &partition.device_layers;
-            let is_local = device_layers.count() == described.layers.len();
-            if is_local || suffixes.find(model, partition).is_some() {
-                continue;
-            }
-            let m = model.index();
-            let loaded = if suffixes.is_plain() {
-                generic_server::load_suffix(self.server()?, models[m], described, model, partition)
-            } else {
-                let source = match sources[m].take() {
-                    Some(source) => source,
-                    None => self.source_of(models[m])?,
+    ) -> Result<Suffixes> {
+        let client = self.client.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "the plan has a server's part, and no server")
+        })?;
+        let mut sources = Sources::of(client)?;
+        let mut suffixes = Suffixes::new(sources.is_none());
+        for (number, (workload, plan)) in plans.iter().enumerate() {
+            for (&id, cut) in workload.jobs().iter().zip(&plan.partitions) {
+                if is_local(workload, id, cut) || suffixes.find(id, cut).is_some() {
+                    continue;
+                }
+                let (model, described) = (models[id.index()], &workload.models()[id.index()]);
+                let loaded = match &mut sources {
+                    None => generic_server::load_suffix(client, model, described, id, cut),
+                    Some(sources) => {
+                        let source = sources.sha256(model)?;
+                        load_suffix(client, model, source, described, id, &cut.device_layers)
+                    }
                 };
-                let loaded = self.load_suffix(models[m], &source, described, model, device_layers);
-                sources[m] = Some(source);
-                loaded
-            };
-            match loaded {
-                Ok(loaded) => suffixes.add(model, partition, loaded),
-                Err(error) if is_own => return Err(error),
-                Err(error) => log::debug!("a cut for another bandwidth is left out: {error:?}"),
+                match loaded {
+                    Ok(loaded) => suffixes.add(id, cut, loaded),
+                    Err(error) if number == 0 => return Err(error),
+                    Err(error) => log::debug!("a cut for another bandwidth is left out: {error:?}"),
+                }
             }
         }
-        Ok(())
+        Ok(suffixes)
     }
 
-    /// Executes a prepared plan as it is.
+    /// Executes the jobs of a prepared plan, all of them there from the start.
+    ///
+    /// # Errors
+    /// As [`DeviceSide::execute`]; [`ErrorKind::Usage`] unless there is one set of inputs for each job.
+    pub(super) fn execute_batch(
+        &self,
+        prepared: &mut Prepared,
+        workload: &Workload,
+        inputs: &dyn Supply,
+        planner: Option<&mut dyn Planner>,
+        options: RunOptions,
+        on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
+    ) -> Result<Execution> {
+        let mut batch = Batch::new(prepared, inputs)?;
+        let planner = planner.map(|planner| planner as &mut dyn Planner);
+        self.execute(prepared, workload, &mut batch, planner, options, on_outputs)
+    }
+
+    /// Executes what arrives.
     ///
     /// # Errors
     /// As `Executor::run`, and if the stream to the server cannot be opened.
-    pub fn execute(
-        &self,
-        prepared: &mut Prepared,
-        workload: &Workload,
-        inputs: &dyn Supply,
-        how: &RunOptions,
-        on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
-    ) -> Result<Execution> {
-        let mut batch = Batch::new(prepared, inputs)?;
-        self.execute_with(prepared, workload, &mut batch, None, (how, false), on_outputs)
-    }
-
-    /// Executes a plan that was prepared for change: jobs that have not begun are planned anew when
-    /// the link changes, when the server is lost, and when it is back.
-    ///
-    /// # Errors
-    /// As [`DeviceSide::execute`].
-    pub fn execute_following(
-        &self,
-        prepared: &mut Prepared,
-        (workload, plan): (&Workload, &Plan),
-        inputs: &dyn Supply,
-        how: &RunOptions,
-        on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
-    ) -> Result<Execution> {
-        let options =
-            PlanOptions { objective: plan.objective, ..PlanOptions::raw(plan.granularity) };
-        let mut planner = JobsLeft::new(workload, plan, options, prepared);
-        let mut batch = Batch::new(prepared, inputs)?;
-        let how = (how, true);
-        self.execute_with(prepared, workload, &mut batch, Some(&mut planner), how, on_outputs)
-    }
-
-    /// Executes what arrives; `follows_link` says whether a change of bandwidth counts.
-    pub(super) fn execute_with<'r>(
+    pub(super) fn execute<'r>(
         &self,
         prepared: &mut Prepared,
         workload: &'r Workload,
         arrivals: &'r mut dyn Arrivals<'_>,
         planner: Option<&'r mut dyn Planner>,
-        (how, follows_link): (&RunOptions, bool),
+        options: RunOptions,
         on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
     ) -> Result<Execution> {
         let server = self.connect(prepared, workload)?;
-        let options = execute_options(workload, how, follows_link);
         let inbox = Inbox::closed();
         let executor = Executor { workload, arrivals, planner, server, inbox, options };
         executor.run(prepared, on_outputs)
@@ -187,7 +151,8 @@ impl DeviceSide {
         prepared: &Prepared,
         workload: &Workload,
     ) -> Result<Option<ServerLink>> {
-        let Some(client) = self.client.as_ref().filter(|_| !prepared.suffixes.is_empty()) else {
+        let Some(client) = self.client.as_ref().filter(|_| !prepared.loaded.suffixes.is_empty())
+        else {
             return Ok(None);
         };
         let acknowledgement = Acknowledgement::of(workload);
@@ -197,46 +162,41 @@ impl DeviceSide {
         let expecting = client.clone();
         let client = client.clone();
         let models: Vec<SessionModel> = self.models_of(workload)?.into_iter().cloned().collect();
-        let suffixes: Vec<LoadedSuffix> = prepared.suffixes.iter().cloned().collect();
+        let suffixes: Vec<LoadedSuffix> = prepared.loaded.suffixes.iter().cloned().collect();
         let call = Arc::new(move || call_again(&client, &models, &suffixes));
         let probe = Arc::new(move |bytes| probe.up(bytes));
         let expect = Arc::new(move |uplink| expecting.expect_link(uplink, acknowledgement));
         Ok(Some(ServerLink { connection, access: Access { call, probe, expect } }))
     }
+}
 
-    fn load_suffix(
-        &self,
-        model: &SessionModel,
-        source_sha256: &str,
-        described: &cutpoint_plan::workload::ModelGraph,
-        id: ModelId,
-        device_layers: &LayerSet,
-    ) -> Result<LoadedSuffix> {
-        let SessionModel { name, model: layered } = model;
-        let shapes = layered.model().inputs();
-        let names =
-            device_layers.iter().map(|l| described.layers[l.index()].name.clone()).collect();
-        let suffix = Suffix {
-            source_sha256: source_sha256.to_owned(),
-            device_layers: names,
-            shapes: shapes.iter().map(|(n, s)| (n.clone(), s.shape.clone())).collect(),
-        };
-        let name = suffix_name(name, &suffix);
-        self.server()?.load_suffix(&name, &suffix)?;
-        Ok(LoadedSuffix { name: name.into(), model: id, content: SuffixContent::Cut(suffix) })
-    }
+/// Whether all layers of a job's model stay on the device.
+fn is_local(workload: &Workload, id: ModelId, cut: &Partition) -> bool {
+    cut.device_layers.count() == workload.models()[id.index()].layers.len()
+}
+
+/// Has a Cutpoint server cut the suffix of a model.
+fn load_suffix(
+    client: &Client,
+    model: &SessionModel,
+    source_sha256: String,
+    described: &ModelGraph,
+    id: ModelId,
+    device_layers: &LayerSet,
+) -> Result<LoadedSuffix> {
+    let names = device_layers.iter().map(|l| described.layers[l.index()].name.clone());
+    let shapes = model.inputs().iter().map(|(name, spec)| (name.clone(), spec.shape.clone()));
+    let (device_layers, shapes) = (names.collect(), shapes.collect());
+    let suffix = Suffix { source_sha256, device_layers, shapes };
+    let name = suffix_name(&model.name, &suffix);
+    client.load_suffix(&name, &suffix)?;
+    Ok(LoadedSuffix { name: name.into(), model: id, content: SuffixContent::Cut(suffix) })
 }
 
 /// Refuses a plan that breaks a rule.
 pub(super) fn check(workload: &Workload, plan: &Plan) -> Result<()> {
     let Some(violation) = check_plan(workload, plan).into_iter().next() else { return Ok(()) };
     Err(Error::new(ErrorKind::Workload, format!("the plan breaks a rule: {violation}")))
-}
-
-fn execute_options(workload: &Workload, how: &RunOptions, follows_link: bool) -> ExecuteOptions {
-    let RunOptions { patience, held_bytes_max, cancel } = how.clone();
-    let round_trip = workload.link().round_trip;
-    ExecuteOptions { patience, round_trip, follows_link, held_bytes_max, cancel }
 }
 
 /// Another connection to a server that was lost: it may be a new process, which has to be given
@@ -246,24 +206,21 @@ fn call_again(
     models: &[SessionModel],
     suffixes: &[LoadedSuffix],
 ) -> Result<Connection> {
-    let held = client.hello()?.map(|hello| hello.models);
-    let mut sources: Vec<Option<String>> = vec![None; models.len()];
+    let mut sources = Sources::of(client)?;
     for LoadedSuffix { name, model, content } in suffixes {
-        let mut suffix = match content {
-            SuffixContent::Cut(suffix) => suffix.clone(),
-            SuffixContent::Sent(tensors) => {
-                generic_server::offer_again(client, &models[model.index()], name, tensors)?;
-                continue;
+        let model = &models[model.index()];
+        match content {
+            SuffixContent::Cut(suffix) => {
+                let mut suffix = suffix.clone();
+                if let Some(sources) = &mut sources {
+                    suffix.source_sha256 = sources.sha256(model)?;
+                }
+                client.load_suffix(name, &suffix)?;
             }
-        };
-        let source = &mut sources[model.index()];
-        if let (None, Some(held)) = (&source, &held) {
-            *source = Some(offer(client, held, &models[model.index()])?.sha256);
+            SuffixContent::Sent(tensors) => {
+                generic_server::offer_again(client, model, name, tensors)?;
+            }
         }
-        if let Some(source) = source {
-            suffix.source_sha256.clone_from(source);
-        }
-        client.load_suffix(name, &suffix)?;
     }
     client.open_stream()
 }

@@ -1,6 +1,6 @@
 //! New plans in mid-run: for the jobs that are left, from the cuts that are loaded.
 
-use crate::device::{Planned, Planner, Prepared, Program, Reach, Segments, Standing, Suffixes};
+use crate::device::{Loaded, Planned, Planner, Prepared, Reach, Standing};
 use crate::error::Result;
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::cut::LayerSet;
@@ -29,7 +29,7 @@ pub(super) fn other_plans(workload: &Workload, best: &Plan) -> Vec<(Workload, Pl
     let mut found: Vec<(ModelId, Partition, usize)> = Vec::new();
     for plan in at_other_bandwidths(workload, best) {
         for (model, cut) in workload.jobs().iter().zip(&plan.partitions) {
-            let is_known = own.iter().any(|(m, known)| m == model && is_alike(known, cut));
+            let is_known = has_cut(&own, *model, cut);
             let divides = !cut.device_layers.is_empty();
             let is_kept_whole = divides && runs_in_one_piece(&own, *model);
             if is_known || cut.uploads.is_empty() || is_kept_whole {
@@ -77,13 +77,17 @@ fn at_other_bandwidths(workload: &Workload, best: &Plan) -> Vec<Plan> {
         };
         return uplinks.filter_map(worth_loading).collect();
     }
-    let options = PlanOptions { objective: best.objective, ..PlanOptions::raw(best.granularity) };
     let mut workload = workload.clone();
     let again = |uplink| {
         workload.set_uplink(uplink);
-        plan(&workload, best.policy, &options).ok()
+        plan(&workload, best.policy, &options_of(best)).ok()
     };
     uplinks.filter_map(again).collect()
+}
+
+/// How a plan was made, apart from the least gain.
+fn options_of(plan: &Plan) -> PlanOptions {
+    PlanOptions { objective: plan.objective, ..PlanOptions::raw(plan.granularity) }
 }
 
 /// Whether the device runs some jobs of a model, and all of these from the first layer to the last.
@@ -111,20 +115,29 @@ fn chooses_cuts(policy: Policy) -> bool {
 }
 
 /// Whether two cuts are the same, in whatever order their tensors are sent.
-pub(super) fn is_alike(a: &Partition, b: &Partition) -> bool {
+fn is_alike(a: &Partition, b: &Partition) -> bool {
     a.device_layers == b.device_layers
         && a.uploads.len() == b.uploads.len()
         && a.uploads.iter().all(|upload| b.uploads.contains(upload))
 }
 
+/// Whether a cut is among these.
+pub(super) fn has_cut(cuts: &[(ModelId, Partition)], model: ModelId, cut: &Partition) -> bool {
+    cuts.iter().any(|(m, known)| *m == model && is_alike(known, cut))
+}
+
+/// Adds a cut, unless it is there.
+pub(super) fn add_cut(cuts: &mut Vec<(ModelId, Partition)>, model: ModelId, cut: &Partition) {
+    if !has_cut(cuts, model, cut) {
+        cuts.push((model, cut.clone()));
+    }
+}
+
 /// The cuts that a plan takes, each once.
 pub(super) fn cuts_of(workload: &Workload, plan: &Plan) -> Vec<(ModelId, Partition)> {
-    let mut cuts: Vec<(ModelId, Partition)> = Vec::new();
-    for (model, cut) in workload.jobs().iter().zip(&plan.partitions) {
-        if !cuts.iter().any(|(m, known)| m == model && is_alike(known, cut)) {
-            cuts.push((*model, cut.clone()));
-        }
-    }
+    let mut cuts = Vec::new();
+    let taken = workload.jobs().iter().zip(&plan.partitions);
+    taken.for_each(|(&model, cut)| add_cut(&mut cuts, model, cut));
     cuts
 }
 
@@ -135,25 +148,17 @@ pub(super) struct JobsLeft {
     policy: Policy,
     options: PlanOptions,
     cuts: Vec<(ModelId, Partition)>,
-    segments: Segments,
-    suffixes: Suffixes,
+    loaded: Loaded,
 }
 
 impl JobsLeft {
-    pub(super) fn new(
-        workload: &Workload,
-        plan: &Plan,
-        options: PlanOptions,
-        prepared: &Prepared,
-    ) -> JobsLeft {
-        let cuts = with_local(workload, prepared.cuts.clone());
+    pub(super) fn new(workload: &Workload, plan: &Plan, prepared: &Prepared) -> JobsLeft {
         JobsLeft {
             workload: workload.clone(),
             policy: plan.policy,
-            options,
-            cuts,
-            segments: prepared.program.segments.clone(),
-            suffixes: prepared.suffixes.clone(),
+            options: options_of(plan),
+            cuts: with_local(workload, prepared.cuts.clone()),
+            loaded: prepared.loaded.clone(),
         }
     }
 
@@ -189,18 +194,10 @@ impl Planner for JobsLeft {
             log::error!("a new plan breaks a rule: {violation}");
             return Ok(None);
         }
-        let Some(mut program) = Program::on(&self.segments, &workload, &plan)? else {
-            return Ok(None);
-        };
-        let suffixes: Vec<_> = program.jobs.iter().map(|job| self.suffixes.of_job(job)).collect();
-        let is_missing =
-            program.jobs.iter().zip(&suffixes).any(|(j, s)| j.is_offloaded && s.is_none());
-        if is_missing {
-            return Ok(None);
-        }
+        let Some(mut program) = self.loaded.program(&workload, &plan)? else { return Ok(None) };
         let ids: Vec<JobId> = jobs.iter().map(|(job, _)| *job).collect();
         program.renumber(&ids);
-        Ok(Some(Planned { program, suffixes, makespan }))
+        Ok(Some(Planned { program, makespan }))
     }
 }
 

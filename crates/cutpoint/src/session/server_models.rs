@@ -3,6 +3,7 @@
 use super::options::SessionModel;
 use crate::error::Result;
 use crate::link::{Client, HeldModel};
+use std::collections::BTreeMap;
 
 /// A model as the server has it.
 #[derive(Clone, Debug)]
@@ -31,4 +32,28 @@ pub(super) fn offer(client: &Client, held: &[HeldModel], model: &SessionModel) -
     log::info!("the server does not have {:?}; sending it", model.name);
     client.push_model(&model.name, file)?;
     Ok(OnServer { name: model.name.clone(), sha256 })
+}
+
+/// By which SHA-256 a Cutpoint server knows each model; models that it lacks are sent to it.
+pub(super) struct Sources<'c> {
+    client: &'c Client,
+    held: Vec<HeldModel>,
+    /// By the models' names.
+    known: BTreeMap<String, String>,
+}
+
+impl<'c> Sources<'c> {
+    /// Those of a server; `None` if it is not Cutpoint's own.
+    pub(super) fn of(client: &'c Client) -> Result<Option<Sources<'c>>> {
+        let hello = client.hello()?;
+        Ok(hello.map(|hello| Sources { client, held: hello.models, known: BTreeMap::new() }))
+    }
+
+    pub(super) fn sha256(&mut self, model: &SessionModel) -> Result<String> {
+        if let Some(known) = self.known.get(&model.name) {
+            return Ok(known.clone());
+        }
+        let found = offer(self.client, &self.held, model)?.sha256;
+        Ok(self.known.entry(model.name.clone()).or_insert(found).clone())
+    }
 }

@@ -3,14 +3,15 @@
 use super::device_side::DeviceSide;
 use super::measurement::ProfileRequest;
 use super::model::Model;
-use super::options::{RunOptions, SessionModel, SessionOptions};
+use super::options::{SessionModel, SessionOptions};
 use super::outcome::{Outcome, Outputs};
 use super::plan::{PlannedRun, Profile};
 use super::rehearsal::RehearsalOptions;
+use super::replan::JobsLeft;
 use super::running::Running;
-use super::stream::StreamPlan;
+use super::stream::{Patterns, StreamPlan};
 use super::workload::naming_jobs;
-use crate::device::{Arrivals, Cancel, Prepared};
+use crate::device::{Arrivals, Cancel, Planner, Prepared, RunOptions};
 use crate::engine::EngineOptions;
 use crate::engine::select::select;
 use crate::error::{Error, ErrorKind, Result};
@@ -109,7 +110,10 @@ impl Session {
     /// # Errors
     /// [`ErrorKind::Usage`] without a server.
     pub fn set_uplink_limit(&self, limit: Bandwidth) -> Result<()> {
-        self.inner.side.server()?.set_uplink_limit(limit)
+        let client = self.inner.side.client.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "the session has no server, and so no uplink")
+        })?;
+        client.set_uplink_limit(limit)
     }
 
     /// What the unsplit models make of these inputs on this device, to compare with.
@@ -154,7 +158,8 @@ impl Session {
     /// # Errors
     /// As [`Session::profile`]; those of the inputs that encodings are measured on.
     pub fn profile_with(&self, request: &ProfileRequest<'_>) -> Result<Profile> {
-        Ok(Profile::measured(self.inner.side.measure(request)?))
+        let (workload, measurement) = self.inner.side.measure(request)?;
+        Ok(Profile::measured(workload, measurement))
     }
 
     /// The profile that a workload describes, if it speaks of the session's models.
@@ -260,9 +265,12 @@ impl Session {
         let side = &self.inner.side;
         side.check_fits(&stream.workload)?;
         let _held = self.inner.emptied();
-        let mut prepared = side.prepare_stream(stream, side.replans)?;
-        let how = self.inner.run_options(cancel);
-        side.execute_stream(&mut prepared, stream, source, side.replans, &how, on_outputs)
+        let others = if side.replans { &stream.others[..] } else { &[] };
+        let mut prepared = side.prepare(&stream.workload, &stream.plan, others)?;
+        let mut patterns = Patterns::new(stream, &prepared.loaded)?;
+        let options = self.inner.run_options(cancel);
+        let planner = Some(&mut patterns as &mut dyn Planner);
+        side.execute(&mut prepared, &stream.workload, source, planner, options, on_outputs)
     }
 
     /// Loads what a plan needs on both sides, so that the first run need not. The session keeps
@@ -396,19 +404,19 @@ impl Inner {
         cancel: Cancel,
         on_outputs: impl FnMut(JobId, Outputs),
     ) -> Result<Execution> {
-        let how = self.run_options(&cancel);
+        let options = self.run_options(&cancel);
         self.with_prepared(planned, |prepared| {
             let workload = planned.workload();
-            if !self.side.replans {
-                return self.side.execute(prepared, workload, inputs, &how, on_outputs);
-            }
-            let both = (workload, planned.plan());
-            self.side.execute_following(prepared, both, inputs, &how, on_outputs)
+            let replans = self.side.replans;
+            let mut planner = replans.then(|| JobsLeft::new(workload, planned.plan(), prepared));
+            let planner = planner.as_mut().map(|planner| planner as &mut dyn Planner);
+            self.side.execute_batch(prepared, workload, inputs, planner, options, on_outputs)
         })
     }
 
     fn run_options(&self, cancel: &Cancel) -> RunOptions {
-        RunOptions { patience: self.patience, cancel: cancel.clone(), ..RunOptions::default() }
+        let (patience, follows_link, cancel) = (self.patience, self.side.replans, cancel.clone());
+        RunOptions { patience, follows_link, cancel, ..RunOptions::default() }
     }
 
     /// The place of what is loaded, after dropping it: two plans' segments are never held at once.

@@ -100,6 +100,7 @@ impl Program {
                 partition,
                 has_steps: all_runs[j] > 0,
                 is_offloaded,
+                suffix: None,
                 server_segments: if is_offloaded { segments_with(j, NEVER) } else { vec![] },
             }
         };
@@ -128,6 +129,7 @@ impl Program {
                 partition: Arc::new(Partition { device_layers, uploads: Vec::new() }),
                 has_steps: true,
                 is_offloaded: false,
+                suffix: None,
                 server_segments: Vec::new(),
             }
         };

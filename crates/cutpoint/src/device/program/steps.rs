@@ -92,6 +92,8 @@ pub struct JobProgram {
     pub has_steps: bool,
     /// Whether the server has a part in it.
     pub is_offloaded: bool,
+    /// The name of its suffix on the server, once that is loaded.
+    pub suffix: Option<Arc<str>>,
     /// The segments that the server runs in its place: those the device runs if the server is lost.
     pub server_segments: Vec<usize>,
 }

@@ -15,7 +15,7 @@ pub(crate) struct Costs<'w> {
 
 impl Costs<'_> {
     fn model(&self, job: &Job) -> &ModelGraph {
-        &self.workload.models()[job.model.index()]
+        &self.workload.models()[job.program.model.index()]
     }
 
     /// A step of a job on the device.
@@ -26,7 +26,7 @@ impl Costs<'_> {
                 layers.iter().map(|layer| model.layers[layer.index()].device).sum()
             }
             StepWork::Encode(tensor, _) => {
-                let upload = job.partition.uploads.iter().find(|u| u.tensor == *tensor);
+                let upload = job.program.partition.uploads.iter().find(|u| u.tensor == *tensor);
                 let encoding = upload.and_then(|upload| upload.encoding);
                 let encodings = &model.tensors[tensor.index()].encodings;
                 encoding.map_or(Time::ZERO, |e| encodings[e].encode)
@@ -37,7 +37,7 @@ impl Costs<'_> {
     /// A tensor of a job on the uplink; nothing if it will never get through.
     pub(crate) fn of_send(&self, job: &Job, send: &Send) -> Time {
         let tensor = &self.model(job).tensors[send.tensor.index()];
-        let upload = job.partition.uploads.iter().find(|u| u.tensor == send.tensor);
+        let upload = job.program.partition.uploads.iter().find(|u| u.tensor == send.tensor);
         let encoding = upload.and_then(|upload| upload.encoding);
         let bytes = tensor.sent_bytes(encoding);
         let transfer = self.uplink.transfer_time(bytes).unwrap_or_default();
@@ -47,7 +47,7 @@ impl Costs<'_> {
     /// The server's part of a job.
     pub(crate) fn of_suffix(&self, job: &Job) -> Time {
         let model = self.model(job);
-        let here = &job.partition.device_layers;
+        let here = &job.program.partition.device_layers;
         let there = (0..model.layers.len()).filter(|&l| !here.contains(LayerId::at(l)));
         there.map(|l| model.layers[l].server).sum()
     }

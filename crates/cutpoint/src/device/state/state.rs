@@ -10,7 +10,6 @@ use crate::device::inputs::{JobInputs, LoadedAhead};
 use crate::device::job::Job;
 use crate::device::planner::Planned;
 use crate::device::program::{Send, Step};
-use crate::error::Error;
 use crate::tensor::Tensor;
 use cutpoint_plan::plan::Operation;
 use cutpoint_plan::replan::Backlog;
@@ -35,6 +34,7 @@ pub(crate) struct State {
     pub(crate) step: Option<Step>,
     /// What the sender has in hand.
     pub(crate) send: Option<Send>,
+    events: Sender<Event>,
 }
 
 /// The server's outputs for a job, and how they came about.
@@ -62,7 +62,7 @@ pub(crate) enum Ahead {
 
 impl State {
     /// Nothing planned yet; holds back device and uplink above `bytes_max` of tensors.
-    pub(crate) fn new(jobs: JobStates, bytes_max: usize) -> State {
+    pub(crate) fn new(jobs: JobStates, bytes_max: usize, events: Sender<Event>) -> State {
         State {
             jobs,
             agenda: Agenda::new(bytes_max),
@@ -71,6 +71,7 @@ impl State {
             ended: Vec::new(),
             step: None,
             send: None,
+            events,
         }
     }
 
@@ -145,34 +146,25 @@ impl State {
         &mut self,
         planned: Planned,
         mut inputs: BTreeMap<JobId, Arc<JobInputs>>,
-        events: &Sender<Event>,
     ) -> usize {
-        let Planned { program, suffixes, .. } = planned;
+        let program = planned.program;
         let mut fresh = BTreeSet::new();
         let mut complete = Vec::new();
-        for (part, suffix) in program.jobs.iter().zip(suffixes) {
+        for part in &program.jobs {
             let job = part.job;
             let known = self.planned.get(&job).map(|known| known.inputs.clone());
             let Some(inputs) = inputs.remove(&job).or(known) else { continue };
             if self.jobs.is_known(job) && self.jobs.has_begun(job) {
                 continue;
             }
-            let described = Job {
-                model: part.model,
-                partition: part.partition.clone(),
-                inputs,
-                is_offloaded: part.is_offloaded,
-                server_segments: part.server_segments.clone(),
-                suffix,
-            };
-            self.planned.insert(job, Arc::new(described));
+            self.planned.insert(job, Arc::new(Job { program: part.clone(), inputs }));
             fresh.insert(job);
             if self.jobs.handle_planned(job, part.has_steps, part.is_offloaded) {
                 complete.push(job);
             }
         }
         self.agenda.plan(program, &fresh);
-        complete.into_iter().for_each(|job| self.end(job, events));
+        complete.into_iter().for_each(|job| self.retire(job, Event::Ended(job)));
         fresh.len()
     }
 
@@ -194,40 +186,28 @@ impl State {
         self.drop_unwanted_sends();
     }
 
-    /// The device has done its part of a job, with these outputs.
+    /// The device has done a part of a job, with these outputs: its own, or the server's.
     pub(crate) fn device_done(
         &mut self,
         job: JobId,
+        is_own: bool,
         outputs: Vec<(String, Tensor)>,
         now: Time,
-        events: &Sender<Event>,
     ) {
         if self.jobs.is_known(job) {
-            let _ = events.send(Event::Part(job, outputs, now));
+            self.report(Event::Part(job, outputs, now));
         }
-        if self.jobs.handle_device_done(job) {
-            self.end(job, events);
-        }
-    }
-
-    /// The device has done the server's part of a job, with these outputs.
-    pub(crate) fn finished(
-        &mut self,
-        job: JobId,
-        outputs: Vec<(String, Tensor)>,
-        now: Time,
-        events: &Sender<Event>,
-    ) {
-        if self.jobs.is_known(job) {
-            let _ = events.send(Event::Part(job, outputs, now));
-        }
-        if self.jobs.handle_finished_on_device(job) {
-            self.end(job, events);
+        let is_complete = match is_own {
+            true => self.jobs.handle_device_done(job),
+            false => self.jobs.handle_finished_on_device(job),
+        };
+        if is_complete {
+            self.retire(job, Event::Ended(job));
         }
     }
 
     /// The server's outputs for a job have come.
-    pub(crate) fn replied(&mut self, returned: Returned, now: Time, events: &Sender<Event>) {
+    pub(crate) fn replied(&mut self, returned: Returned, now: Time) {
         let Returned { suffix, download, outputs } = returned;
         let job = suffix.job;
         if self.jobs.is_unsent(job) {
@@ -235,12 +215,12 @@ impl State {
         }
         if self.jobs.wants_reply(job) {
             for operation in [Some(suffix), download].into_iter().flatten() {
-                let _ = events.send(Event::Operation(operation));
+                self.report(Event::Operation(operation));
             }
-            let _ = events.send(Event::Part(job, outputs, now));
+            self.report(Event::Part(job, outputs, now));
         }
         if self.jobs.handle_reply(job, now) {
-            self.end(job, events);
+            self.retire(job, Event::Ended(job));
         }
     }
 
@@ -258,47 +238,35 @@ impl State {
     /// A connection broke; returns whether it was connected.
     pub(crate) fn lost(&mut self, connection: u32, cause: &str, now: Time) -> bool {
         let is_news = self.jobs.handle_lost(connection, cause, now);
-        if is_news {
-            self.drop_unwanted_sends();
-        }
+        self.drop_unwanted_sends();
         is_news
     }
 
     /// Gives up a server that has been silent for too long; returns whether it just did.
     pub(crate) fn poll_silence(&mut self, now: Time) -> bool {
         let is_news = self.jobs.poll_silence(now);
-        if is_news {
-            self.drop_unwanted_sends();
-        }
+        self.drop_unwanted_sends();
         is_news
     }
 
-    /// A job cannot be computed.
-    pub(crate) fn failed(&mut self, job: JobId, error: Error, events: &Sender<Event>) {
-        self.drop_job(job, Event::Failed(job, error), events);
-    }
-
-    /// A job is cancelled: what is left of it is dropped.
-    pub(crate) fn cancel(&mut self, job: JobId, events: &Sender<Event>) {
-        self.drop_job(job, Event::Cancelled(job), events);
-    }
-
-    fn drop_job(&mut self, job: JobId, event: Event, events: &Sender<Event>) {
+    /// A job cannot be computed, or is cancelled, as the event says: what is left of it is dropped.
+    pub(crate) fn drop_job(&mut self, job: JobId, event: Event) {
         self.agenda.drop_job(job);
         if self.jobs.handle_dropped(job) {
-            self.retire(job, event, events);
+            self.retire(job, event);
         }
     }
 
-    fn end(&mut self, job: JobId, events: &Sender<Event>) {
-        self.retire(job, Event::Ended(job), events);
-    }
-
-    fn retire(&mut self, job: JobId, event: Event, events: &Sender<Event>) {
+    fn retire(&mut self, job: JobId, event: Event) {
         self.retained.end(job);
         self.planned.remove(&job);
         self.ended.push(job);
-        let _ = events.send(event);
+        self.report(event);
+    }
+
+    /// Tells the executor; without effect once that has ended.
+    pub(crate) fn report(&self, event: Event) {
+        let _ = self.events.send(event);
     }
 
     /// The server is gone, and nobody calls it.
@@ -315,7 +283,7 @@ impl State {
 
 /// How many bytes a tensor of a job takes on the device.
 pub(crate) fn bytes_of(workload: &Workload, job: &Job, tensor: TensorId) -> usize {
-    let bytes = workload.models()[job.model.index()].tensors[tensor.index()].bytes;
+    let bytes = workload.models()[job.program.model.index()].tensors[tensor.index()].bytes;
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
@@ -353,6 +321,7 @@ mod tests {
             partition: partition.clone(),
             has_steps: true,
             is_offloaded: true,
+            suffix: None,
             server_segments: vec![],
         };
         let program = Program {
@@ -361,15 +330,16 @@ mod tests {
             sends: jobs.iter().map(send).collect(),
             jobs: jobs.iter().map(part).collect(),
         };
-        Planned { program, suffixes: vec![None; jobs.len()], makespan: Time::ZERO }
+        Planned { program, makespan: Time::ZERO }
     }
 
     #[test]
     fn of_a_cancelled_job_the_rest_is_dropped_and_a_late_reply_ignored() {
         let (events, reported) = channel();
-        let mut state = State::new(JobStates::new(Time::from_nanoseconds(1_000)), 1 << 20);
+        let jobs = JobStates::new(Time::from_nanoseconds(1_000));
+        let mut state = State::new(jobs, 1 << 20, events);
         let inputs = (0..3).map(|job| (JobId(job), Arc::new(JobInputs::supplied(0))));
-        assert_eq!(state.plan(planned(&[0, 1, 2]), inputs.collect(), &events), 3);
+        assert_eq!(state.plan(planned(&[0, 1, 2]), inputs.collect()), 3);
         // Job 0 is sent and computed, job 1 is sent, and job 2 has not begun.
         state.begin(JobId(0));
         state.begin(JobId(1));
@@ -379,7 +349,7 @@ mod tests {
         }
         assert_eq!(state.agenda.take_step().map(|step| step.job), Some(JobId(0)));
         for job in [1, 2, 2] {
-            state.cancel(JobId(job), &events);
+            state.drop_job(JobId(job), Event::Cancelled(JobId(job)));
         }
         assert!(!state.agenda.has_steps() && !state.agenda.has_sends());
         let now = Time::from_nanoseconds(10);
@@ -388,10 +358,10 @@ mod tests {
             let suffix = Operation { job: JobId(job), work, start, end };
             Returned { suffix, download: None, outputs: Vec::new() }
         };
-        state.replied(reply(1), now, &events);
-        state.device_done(JobId(1), Vec::new(), now, &events);
-        state.device_done(JobId(0), Vec::new(), now, &events);
-        state.replied(reply(0), now, &events);
+        state.replied(reply(1), now);
+        state.device_done(JobId(1), true, Vec::new(), now);
+        state.device_done(JobId(0), true, Vec::new(), now);
+        state.replied(reply(0), now);
         assert_eq!(state.ended, [JobId(1), JobId(2), JobId(0)]);
         let names = reported.try_iter().map(|event| match event {
             Event::Cancelled(job) => ("cancelled", job.0),

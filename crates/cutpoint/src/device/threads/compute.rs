@@ -5,7 +5,7 @@ use crate::device::event::Event;
 use crate::device::job::Job;
 use crate::device::monitor::Monitor;
 use crate::device::prepared::Device;
-use crate::device::program::{Segments, Step, StepWork};
+use crate::device::program::{JobProgram, Segments, Step, StepWork};
 use crate::device::state::state::Task;
 use crate::device::throttle::Stint;
 use crate::encoding::{Encoder, Encoding, Form};
@@ -15,7 +15,6 @@ use crate::tensor::Tensor;
 use cutpoint_plan::plan::{self, Operation};
 use cutpoint_plan::workload::{JobId, LayerId, TensorId};
 use std::collections::BTreeMap;
-use std::sync::mpsc::Sender;
 
 /// The state of the compute thread.
 pub(crate) struct Compute<'a> {
@@ -27,7 +26,6 @@ pub(crate) struct Compute<'a> {
     encoder: Encoder,
     /// What is encoded and may not leave yet.
     encoded: BTreeMap<(JobId, TensorId), Form>,
-    events: Sender<Event>,
 }
 
 impl<'a> Compute<'a> {
@@ -36,10 +34,9 @@ impl<'a> Compute<'a> {
         segments: Segments,
         device: &'a mut Device,
         encoder: Encoder,
-        events: Sender<Event>,
     ) -> Compute<'a> {
         let (stores, encoded) = (BTreeMap::new(), BTreeMap::new());
-        Compute { monitor, segments, device, stores, encoder, encoded, events }
+        Compute { monitor, segments, device, stores, encoder, encoded }
     }
 
     pub(crate) fn run(mut self) {
@@ -55,10 +52,10 @@ impl<'a> Compute<'a> {
             if let Err(error) = result {
                 log::error!("job {}: {error:?}", id.0);
                 self.forget(id);
-                self.monitor.tell(|state| state.failed(id, error, &self.events));
+                self.monitor.tell(|state| state.drop_job(id, Event::Failed(id, error)));
             }
         }
-        let _ = self.events.send(Event::ThreadEnded);
+        self.monitor.report(Event::ThreadEnded);
     }
 
     fn forget(&mut self, job: JobId) {
@@ -154,20 +151,21 @@ impl<'a> Compute<'a> {
     /// Reports what was done since a stint began.
     fn report(&self, job: JobId, work: plan::Work, stint: Stint) {
         let (start, end) = (self.monitor.at(stint.start()), self.monitor.now());
-        let _ = self.events.send(Event::Operation(Operation { job, work, start, end }));
+        self.monitor.report(Event::Operation(Operation { job, work, start, end }));
     }
 
     /// The server's part of a job, on the device.
     fn finish(&mut self, id: JobId, job: &Job) -> Result<()> {
         let inputs = &*self.monitor.inputs(job)?;
-        let all = &self.segments[job.model.index()];
-        let last = job.server_segments.last().and_then(|&s| all[s].layers.last()).copied();
+        let JobProgram { model, server_segments, .. } = &job.program;
+        let all = &self.segments[model.index()];
+        let last = server_segments.last().and_then(|&s| all[s].layers.last()).copied();
         let before = self.outputs(id, job);
-        self.run_segments(id, job, inputs, &job.server_segments, last.unwrap_or(LayerId(0)))?;
+        self.run_segments(id, job, inputs, server_segments, last.unwrap_or(LayerId(0)))?;
         let mut outputs = self.outputs(id, job);
         outputs.retain(|(name, _)| before.iter().all(|(n, _)| n != name));
         let now = self.monitor.now();
-        self.monitor.tell(|state| state.finished(id, outputs, now, &self.events));
+        self.monitor.tell(|state| state.device_done(id, false, outputs, now));
         Ok(())
     }
 
@@ -182,28 +180,29 @@ impl<'a> Compute<'a> {
         let stint = Stint::begin(self.device.clock());
         let store = self.stores.entry(id).or_default();
         for &segment in segments {
-            let written = self.device.run(job.model, segment, |name| match store.get(name) {
-                Some(made) => Ok(Some(made)),
-                None => inputs.get(name).map(Input::tensor).transpose(),
-            })?;
+            let written =
+                self.device.run(job.program.model, segment, |name| match store.get(name) {
+                    Some(made) => Ok(Some(made)),
+                    None => inputs.get(name).map(Input::tensor).transpose(),
+                })?;
             store.extend(written);
         }
-        self.device.rest_after(stint, job.model, segments);
+        self.device.rest_after(stint, job.program.model, segments);
         self.report(id, plan::Work::Layer(last), stint);
         Ok(())
     }
 
     fn device_part_is_done(&mut self, id: JobId, job: &Job) {
         let outputs = self.outputs(id, job);
-        if !job.is_offloaded {
+        if !job.program.is_offloaded {
             self.stores.remove(&id);
         }
         // The server, or the device in its place, needs the frontier alone.
         let tensors = &self.monitor.model(job).tensors;
-        let uploads = &job.partition.uploads;
+        let uploads = &job.program.partition.uploads;
         job.inputs.keep(|name| uploads.iter().any(|u| tensors[u.tensor.index()].name == name));
         let now = self.monitor.now();
-        self.monitor.tell(|state| state.device_done(id, outputs, now, &self.events));
+        self.monitor.tell(|state| state.device_done(id, true, outputs, now));
     }
 
     /// The outputs of a job's model that the device has made so far.

@@ -4,23 +4,14 @@ use crate::device::event::Event;
 use crate::device::monitor::{Monitor, time_of};
 use crate::device::options::TICK;
 use crate::device::state::state::Returned;
-use crate::device::tensor_checks::TensorChecks;
 use crate::link::{StreamReceiver, StreamReply, Waited};
 use crate::tensor::Tensor;
 use cutpoint_plan::plan::{Operation, Work};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::JobId;
-use std::sync::mpsc::Sender;
 
 /// The receiver of connection number `connection`.
-pub(crate) fn receive(
-    monitor: &Monitor<'_>,
-    checks: &TensorChecks<'_>,
-    connection: u32,
-    mut receiver: StreamReceiver,
-    round_trip: Time,
-    events: &Sender<Event>,
-) {
+pub(crate) fn receive(monitor: &Monitor<'_>, connection: u32, mut receiver: StreamReceiver) {
     while monitor.ask(|state| state.is_in_use(connection)) {
         let cause = match receiver.recv_timeout(TICK) {
             Ok(Waited::Nothing) => continue,
@@ -30,10 +21,10 @@ pub(crate) fn receive(
                 {
                     let there = time_of(reply.queue + reply.compute);
                     let at = monitor.at(reply.received).saturating_sub(there);
-                    let _ = events.send(Event::Arrived(JobId(id), connection, at));
+                    monitor.report(Event::Arrived(JobId(id), connection, at));
                 }
-                accept(monitor, checks, reply, round_trip, events);
-                let _ = events.send(Event::Changed);
+                accept(monitor, reply);
+                monitor.report(Event::Changed);
                 continue;
             }
             // As it should, once it has been told that nothing more will come, and owes nothing.
@@ -46,18 +37,12 @@ pub(crate) fn receive(
             log::warn!("{cause}; the device goes on without the server");
         }
     }
-    let _ = events.send(Event::ThreadEnded);
+    monitor.report(Event::ThreadEnded);
     // Whoever waits for the sender's turn may go now.
     monitor.tell(|_| ());
 }
 
-fn accept(
-    monitor: &Monitor<'_>,
-    checks: &TensorChecks<'_>,
-    reply: StreamReply,
-    round_trip: Time,
-    events: &Sender<Event>,
-) {
+fn accept(monitor: &Monitor<'_>, reply: StreamReply) {
     let id = match &reply {
         StreamReply::Done(reply) => &reply.id,
         StreamReply::Failed { id, .. } => id,
@@ -75,12 +60,12 @@ fn accept(
     };
     match reply {
         StreamReply::Done(reply) => {
-            let outputs = match checks.take_outputs(&job, reply.outputs) {
+            let outputs = match monitor.checks.take_outputs(&job, reply.outputs) {
                 Ok(outputs) => outputs,
                 Err(error) => return refuse(&error.to_string(), reply.received),
             };
             let now = monitor.at(reply.received);
-            let over = now.saturating_sub(round_trip.half());
+            let over = now.saturating_sub(monitor.workload.link().round_trip.half());
             let back = on_downlink(monitor, &outputs);
             let end = over.saturating_sub(back.unwrap_or_default());
             let start = end.saturating_sub(time_of(reply.compute));
@@ -88,7 +73,7 @@ fn accept(
             let work = Work::Download;
             let download = back.map(|_| Operation { job: id, work, start: end, end: over });
             let returned = Returned { suffix, download, outputs };
-            monitor.tell(|state| state.replied(returned, now, events));
+            monitor.tell(|state| state.replied(returned, now));
         }
         StreamReply::Failed { message, received, .. } => refuse(&message, received),
     }

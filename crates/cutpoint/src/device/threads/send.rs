@@ -9,7 +9,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::link::{InferRequest, Part, StreamSender};
 use cutpoint_plan::plan::{Operation, Work};
 use std::collections::BTreeMap;
-use std::sync::mpsc::Sender;
 
 /// The sender of connection number `connection`. A plain server is sent all tensors of a job in one
 /// message, in the place of the last.
@@ -18,7 +17,6 @@ pub(crate) fn send(
     is_plain: bool,
     connection: u32,
     mut sender: StreamSender,
-    events: &Sender<Event>,
 ) {
     let mut early = BTreeMap::new();
     while let Some((departure, job, form)) = monitor.next_send(connection) {
@@ -27,7 +25,7 @@ pub(crate) fn send(
             Ok(request) => request,
             Err(error) => {
                 log::error!("job {}: {error:?}", id.0);
-                monitor.tell(|state| state.failed(id, error, events));
+                monitor.tell(|state| state.drop_job(id, Event::Failed(id, error)));
                 continue;
             }
         };
@@ -46,7 +44,7 @@ pub(crate) fn send(
         let (raw, sent) = (sum(Form::raw_bytes), sum(|form| form.bytes().len()));
         if is_plain && let Err(error) = make_plain(&mut request.tensors) {
             log::error!("job {}: {error:?}", id.0);
-            monitor.tell(|state| state.failed(id, error, events));
+            monitor.tell(|state| state.drop_job(id, Event::Failed(id, error)));
             continue;
         }
         match sender.send(&request) {
@@ -55,10 +53,10 @@ pub(crate) fn send(
                 let work = Work::Transfer(departure.tensor);
                 let operation = Operation { job: id, work, start, end };
                 let transferred = Transferred { operation, connection, raw, sent };
-                let _ = events.send(Event::Transferred(transferred));
+                monitor.report(Event::Transferred(transferred));
                 if departure.part + 1 == departure.parts {
                     monitor.tell(|state| state.jobs.handle_sent(id, end));
-                    let _ = events.send(Event::Changed);
+                    monitor.report(Event::Changed);
                 }
             }
             Err(error) => {
@@ -71,7 +69,7 @@ pub(crate) fn send(
             }
         }
     }
-    let _ = events.send(Event::ThreadEnded);
+    monitor.report(Event::ThreadEnded);
 }
 
 /// Puts tensors of the protocol's own types in the place of those in encodings.
@@ -108,7 +106,7 @@ fn request(
         },
     };
     let suffix =
-        job.suffix.as_deref().ok_or_else(|| missing("no suffix on the server takes it"))?;
+        job.program.suffix.as_deref().ok_or_else(|| missing("no suffix on the server takes it"))?;
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let part = (departure.parts > 1)
         .then(|| Part { index: number(departure.part), count: number(departure.parts) });

@@ -22,4 +22,3 @@ mod rehearsal;
 mod whole_jobs;
 
 pub use options::RehearsalOptions;
-pub use rehearsal::Rehearsal;

@@ -1,6 +1,7 @@
 //! What parts of models took in rehearsals, and the layers' times that follow.
 
 use crate::profile::median;
+use crate::session::replan::{cuts_of, has_cut};
 use crate::trace::Execution;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::plan::{Operation, Partition, Plan, Upload, Work};
@@ -72,23 +73,13 @@ impl Observed {
     }
 
     /// The cuts that were executed, each once.
-    pub(super) fn cuts(&self) -> Vec<(ModelId, Partition)> {
-        self.cuts.clone()
+    pub(super) fn cuts(&self) -> &[(ModelId, Partition)] {
+        &self.cuts
     }
 
     /// Whether every cut of a plan was executed, whatever the order of its tensors.
     pub(super) fn has_all_of(&self, workload: &Workload, plan: &Plan) -> bool {
-        workload.jobs().iter().zip(&plan.partitions).all(|(model, partition)| {
-            let layers = &partition.device_layers;
-            let uploads = |p: &Partition| {
-                let mut uploads = p.uploads.clone();
-                uploads.sort_by_key(|upload| upload.tensor);
-                uploads
-            };
-            self.cuts.iter().any(|(m, known)| {
-                m == model && known.device_layers == *layers && uploads(known) == uploads(partition)
-            })
-        })
+        cuts_of(workload, plan).iter().all(|(model, cut)| has_cut(&self.cuts, *model, cut))
     }
 
     /// The workload with each layer's times scaled so that what was executed takes what it took.

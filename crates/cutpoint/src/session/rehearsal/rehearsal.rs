@@ -4,11 +4,10 @@ use super::excerpt::{chosen, excerpt};
 use super::observed_times::Observed;
 use super::options::{RehearsalOptions, planned};
 use super::whole_jobs::is_divided_for_little;
-use crate::device::{Prepared, Program, Segments, segments_for};
+use crate::device::{Prepared, RunOptions, Segments, segments_for};
 use crate::error::Result;
 use crate::input::{OnDemand, Supply};
 use crate::session::device_side::DeviceSide;
-use crate::session::options::RunOptions;
 use crate::session::prepare::check;
 use crate::trace::Execution;
 use cutpoint_plan::options::Policy;
@@ -33,13 +32,13 @@ const ROUND_MIN: Time = Time::from_nanoseconds(500_000_000);
 const ROUND_MAX: Time = Time::from_nanoseconds(5_000_000_000);
 
 /// A plan whose cuts were executed, ready to run.
-pub struct Rehearsal {
+pub(in crate::session) struct Rehearsal {
     /// The workload with the layers' times as they were.
-    pub workload: Workload,
+    pub(in crate::session) workload: Workload,
     /// What was planned by these times.
-    pub plan: Plan,
+    pub(in crate::session) plan: Plan,
     /// What the plan needs, loaded and warm.
-    pub prepared: Prepared,
+    pub(in crate::session) prepared: Prepared,
 }
 
 impl DeviceSide {
@@ -50,7 +49,7 @@ impl DeviceSide {
     ///
     /// # Errors
     /// Those of planning, preparing and executing.
-    pub fn rehearse(
+    pub(in crate::session) fn rehearse(
         &self,
         workload: &Workload,
         how: &RehearsalOptions<'_>,
@@ -132,14 +131,14 @@ impl DeviceSide {
         let inputs = OnDemand::new(jobs.len(), |number| inputs.inputs(jobs[number].index()));
         let on_outputs = |job: JobId, outputs| (how.on_outputs)(jobs[job.index()], outputs);
         let how = RehearsalOptions { on_outputs: &on_outputs, ..*how };
-        let execution = match Program::on(&prepared.program.segments, &few, &part)? {
+        let execution = match prepared.loaded.program(&few, &part)? {
             Some(program) => {
                 let whole = std::mem::replace(&mut prepared.program, program);
                 let execution = self.try_out(prepared, &few, &how, &inputs);
                 prepared.program = whole;
                 execution?
             }
-            None => self.try_out(&mut self.prepare(&few, &part)?, &few, &how, &inputs)?,
+            None => self.try_out(&mut self.prepare(&few, &part, &[])?, &few, &how, &inputs)?,
         };
         observed.add(&few, &part, &execution);
         Ok(())
@@ -152,7 +151,8 @@ impl DeviceSide {
         how: &RehearsalOptions<'_>,
         inputs: &dyn Supply,
     ) -> Result<Execution> {
-        self.execute(prepared, workload, inputs, &RunOptions::default(), how.on_outputs)
+        let options = RunOptions::default();
+        self.execute_batch(prepared, workload, inputs, None, options, how.on_outputs)
     }
 }
 
@@ -173,7 +173,7 @@ fn is_divided_in_vain(prepared: &Prepared, workload: &Workload, plan: &Plan) -> 
         return Ok(false);
     }
     let count = |segments: &Segments| segments.iter().map(Vec::len).sum::<usize>();
-    Ok(count(&prepared.program.segments) > count(&segments_for(&[(workload, plan)])?))
+    Ok(count(&prepared.loaded.segments) > count(&segments_for(&[(workload, plan)])?))
 }
 
 /// The best plan that has no cut which was not executed, with the bound of the plan that is free to
@@ -187,8 +187,7 @@ fn of_known_cuts(
     if how.policy != Policy::Joint {
         return None;
     }
-    let cuts = observed.cuts();
-    let mut replanner = Replanner::of_cuts(workload, how.plan.granularity, &cuts)?;
+    let mut replanner = Replanner::of_cuts(workload, how.plan.granularity, observed.cuts())?;
     let (_, mut plan) = replanner.replan(workload.link().uplink)?.plan();
     plan.lower_bound = free.lower_bound.min(plan.makespan);
     plan.optimal = plan.makespan == plan.lower_bound;

@@ -39,7 +39,7 @@ impl DeviceSide {
         if !is_within(divided, DIVISION_COST_MAX, &whole) {
             return Ok(None);
         }
-        let mut prepared = self.prepare(workload, &whole)?;
+        let mut prepared = self.prepare(workload, &whole, &[])?;
         let mut observed = Observed::default();
         self.rehearse_once(&mut prepared, (workload, &whole), &how, inputs, &mut observed)?;
         let now = observed.applied_to(workload);

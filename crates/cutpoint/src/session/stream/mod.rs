@@ -12,4 +12,5 @@ mod pauses;
 mod plan;
 
 pub use arrivals::{Names, Replay, Watch};
+pub(in crate::session) use pattern::Patterns;
 pub use plan::{PATTERN_JOBS_MAX, StreamPlan};

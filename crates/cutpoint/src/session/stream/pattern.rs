@@ -2,13 +2,9 @@
 
 use super::plan::StreamPlan;
 use crate::device::{
-    Arrivals, JobProgram, Planned, Planner, Prepared, Program, Reach, Standing, Step,
+    JobProgram, Loaded, Planned, Planner, Program, Reach, Segments, Send, Standing, Step,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::device_side::DeviceSide;
-use crate::session::options::RunOptions;
-use crate::tensor::Tensor;
-use crate::trace::Execution;
 use cutpoint_plan::explain::PlanSummary;
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
@@ -16,45 +12,12 @@ use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use std::ops::Range;
-use std::sync::Arc;
-
-impl DeviceSide {
-    /// Loads what a plan for jobs that arrive needs on both sides, at any bandwidth that it has a
-    /// pattern for; at its own alone if `for_change` is not wanted.
-    ///
-    /// # Errors
-    /// As [`DeviceSide::prepare`].
-    pub fn prepare_stream(&self, stream: &StreamPlan, for_change: bool) -> Result<Prepared> {
-        let others = if for_change { &stream.others[..] } else { &[] };
-        self.prepare_all(&stream.workload, &stream.plan, others)
-    }
-
-    /// Executes jobs as they arrive; with `follows_link` the pattern follows the link.
-    ///
-    /// # Errors
-    /// As [`DeviceSide::execute`].
-    pub fn execute_stream(
-        &self,
-        prepared: &mut Prepared,
-        stream: &StreamPlan,
-        arrivals: &mut dyn Arrivals<'_>,
-        follows_link: bool,
-        how: &RunOptions,
-        on_outputs: impl FnMut(JobId, Vec<(String, Tensor)>),
-    ) -> Result<Execution> {
-        let mut patterns = Patterns::new(stream, prepared)?;
-        let workload = &stream.workload;
-        let how = (how, follows_link);
-        self.execute_with(prepared, workload, arrivals, Some(&mut patterns), how, on_outputs)
-    }
-}
 
 /// What one job of a pattern consists of.
 struct Part {
     steps: Vec<Step>,
-    sends: Vec<crate::device::Send>,
+    sends: Vec<Send>,
     job: JobProgram,
-    suffix: Option<Arc<str>>,
 }
 
 /// The jobs of a plan, ready to be repeated.
@@ -72,20 +35,15 @@ impl Pattern {
         workload: &Workload,
         plan: &Plan,
         is_whole: bool,
-        prepared: &Prepared,
+        loaded: &Loaded,
     ) -> Result<Option<Pattern>> {
-        let segments = &prepared.program.segments;
-        let Some(program) = Program::on(segments, workload, plan)? else { return Ok(None) };
+        let Some(program) = loaded.program(workload, plan)? else { return Ok(None) };
         let part = |job: &JobProgram| Part {
             steps: program.steps.iter().filter(|step| step.job == job.job).cloned().collect(),
             sends: program.sends.iter().filter(|send| send.job == job.job).copied().collect(),
             job: job.clone(),
-            suffix: prepared.suffixes.of_job(job),
         };
         let parts: Vec<Part> = program.jobs.iter().map(part).collect();
-        if parts.iter().any(|part| part.job.is_offloaded && part.suffix.is_none()) {
-            return Ok(None);
-        }
         let stream = PlanSummary::of(workload, plan, &[]).stream;
         let repeats_after = stream.and_then(|stream| stream.repeats_after);
         Ok(Some(Pattern { middle: middle(parts.len(), repeats_after), is_whole, parts }))
@@ -111,19 +69,19 @@ fn middle(jobs: usize, repeats_after: Option<usize>) -> Range<usize> {
 }
 
 /// Plans each job as the pattern of the nearest bandwidth has it.
-struct Patterns {
+pub(in crate::session) struct Patterns {
     by_uplink: Vec<(Bandwidth, Pattern)>,
     local: Pattern,
     period: Time,
-    segments: crate::device::Segments,
+    segments: Segments,
 }
 
 impl Patterns {
-    fn new(stream: &StreamPlan, prepared: &Prepared) -> Result<Patterns> {
+    pub(in crate::session) fn new(stream: &StreamPlan, loaded: &Loaded) -> Result<Patterns> {
         let mut by_uplink = Vec::new();
         let own = std::iter::once((&stream.workload, &stream.plan));
         for (workload, plan) in own.chain(stream.others.iter().map(|(w, p)| (w, p))) {
-            if let Some(pattern) = Pattern::new(workload, plan, stream.is_whole, prepared)? {
+            if let Some(pattern) = Pattern::new(workload, plan, stream.is_whole, loaded)? {
                 by_uplink.push((workload.link().uplink, pattern));
             }
         }
@@ -131,10 +89,10 @@ impl Patterns {
         let options = PlanOptions { period: stream.plan.period, ..PlanOptions::default() };
         let local = plan(workload, Policy::LocalOnly, &options)
             .map_err(|error| Error::new(ErrorKind::Workload, error.to_string()))?;
-        let local = Pattern::new(workload, &local, stream.is_whole, prepared)?;
+        let local = Pattern::new(workload, &local, stream.is_whole, loaded)?;
         let local = local.expect("a job that stays takes all segments");
         let period = stream.plan.period.unwrap_or_default();
-        Ok(Patterns { by_uplink, local, period, segments: prepared.program.segments.clone() })
+        Ok(Patterns { by_uplink, local, period, segments: loaded.segments.clone() })
     }
 
     fn nearest(&self, uplink: Bandwidth) -> &Pattern {
@@ -156,16 +114,14 @@ impl Planner for Patterns {
         let (steps, sends) = (Vec::new(), Vec::new());
         let segments = self.segments.clone();
         let mut program = Program { segments, steps, sends, jobs: Vec::new() };
-        let mut suffixes = Vec::with_capacity(jobs.len());
         for &(id, _) in jobs {
-            let Part { steps, sends, job, suffix } = pattern.part(id);
+            let Part { steps, sends, job } = pattern.part(id);
             program.steps.extend(steps.iter().cloned().map(|step| Step { job: id, ..step }));
-            program.sends.extend(sends.iter().map(|&send| crate::device::Send { job: id, ..send }));
+            program.sends.extend(sends.iter().map(|&send| Send { job: id, ..send }));
             program.jobs.push(JobProgram { job: id, ..job.clone() });
-            suffixes.push(suffix.clone());
         }
         let makespan = self.period * (jobs.len() as u64);
-        Ok(Some(Planned { program, suffixes, makespan }))
+        Ok(Some(Planned { program, makespan }))
     }
 }
 

@@ -61,7 +61,7 @@ impl DeviceSide {
     ///
     /// # Errors
     /// Those of the connection.
-    pub fn measure_pauses(&self, stream: &StreamPlan) -> Result<Time> {
+    pub(in crate::session) fn measure_pauses(&self, stream: &StreamPlan) -> Result<Time> {
         let (Some(client), Some(rhythm)) = (&self.client, Rhythm::of(stream)) else {
             return Ok(Time::ZERO);
         };

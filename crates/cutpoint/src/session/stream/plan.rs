@@ -1,18 +1,12 @@
-//! Jobs that arrive over time: patterns of cuts, made for a period and repeated.
-//!
-//! A pattern is a plan for some jobs that arrive one each period. Job k is cut as job k of the
-//! pattern, and from its end on as in the pattern's middle, again and again: the first and the last
-//! jobs of a plan see empty machines. Jobs keep their order on every machine. There is a pattern for
-//! each of a few bandwidths of the uplink; when the link changes, the nearest one is taken up, and
-//! without a server everything stays on the device.
+//! A plan for jobs that arrive over time, and the plans for the same jobs at other bandwidths.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::plan::{plan_text, workload_text};
-use crate::session::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, is_alike};
+use crate::session::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, has_cut};
 use crate::trace::{Execution, chrome_trace};
 use cutpoint_plan::explain::{PlanSummary, Stream};
 use cutpoint_plan::options::{Objective, PlanOptions, Policy};
-use cutpoint_plan::plan::Plan;
+use cutpoint_plan::plan::{Partition, Plan};
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{ModelId, Workload};
@@ -35,7 +29,7 @@ pub struct StreamPlan {
     /// How they fare by the plan, and how long the period has to be at least.
     pub stream: Stream,
     /// The same jobs at other bandwidths.
-    pub(super) others: Vec<(Workload, Plan)>,
+    pub(in crate::session) others: Vec<(Workload, Plan)>,
     /// Whether all jobs that were named are planned.
     pub(super) is_whole: bool,
 }
@@ -88,9 +82,7 @@ impl StreamPlan {
             let Some(uplink) = uplink else { continue };
             other.set_uplink(uplink);
             let (plan, _) = planned(&other, policy, options, period)?;
-            let is_new = |(model, cut): &(ModelId, _)| {
-                !cuts.iter().any(|(m, known)| m == model && is_alike(known, cut))
-            };
+            let is_new = |(model, cut): &(ModelId, Partition)| !has_cut(&cuts, *model, cut);
             let new: Vec<_> = cuts_of(&other, &plan).into_iter().filter(is_new).collect();
             if cuts.len() + new.len() <= cuts_max {
                 cuts.extend(new);

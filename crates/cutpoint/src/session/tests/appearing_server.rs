@@ -1,12 +1,11 @@
 //! A server that appears while jobs are executed, and goes again.
 
 use super::{Bench, LONG, OPTIONS, check_output, rten, serve};
-use crate::device::{Cancel, ExecuteOptions, Executor, HELD_BYTES_MAX, Inbox};
+use crate::device::{Executor, Inbox, RunOptions};
 use crate::onnx::tests::small::{layered, model, node, weight};
 use crate::profile::unsplit_outputs;
 use crate::session::replan::JobsLeft;
-use cutpoint_plan::options::{Granularity, PlanOptions};
-use cutpoint_plan::units::Time;
+use cutpoint_plan::options::Granularity;
 use cutpoint_plan::workload::{JobId, ModelId};
 
 #[test]
@@ -28,17 +27,10 @@ fn a_server_that_appears_is_used_until_it_goes() {
     let whole = bench.side.models[0].model.model();
     let expected = unsplit_outputs(&*rten(), OPTIONS, whole, &inputs).unwrap();
 
-    let options = PlanOptions::raw(Granularity::Layer);
-    let mut planner = JobsLeft::new(&workload, &whole_on_server, options, &prepared);
+    let mut planner = JobsLeft::new(&workload, &whole_on_server, &prepared);
     let (control, inbox) = Inbox::open();
     control.submit(ModelId(0), inputs[0].clone());
-    let options = ExecuteOptions {
-        patience: LONG,
-        round_trip: Time::ZERO,
-        follows_link: false,
-        held_bytes_max: HELD_BYTES_MAX,
-        cancel: Cancel::new(),
-    };
+    let options = RunOptions { patience: LONG, follows_link: false, ..RunOptions::default() };
     let executor = Executor {
         workload: &workload,
         arrivals: &mut (),

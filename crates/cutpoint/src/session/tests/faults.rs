@@ -4,10 +4,11 @@
 use super::meddler::{Habits, Meddler, Then};
 use super::relay::{Fault, Relay};
 use super::{Bench, LONG, fallbacks, plan_at, rten, serve};
+use crate::device::RunOptions;
 use crate::onnx::LayeredModel;
 use crate::onnx::tests::small::{layered, model, node, weight};
 use crate::server::Server;
-use crate::session::{RunOptions, RunSummary};
+use crate::session::RunSummary;
 use crate::tensor::Tensor;
 use crate::trace::{Execution, chrome_trace};
 use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
@@ -254,7 +255,7 @@ fn inputs_that_do_not_fit_fail_their_job_alone() {
     let how = RunOptions { patience: LONG, ..RunOptions::default() };
     let execution = bench
         .side
-        .execute(&mut prepared, &workload, &inputs, &how, |job, _| done.push(job.0))
+        .execute_batch(&mut prepared, &workload, &inputs, None, how, |job, _| done.push(job.0))
         .unwrap();
     done.sort_unstable();
     assert_eq!(done, [0, 1, 2, 4, 6, 7]);

@@ -2,13 +2,12 @@
 
 use super::OPTIONS;
 use super::{Bench, JobId, LONG, check_output, plan_at, rten, serve};
-use crate::device::HELD_BYTES_MAX;
+use crate::device::{HELD_BYTES_MAX, RunOptions};
 use crate::error::{Error, ErrorKind};
 use crate::input::{Input, Inputs, Supply};
 use crate::onnx::LayeredModel;
 use crate::onnx::tests::small::*;
 use crate::profile::unsplit_outputs;
-use crate::session::RunOptions;
 use crate::tensor::{ElementType, Tensor};
 use bytes::Bytes;
 use cutpoint_plan::options::Granularity;
@@ -111,7 +110,7 @@ fn run_within(held_bytes_max: usize, device_layers: &[usize], bad: Option<usize>
         ended.push(job.index());
     };
     let execution =
-        bench.side.execute(&mut prepared, &workload, &supply, &how, on_outputs).unwrap();
+        bench.side.execute_batch(&mut prepared, &workload, &supply, None, how, on_outputs).unwrap();
     ended.sort_unstable();
     let all = (0..device_layers.len()).filter(|&job| Some(job) != bad);
     assert_eq!(ended, all.collect::<Vec<_>>());

@@ -11,10 +11,10 @@ mod recovery;
 mod relay;
 
 use super::device_side::DeviceSide;
-use super::options::{RunOptions, SessionModel};
+use super::options::SessionModel;
 use super::plan::Profile;
 use super::workload::{MeasuredModel, measured_workload};
-use crate::device::{Prepared, SpeedFraction};
+use crate::device::{Prepared, RunOptions, SpeedFraction};
 use crate::engine::rten::Rten;
 use crate::engine::{Engine, EngineOptions};
 use crate::input::Inputs;
@@ -122,7 +122,7 @@ impl Bench {
     }
 
     fn prepare(&self, workload: &Workload, plan: &Plan) -> Prepared {
-        self.side.prepare(workload, plan).unwrap()
+        self.side.prepare(workload, plan, &[]).unwrap()
     }
 
     /// Executes, and checks that each job ends once with the outputs of the unsplit model.
@@ -140,10 +140,11 @@ impl Bench {
     ) -> Execution {
         let how = RunOptions { patience, ..RunOptions::default() };
         let mut found = BTreeMap::new();
-        let execution = self.side.execute(prepared, workload, &inputs, &how, |job, outputs| {
+        let on_outputs = |job: JobId, outputs| {
             assert!(found.insert(job, outputs).is_none(), "job {} ended twice", job.0);
-        });
-        let execution = execution.unwrap();
+        };
+        let execution =
+            self.side.execute_batch(prepared, workload, &inputs, None, how, on_outputs).unwrap();
         assert_eq!(execution.failures, []);
         let model = self.side.models[0].model.model();
         let expected = unsplit_outputs(&*self.side.engine, OPTIONS, model, inputs).unwrap();

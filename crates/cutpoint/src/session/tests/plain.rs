@@ -12,7 +12,7 @@ use crate::session::replan::JobsLeft;
 use crate::session::{EncodingRequest, ProfileRequest};
 use crate::tensor::{ElementType, Tensor, relative_difference};
 use crate::wire::inference::ModelInferRequest;
-use cutpoint_plan::options::{Granularity, PlanOptions};
+use cutpoint_plan::options::Granularity;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::ModelId;
 use std::cell::Cell;
@@ -73,7 +73,7 @@ impl Stage {
         };
         let runner = &self.bench.side;
         let execution =
-            runner.execute(&mut prepared, &workload, &inputs, &how, on_outputs).unwrap();
+            runner.execute_batch(&mut prepared, &workload, &inputs, None, how, on_outputs).unwrap();
         assert_eq!((execution.fallbacks, execution.failures), (vec![], vec![]));
         assert_eq!(execution.ended, device_layers.len() as u64);
         worst
@@ -146,7 +146,7 @@ fn what_a_plain_server_cannot_restore_is_refused_before_anything_runs() {
     for (layers, encoding) in [(1, "zstd"), (1, "u8+zstd"), (0, "u8")] {
         let workload = stage.bench.workload(1, &[encoding]);
         let plan = plan_at(&workload, &[layers], Granularity::Layer);
-        let error = stage.bench.side.prepare(&workload, &plan).err().unwrap();
+        let error = stage.bench.side.prepare(&workload, &plan, &[]).err().unwrap();
         assert!(error.to_string().contains("not Cutpoint's own"), "{error}");
         assert!(error.to_string().contains(encoding), "{error}");
     }
@@ -162,8 +162,8 @@ fn with_a_plain_server_a_plan_may_use_what_a_suffix_restores_within_the_budget()
         let (budget, without_server) = (budget.parse().unwrap(), false);
         let encodings = Some(EncodingRequest { budget, inputs, without_server });
         let request = ProfileRequest { layers: quick, jobs: vec![2], encodings };
-        let measured = stage.bench.side.measure(&request).unwrap();
-        let model = &measured.workload.models()[0];
+        let (workload, _) = stage.bench.side.measure(&request).unwrap();
+        let model = &workload.models()[0];
         for tensor in &model.tensors {
             let is_plain = |name: &str| ["f16", "u8", "u8-channel"].contains(&name);
             assert!(tensor.encodings.iter().all(|e| is_plain(&e.name)), "{tensor:?}");
@@ -243,15 +243,14 @@ fn a_plain_server_that_is_lost_costs_no_job_and_is_given_its_suffixes_again() {
             before.set(Some(stage.requests.lock().unwrap().len()));
         }
     };
-    let options = PlanOptions::raw(Granularity::Layer);
-    let mut planner = JobsLeft::new(&workload, &plan, options, &prepared);
-    let how = RunOptions { patience: LONG, ..RunOptions::default() };
-    let execution = bench.side.execute_with(
+    let mut planner = JobsLeft::new(&workload, &plan, &prepared);
+    let how = RunOptions { patience: LONG, follows_link: false, ..RunOptions::default() };
+    let execution = bench.side.execute(
         &mut prepared,
         &workload,
         &mut source,
         Some(&mut planner),
-        (&how, false),
+        how,
         on_outputs,
     );
     let execution = execution.unwrap();

@@ -2,14 +2,15 @@
 //! offloaded again, though nothing was sent in between.
 
 use super::{Bench, LONG, OPTIONS, check_output, rten, serve};
-use crate::device::{Arrival, Arrivals, Planned, Planner, Reach, SpeedFraction, Standing};
+use crate::device::{
+    Arrival, Arrivals, Planned, Planner, Reach, RunOptions, SpeedFraction, Standing,
+};
 use crate::error::Result;
 use crate::input::Inputs;
 use crate::link::{Client, ConnectOptions};
 use crate::onnx::tests::small::{layered, model, node, weight};
 use crate::profile::unsplit_outputs;
-use crate::session::RunOptions;
-use crate::session::replan::JobsLeft;
+use crate::session::replan::{JobsLeft, other_plans};
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::plan::Work;
 use cutpoint_plan::policy::plan;
@@ -109,14 +110,15 @@ fn jobs_are_offloaded_again_when_a_link_recovers_that_no_plan_used() {
     let workload = bench.workload(2, &[]);
     let options = PlanOptions::raw(Granularity::Layer);
     let best = plan(&workload, Policy::Joint, &options).unwrap();
-    let mut prepared = bench.side.prepare_for_change(&workload, &best).unwrap();
+    let prepared = bench.side.prepare(&workload, &best, &other_plans(&workload, &best));
+    let mut prepared = prepared.unwrap();
     let inputs = bench.inputs(1);
     let whole = bench.side.models[0].model.model();
     let expected = unsplit_outputs(&*rten(), OPTIONS, whole, &inputs).unwrap();
 
     let story = Story::default();
     let mut source = Jobwise { inputs: &inputs[0], story: &story };
-    let inner = JobsLeft::new(&workload, &best, options, &prepared);
+    let inner = JobsLeft::new(&workload, &best, &prepared);
     let mut planner = Watched { inner, client: &client, story: &story };
     let how = RunOptions { patience: LONG, ..RunOptions::default() };
     let on_outputs = |job: JobId, found: Vec<_>| {
@@ -127,12 +129,12 @@ fn jobs_are_offloaded_again_when_a_link_recovers_that_no_plan_used() {
             client.set_uplink_limit(mbps(SLOW_MBPS)).unwrap();
         }
     };
-    let execution = bench.side.execute_with(
+    let execution = bench.side.execute(
         &mut prepared,
         &workload,
         &mut source,
         Some(&mut planner),
-        (&how, true),
+        how,
         on_outputs,
     );
     let execution = execution.unwrap();
