@@ -28,15 +28,15 @@ impl Cutpoint for CutpointService {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let models = self.repository.all();
         let entry = |model: &Arc<super::repository::LoadedModel>| ModelEntry {
-            name: model.name().to_owned(),
-            sha256: model.sha256().to_owned(),
+            name: model.name.to_owned(),
+            sha256: model.sha256.to_owned(),
         };
         Ok(Response::new(HelloReply {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            engine: self.repository.engine().name(),
-            threads: count(self.repository.options().threads.get()),
-            executors: count(self.repository.executors().get()),
+            engine: self.repository.engine.name(),
+            threads: count(self.repository.options.threads.get()),
+            executors: count(self.repository.executors.get()),
             models: models.iter().map(entry).collect(),
             message_bytes_max: self.message_bytes_max as u64,
         }))

@@ -40,10 +40,8 @@ pub(super) struct Room {
     _bytes: OwnedSemaphorePermit,
 }
 
-enum Work {
-    Infer(Job, Room, oneshot::Sender<Result<Computed>>),
-    Call(Box<dyn FnOnce(usize) + Send>),
-}
+/// Work for the executor that it is given the index and the decoder of.
+type Work = Box<dyn FnOnce(usize, &mut Decoder) + Send>;
 
 #[derive(Default)]
 struct Queue {
@@ -108,22 +106,31 @@ impl Executors {
 
     /// Puts a job at the end of the queue. The answer is dropped if the server stops before.
     pub(super) fn submit(&self, job: Job, room: Room) -> oneshot::Receiver<Result<Computed>> {
+        self.call(move |index, decoder| {
+            drop(room);
+            compute(index, job, decoder)
+        })
+    }
+
+    /// Has one executor, told by its index, call a function when its turn comes, unless nobody waits
+    /// for the result any more. The answer is dropped if the server stops before.
+    pub(super) fn call<T: Send + 'static>(
+        &self,
+        function: impl FnOnce(usize, &mut Decoder) -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
         let (answer, receiver) = oneshot::channel();
-        self.put(Work::Infer(job, room, answer));
-        receiver
-    }
-
-    /// Has one executor, told by its index, call a function when its turn comes.
-    pub(super) fn call(&self, function: impl FnOnce(usize) + Send + 'static) {
-        self.put(Work::Call(Box::new(function)));
-    }
-
-    fn put(&self, work: Work) {
+        let work = move |index, decoder: &mut Decoder| {
+            if !answer.is_closed() {
+                // Nothing is lost if whoever asked has gone meanwhile.
+                let _ = answer.send(function(index, decoder));
+            }
+        };
         let mut queue = self.shared.lock();
         if !queue.is_closed {
-            queue.work.push_back(work);
+            queue.work.push_back(Box::new(work));
             self.shared.has_work.notify_one();
         }
+        receiver
     }
 
     /// Lets no more jobs in, drops those that wait, and waits for those that run.
@@ -167,19 +174,8 @@ fn execute(index: usize, shared: &Shared) {
                 queue = shared.has_work.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
         };
-        match work {
-            Work::Call(function) => {
-                if catch_unwind(AssertUnwindSafe(|| function(index))).is_err() {
-                    log::error!("a measurement has panicked");
-                }
-            }
-            // Whoever asked has gone.
-            Work::Infer(_, _, answer) if answer.is_closed() => {}
-            Work::Infer(job, room, answer) => {
-                drop(room);
-                // Nothing is lost if whoever asked has gone meanwhile.
-                let _ = answer.send(compute(index, job, &mut decoder));
-            }
+        if catch_unwind(AssertUnwindSafe(|| work(index, &mut decoder))).is_err() {
+            log::error!("executor {index} has panicked and goes on");
         }
     }
 }
@@ -193,7 +189,7 @@ fn compute(index: usize, job: Job, decoder: &mut Decoder) -> Result<Computed> {
     });
     let compute = start.elapsed();
     job.model.statistics().record(queue, compute, outputs.is_ok());
-    log::debug!("{}: queued {queue:?}, computed {compute:?}", job.model.name());
+    log::debug!("{}: queued {queue:?}, computed {compute:?}", job.model.name);
     Ok(Computed { outputs: outputs?, queue, compute })
 }
 
@@ -220,13 +216,16 @@ mod tests {
     fn one_executor_takes_work_in_order_and_survives_a_panic() {
         let executors = Executors::start(NonZeroUsize::MIN).unwrap();
         let (sender, receiver) = mpsc::channel();
-        executors.call(|_| panic!("on purpose"));
-        for index in 0..100 {
-            let sender = sender.clone();
-            executors.call(move |executor| sender.send((executor, index)).unwrap());
-        }
+        let panicked = executors.call(|_, _| panic!("on purpose"));
+        let waiting: Vec<_> = (0..100)
+            .map(|index| {
+                let sender = sender.clone();
+                executors.call(move |executor, _| sender.send((executor, index)).unwrap())
+            })
+            .collect();
         let order: Vec<(usize, usize)> = receiver.iter().take(100).collect();
         assert_eq!(order, (0..100).map(|index| (0, index)).collect::<Vec<_>>());
+        drop((panicked, waiting));
         executors.stop();
     }
 
@@ -235,13 +234,13 @@ mod tests {
         let executors = Executors::start(NonZeroUsize::MIN).unwrap();
         let (started, is_started) = mpsc::channel();
         let (release, is_released) = mpsc::channel::<()>();
-        executors.call(move |_| {
+        let _running = executors.call(move |_, _| {
             started.send(()).unwrap();
             // Ends when the other end is dropped.
             let _ = is_released.recv();
         });
         let (answer, waiting) = mpsc::channel::<()>();
-        executors.call(move |_| answer.send(()).unwrap());
+        let _waiting = executors.call(move |_, _| answer.send(()).unwrap());
         is_started.recv().unwrap();
         std::thread::scope(|scope| {
             let stopping = scope.spawn(|| executors.stop());

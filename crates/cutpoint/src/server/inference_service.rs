@@ -89,11 +89,11 @@ impl GrpcInferenceService for Inference {
             shape: dims(port),
         };
         Ok(Response::new(ModelMetadataResponse {
-            name: model.name().to_owned(),
+            name: model.name.to_owned(),
             versions: vec!["1".to_owned()],
             platform: PLATFORM.to_owned(),
-            inputs: model.declared().inputs.iter().map(describe).collect(),
-            outputs: model.declared().outputs.iter().map(describe).collect(),
+            inputs: model.declared.inputs.iter().map(describe).collect(),
+            outputs: model.declared.outputs.iter().map(describe).collect(),
         }))
     }
 
@@ -111,8 +111,7 @@ impl GrpcInferenceService for Inference {
         }
         let room = self.executors.room_now(&job);
         let room = room.ok_or_else(|| Status::resource_exhausted("too many jobs wait"))?;
-        let computed = self.executors.submit(job, room).await.map_err(|_| status::stopping())?;
-        let computed = computed.map_err(|error| status::of_error(&error))?;
+        let computed = status::answer(self.executors.submit(job, room)).await?;
         Ok(Response::new(jobs::reply(parsed.reply, computed)))
     }
 
@@ -134,22 +133,15 @@ impl GrpcInferenceService for Inference {
     ) -> Result<Response<ModelConfigResponse>, Status> {
         let request = request.into_inner();
         let model = self.model(&request.name, &request.version)?;
-        let input = |port: &Port| ModelInput {
-            name: port.name.clone(),
-            data_type: data_type(element_type(port)).into(),
-            dims: dims(port),
-        };
-        let output = |port: &Port| ModelOutput {
-            name: port.name.clone(),
-            data_type: data_type(element_type(port)).into(),
-            dims: dims(port),
-        };
+        let parts = |port: &Port| (port.name.clone(), data_type(port).into(), dims(port));
+        let input = |(name, data_type, dims)| ModelInput { name, data_type, dims };
+        let output = |(name, data_type, dims)| ModelOutput { name, data_type, dims };
         let config = ModelConfig {
-            name: model.name().to_owned(),
+            name: model.name.to_owned(),
             platform: PLATFORM.to_owned(),
             max_batch_size: 0,
-            input: model.declared().inputs.iter().map(input).collect(),
-            output: model.declared().outputs.iter().map(output).collect(),
+            input: model.declared.inputs.iter().map(parts).map(input).collect(),
+            output: model.declared.outputs.iter().map(parts).map(output).collect(),
             backend: "cutpoint".to_owned(),
         };
         Ok(Response::new(ModelConfigResponse { config: Some(config) }))
@@ -173,7 +165,7 @@ impl GrpcInferenceService for Inference {
         _: Request<RepositoryIndexRequest>,
     ) -> Result<Response<RepositoryIndexResponse>, Status> {
         let index = |model: Arc<LoadedModel>| ModelIndex {
-            name: model.name().to_owned(),
+            name: model.name.to_owned(),
             version: "1".to_owned(),
             state: "READY".to_owned(),
             reason: String::new(),
@@ -202,8 +194,7 @@ impl GrpcInferenceService for Inference {
         &self,
         request: Request<RepositoryModelUnloadRequest>,
     ) -> Result<Response<RepositoryModelUnloadResponse>, Status> {
-        let unloaded = self.repository.unload(&request.into_inner().model_name);
-        unloaded.map_err(|error| status::of_repository(&error))?;
+        self.repository.unload(&request.into_inner().model_name)?;
         Ok(Response::new(RepositoryModelUnloadResponse {}))
     }
 }
@@ -221,21 +212,9 @@ fn dims(port: &Port) -> Vec<i64> {
     port.shape.iter().flatten().map(size).collect()
 }
 
-fn data_type(element_type: ElementType) -> DataType {
-    match element_type {
-        ElementType::F32 => DataType::TypeFp32,
-        ElementType::F16 => DataType::TypeFp16,
-        ElementType::F64 => DataType::TypeFp64,
-        ElementType::I8 => DataType::TypeInt8,
-        ElementType::I16 => DataType::TypeInt16,
-        ElementType::I32 => DataType::TypeInt32,
-        ElementType::I64 => DataType::TypeInt64,
-        ElementType::U8 => DataType::TypeUint8,
-        ElementType::U16 => DataType::TypeUint16,
-        ElementType::U32 => DataType::TypeUint32,
-        ElementType::U64 => DataType::TypeUint64,
-        ElementType::Bool => DataType::TypeBool,
-    }
+fn data_type(port: &Port) -> DataType {
+    let name = format!("TYPE_{}", element_type(port).protocol_name());
+    DataType::from_str_name(&name).expect("the protocol has every element type")
 }
 
 fn statistics(model: &LoadedModel) -> ModelStatistics {
@@ -246,7 +225,7 @@ fn statistics(model: &LoadedModel) -> ModelStatistics {
     };
     let (successes, failures) = (counted.successes, counted.failures);
     ModelStatistics {
-        name: model.name().to_owned(),
+        name: model.name.to_owned(),
         version: "1".to_owned(),
         last_inference: counted.last.map_or(0, epoch_milliseconds),
         inference_count: successes,

@@ -91,11 +91,11 @@ pub(super) fn job(
         return Err(Status::invalid_argument(message));
     }
     let given = inputs.iter().map(|(name, f)| (name.as_str(), f.element_type(), f.shape()));
-    let checked = model.declared().order(&given.collect::<Vec<_>>()).map(drop);
-    checked.map_err(|e| status::of_error(&e.at(format!("model `{}`", model.name()))))?;
-    let known = |name: &String| model.declared().outputs.iter().any(|o| o.name == *name);
+    let checked = model.declared.order(&given.collect::<Vec<_>>()).map(drop);
+    checked.map_err(|e| status::of_error(&e.at(format!("model `{}`", model.name))))?;
+    let known = |name: &String| model.declared.outputs.iter().any(|o| o.name == *name);
     if let Some(unknown) = reply.outputs.iter().find(|name| !known(name)) {
-        let (name, unknown) = (model.name(), unknown.escape_debug());
+        let (name, unknown) = (&model.name, unknown.escape_debug());
         let message = format!("model `{name}` has no output `{unknown}`");
         return Err(Status::invalid_argument(message));
     }

@@ -25,15 +25,16 @@ pub(super) fn load(
     let parameters = request.parameters;
     let candidate = match find_repository_text(&parameters, names::SOURCE)? {
         Some(source) => cut(repository, &name, source, &parameters)?,
-        None => match pushed(&name, &parameters)? {
-            Some(candidate) => candidate,
-            None if repository.find(&name).is_some() => return Ok(()),
-            None => return Err(status::unknown_model(&name)),
-        },
+        None => pushed(&name, &parameters)?,
     };
-    repository.load(candidate).map_err(|error| status::of_repository(&error))
+    match candidate {
+        Some(candidate) => repository.load(candidate),
+        None if repository.find(&name).is_some() => Ok(()),
+        None => Err(status::unknown_model(&name)),
+    }
 }
 
+/// The model that comes with the request, if one does.
 fn pushed(name: &str, parameters: &RepositoryParameters) -> Result<Option<Candidate>, Status> {
     let file = |key: &&String| key.starts_with("file:");
     if let Some(other) = parameters.keys().filter(file).find(|key| *key != names::FILE) {
@@ -57,12 +58,13 @@ fn pushed(name: &str, parameters: &RepositoryParameters) -> Result<Option<Candid
     }))
 }
 
+/// The suffix that the request asks for; `None` if it is loaded under this name.
 fn cut(
     repository: &Repository,
     name: &str,
     source: &str,
     parameters: &RepositoryParameters,
-) -> Result<Candidate, Status> {
+) -> Result<Option<Candidate>, Status> {
     let cut = find_repository_text(parameters, names::CUT)?.unwrap_or("[]");
     let cut: BTreeSet<String> = parsed(names::CUT, "a JSON list of names", cut)?;
     let shapes = find_repository_text(parameters, names::SHAPES)?.unwrap_or("{}");
@@ -72,29 +74,16 @@ fn cut(
         let source = source.escape_debug();
         Status::not_found(format!("the server holds no model with SHA-256 {source}"))
     })?;
-    let error = |e: Error| status::of_error(&e.at(format!("model `{}`", held.name())));
+    let error = |e: Error| status::of_error(&e.at(format!("model `{}`", held.name)));
     let content = format!("cut of {source} after {cut:?}");
-    if let Some(loaded) = repository.find(name)
-        && loaded.content() == content
-    {
-        return Ok(Candidate {
-            name: name.to_owned(),
-            sha256: loaded.sha256().to_owned(),
-            content,
-            origin: Origin::Suffix,
-            onnx: Bytes::new(),
-        });
+    if repository.find(name).is_some_and(|loaded| loaded.content == content) {
+        return Ok(None);
     }
-    let model = held.layered(repository.engine()).map_err(error)?;
+    let model = held.layered(&*repository.engine).map_err(error)?;
     check_shapes(&model, &shapes).map_err(error)?;
     let onnx = Bytes::from(suffix(&model, &cut).map_err(error)?);
-    Ok(Candidate {
-        name: name.to_owned(),
-        sha256: sha256(&onnx),
-        content,
-        origin: Origin::Suffix,
-        onnx,
-    })
+    let (name, sha256, origin) = (name.to_owned(), sha256(&onnx), Origin::Suffix);
+    Ok(Some(Candidate { name, sha256, content, origin, onnx }))
 }
 
 fn parsed<'a, T: serde::Deserialize<'a>>(

@@ -29,14 +29,14 @@ use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{
     CONNECTION_CALLS_MAX, CONNECTION_WINDOW_BYTES, KEEP_ALIVE_TIMEOUT, MESSAGE_BYTES_MAX,
-    PROBE_REPLY_BYTES_MAX, STREAM_WINDOW_BYTES,
+    MODELS_MAX, PROBE_REPLY_BYTES_MAX, STREAM_WINDOW_BYTES,
 };
 use crate::wire::cutpoint::cutpoint_server::CutpointServer;
 use crate::wire::health::health_server::HealthServer;
 use crate::wire::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
 use executors::Executors;
 use gate::{Gate, Token};
-use repository::{Candidate, Origin, Repository, RepositoryError};
+use repository::{Candidate, Origin, Repository};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -133,6 +133,10 @@ impl Server {
     /// [`Engine::load`] if a model cannot be loaded.
     pub fn start(options: ServerOptions, models: Vec<ServedModel>) -> Result<Server> {
         check_security(&options)?;
+        if models.len() > MODELS_MAX {
+            let message = format!("{} models, at most {MODELS_MAX} can be served", models.len());
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
         let repository =
             Repository::new(options.engine.clone(), options.engine_options, options.executors);
         for model in models {
@@ -203,7 +207,7 @@ impl Server {
         if let Some(service) = self.service.take() {
             let ended = async { tokio::time::timeout(STOP_TIMEOUT, service).await };
             if runtime.block_on(ended).is_err() {
-                log::warn!("some clients have not let go after {STOP_TIMEOUT:?}");
+                log::warn!("some clients were still connected after {STOP_TIMEOUT:?}");
             }
         }
         runtime.shutdown_background();
@@ -245,10 +249,7 @@ fn serve_model(repository: &Repository, served: ServedModel) -> Result<()> {
         origin: Origin::Given(Arc::new(model)),
         onnx,
     };
-    repository.load(candidate).map_err(|error| match error {
-        RepositoryError::Model(error) => error,
-        other => Error::new(ErrorKind::Usage, status::of_repository(&other).message()),
-    })
+    repository.insert(candidate)
 }
 
 fn gate(

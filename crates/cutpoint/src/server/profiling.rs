@@ -5,7 +5,7 @@
 use super::executors::Executors;
 use super::repository::Repository;
 use super::{jobs, status};
-use crate::encoding::{Decoder, Encoded, Encoding};
+use crate::encoding::{Encoded, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{DECODE_REPEATS_MAX, PROFILE_BUDGET_MAX, PROFILE_REPEATS_MAX};
 use crate::profile::{ProfileOptions, profile_model};
@@ -13,7 +13,6 @@ use crate::tensor::Tensor;
 use crate::wire::cutpoint::{DecodeReply, DecodeRequest, ProfileReply, ProfileRequest};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 use tonic::Status;
 
 /// The seed of the inputs; measured times do not depend on it.
@@ -32,32 +31,22 @@ pub(super) async fn profile(
         return Err(Status::failed_precondition(message));
     }
     let repository = repository.clone();
-    let (answer, measured) = oneshot::channel();
-    executors.call(move |_| {
-        if answer.is_closed() {
-            return;
-        }
-        let measure = || -> Result<String> {
-            let model = model.layered(repository.engine())?;
-            let inputs = model.model().synthetic_inputs(SEED);
-            let inputs: Vec<(&str, &Tensor)> =
-                inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-            let (engine, options) = (repository.engine(), repository.options());
-            let profile = profile_model(engine, options, &model, &inputs, &how)?;
-            serde_json::to_string(&profile).map_err(|error| {
-                Error::new(ErrorKind::Protocol, "the profile cannot be written").because(error)
-            })
-        };
-        // Nothing is lost if whoever asked has gone meanwhile.
-        let _ = answer.send(measure());
+    let measured = executors.call(move |_, _| -> Result<String> {
+        let (engine, options) = (&*repository.engine, repository.options);
+        let model = model.layered(engine)?;
+        let inputs = model.model().synthetic_inputs(SEED);
+        let inputs: Vec<(&str, &Tensor)> =
+            inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let profile = profile_model(engine, options, &model, &inputs, &how)?;
+        serde_json::to_string(&profile).map_err(|error| {
+            Error::new(ErrorKind::Protocol, "the profile cannot be written").because(error)
+        })
     });
-    let measured = measured.await.map_err(|_| status::stopping())?;
-    let profile = measured.map_err(|error| status::of_error(&error))?;
-    Ok(ProfileReply { profile })
+    Ok(ProfileReply { profile: status::answer(measured).await? })
 }
 
 /// How often a tensor is decoded if the client does not say.
-const DECODE_REPEATS: u32 = 5;
+const DECODE_REPEATS: usize = 5;
 
 /// What an executor takes to bring a tensor back from an encoding.
 pub(super) async fn decode(
@@ -68,45 +57,36 @@ pub(super) async fn decode(
     let encoding = Encoding::from_name(&request.encoding)
         .ok_or_else(|| Status::invalid_argument(format!("unknown encoding `{name}`")))?;
     let encoded = Encoded::read(encoding, request.tensor).map_err(|e| status::of_error(&e))?;
-    let repeats = match request.repeats {
-        0 => DECODE_REPEATS,
-        1..=DECODE_REPEATS_MAX => request.repeats,
-        _ => {
-            let message = format!("{} repeats, at most {DECODE_REPEATS_MAX}", request.repeats);
-            return Err(Status::invalid_argument(message));
-        }
-    };
-    let (answer, measured) = oneshot::channel();
-    executors.call(move |_| {
-        let mut decoder = Decoder::default();
-        let mut decode = || -> Result<Duration> {
+    let repeats = count(request.repeats, DECODE_REPEATS, DECODE_REPEATS_MAX, "repeats")?;
+    let measured = executors.call(move |_, decoder| -> Result<(Vec<Duration>, String)> {
+        // The first time fills caches and does not count.
+        let sha256 = decoder.decode(&encoded)?.sha256();
+        let timed = |_| {
             let start = Instant::now();
             decoder.decode(&encoded)?;
             Ok(start.elapsed())
         };
-        // The first time fills caches and does not count.
-        let times = decode().and_then(|_| (0..repeats).map(|_| decode()).collect());
-        let measured =
-            times.and_then(|times: Vec<Duration>| Ok((times, decoder.decode(&encoded)?.sha256())));
-        // Nothing is lost if whoever asked has gone meanwhile.
-        let _ = answer.send(measured);
+        Ok(((0..repeats).map(timed).collect::<Result<_>>()?, sha256))
     });
-    let measured: Result<(Vec<Duration>, String)> =
-        measured.await.map_err(|_| status::stopping())?;
-    let (mut times, sha256) = measured.map_err(|error| status::of_error(&error))?;
+    let (mut times, sha256) = status::answer(measured).await?;
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
     let nanoseconds = u64::try_from(median.as_nanos()).unwrap_or(u64::MAX);
     Ok(DecodeReply { nanoseconds, sha256 })
 }
 
+/// How often something is done: as often as asked, or as usual if that is 0.
+fn count(asked: u32, usual: usize, most: u32, what: &str) -> Result<usize, Status> {
+    match asked {
+        0 => Ok(usual),
+        asked if asked <= most => Ok(asked as usize),
+        _ => Err(Status::invalid_argument(format!("{asked} {what}, at most {most}"))),
+    }
+}
+
 fn options(request: &ProfileRequest) -> Result<ProfileOptions, Status> {
     let usual = ProfileOptions::default();
-    let runs = |asked: u32, usual: usize| match asked {
-        0 => Ok(usual),
-        1..=PROFILE_REPEATS_MAX => Ok(asked as usize),
-        _ => Err(Status::invalid_argument(format!("{asked} runs, at most {PROFILE_REPEATS_MAX}"))),
-    };
+    let runs = |asked, usual| count(asked, usual, PROFILE_REPEATS_MAX, "runs");
     let budget = match request.budget_ms {
         0 => usual.budget,
         ms => Duration::from_millis(ms).min(PROFILE_BUDGET_MAX),

@@ -1,5 +1,6 @@
 //! Which models the server holds, under which names, and how they came.
 
+use super::status;
 use crate::engine::declared::Declared;
 use crate::engine::{Engine, EngineOptions, InferenceSession, warm_up};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,7 +11,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tonic::Status;
 
 /// A model that the server is started with.
 pub struct ServedModel {
@@ -32,12 +34,13 @@ pub(super) enum Origin {
 
 /// A model that is ready to run on every executor.
 pub(super) struct LoadedModel {
-    name: String,
-    sha256: String,
-    declared: Declared,
+    pub(super) name: String,
+    /// Of the file that it comes from, in hexadecimal digits.
+    pub(super) sha256: String,
+    pub(super) declared: Declared,
     origin: Origin,
     /// What distinguishes the content from another's.
-    content: String,
+    pub(super) content: String,
     /// By executor; `None` after the engine has panicked.
     sessions: Vec<Mutex<Option<Box<dyn InferenceSession>>>>,
     statistics: Mutex<Statistics>,
@@ -58,12 +61,12 @@ pub(super) struct Statistics {
     pub(super) failure: Duration,
     pub(super) queue: Duration,
     pub(super) compute: Duration,
-    pub(super) last: Option<std::time::Instant>,
+    pub(super) last: Option<Instant>,
 }
 
 impl Statistics {
     pub(super) fn record(&mut self, queue: Duration, compute: Duration, is_success: bool) {
-        self.last = Some(std::time::Instant::now());
+        self.last = Some(Instant::now());
         if is_success {
             self.successes += 1;
             self.success += queue + compute;
@@ -77,23 +80,6 @@ impl Statistics {
 }
 
 impl LoadedModel {
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Of the file that it comes from, in hexadecimal digits.
-    pub(super) fn sha256(&self) -> &str {
-        &self.sha256
-    }
-
-    pub(super) fn content(&self) -> &str {
-        &self.content
-    }
-
-    pub(super) fn declared(&self) -> &Declared {
-        &self.declared
-    }
-
     pub(super) fn is_suffix(&self) -> bool {
         matches!(self.origin, Origin::Suffix)
     }
@@ -146,32 +132,11 @@ pub(super) struct Candidate {
     pub(super) onnx: Bytes,
 }
 
-/// Why a model is not loaded or not dropped.
-#[derive(Debug)]
-pub(super) enum RepositoryError {
-    /// The name stands for other content.
-    NameTaken(String),
-    /// There are too many models.
-    Full,
-    /// No model has the name.
-    Unknown(String),
-    /// The model was given at the start.
-    Given(String),
-    /// The model itself is at fault.
-    Model(Error),
-}
-
-impl From<Error> for RepositoryError {
-    fn from(error: Error) -> RepositoryError {
-        RepositoryError::Model(error)
-    }
-}
-
 /// All models of a server.
 pub(super) struct Repository {
-    engine: Arc<dyn Engine>,
-    options: EngineOptions,
-    executors: NonZeroUsize,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) options: EngineOptions,
+    pub(super) executors: NonZeroUsize,
     models: RwLock<BTreeMap<String, Arc<LoadedModel>>>,
     /// Held while a model is loaded, so that loads do not multiply their memory.
     loading: Mutex<()>,
@@ -185,18 +150,6 @@ impl Repository {
     ) -> Repository {
         let (models, loading) = (RwLock::default(), Mutex::default());
         Repository { engine, options, executors, models, loading }
-    }
-
-    pub(super) fn engine(&self) -> &dyn Engine {
-        &*self.engine
-    }
-
-    pub(super) fn options(&self) -> EngineOptions {
-        self.options
-    }
-
-    pub(super) fn executors(&self) -> NonZeroUsize {
-        self.executors
     }
 
     pub(super) fn find(&self, name: &str) -> Option<Arc<LoadedModel>> {
@@ -213,13 +166,18 @@ impl Repository {
         self.all().into_iter().find(|m| m.sha256 == sha256 && !m.is_suffix())
     }
 
-    /// Loads a model, on as many sessions as there are executors. Takes as long as the engine
-    /// takes, so it is not for the network's threads.
-    pub(super) fn load(&self, candidate: Candidate) -> Result<(), RepositoryError> {
+    /// Loads a model for a client. Takes as long as the engine takes, so it is not for the network's
+    /// threads.
+    pub(super) fn load(&self, candidate: Candidate) -> Result<(), Status> {
         let _turn = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.admit(&candidate)? {
-            return Ok(());
+        match self.admit(&candidate)? {
+            true => Ok(()),
+            false => self.insert(candidate).map_err(|error| status::of_error(&error)),
         }
+    }
+
+    /// Loads a model, on as many sessions as there are executors.
+    pub(super) fn insert(&self, candidate: Candidate) -> Result<()> {
         let place = |e: Error| e.at(&candidate.name);
         let declared = Declared::read(&candidate.onnx).map_err(place)?;
         let load = || {
@@ -248,26 +206,33 @@ impl Repository {
     }
 
     /// Whether the very model is there already.
-    fn admit(&self, candidate: &Candidate) -> Result<bool, RepositoryError> {
+    fn admit(&self, candidate: &Candidate) -> Result<bool, Status> {
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
         match models.get(&candidate.name) {
             Some(held) if held.content == candidate.content => Ok(true),
             // Who pushes again under a name means to replace what was pushed.
             Some(held) => match (&held.origin, &candidate.origin) {
                 (Origin::Pushed(_), Origin::Pushed(_)) => Ok(false),
-                _ => Err(RepositoryError::NameTaken(candidate.name.clone())),
+                _ => Err(Status::already_exists(format!(
+                    "model `{}` is there already, with other content; choose another name",
+                    candidate.name
+                ))),
             },
-            None if models.len() >= MODELS_MAX => Err(RepositoryError::Full),
+            None if models.len() >= MODELS_MAX => {
+                Err(Status::resource_exhausted("too many models; unload some"))
+            }
             None => Ok(false),
         }
     }
 
     /// Drops a model that a client loaded. Jobs that wait for it are still computed.
-    pub(super) fn unload(&self, name: &str) -> Result<(), RepositoryError> {
+    pub(super) fn unload(&self, name: &str) -> Result<(), Status> {
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
         match models.get(name).map(|m| &m.origin) {
-            None => Err(RepositoryError::Unknown(name.to_owned())),
-            Some(Origin::Given(_)) => Err(RepositoryError::Given(name.to_owned())),
+            None => Err(status::unknown_model(name)),
+            Some(Origin::Given(_)) => Err(Status::failed_precondition(format!(
+                "model `{name}` was given when the server started, and stays"
+            ))),
             Some(_) => {
                 models.remove(name);
                 log::info!("model {name} is unloaded");

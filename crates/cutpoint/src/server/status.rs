@@ -1,8 +1,13 @@
 //! Errors as gRPC statuses.
 
-use super::repository::RepositoryError;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
+use tokio::sync::oneshot;
 use tonic::Status;
+
+/// The answer of an executor, which gives none if the server stops before.
+pub(super) async fn answer<T>(answer: oneshot::Receiver<Result<T>>) -> Result<T, Status> {
+    answer.await.map_err(|_| stopping())?.map_err(|error| of_error(&error))
+}
 
 /// The status for an error of this crate. What the client gave is the client's fault.
 pub(super) fn of_error(error: &Error) -> Status {
@@ -16,21 +21,6 @@ pub(super) fn of_error(error: &Error) -> Status {
         }
         ErrorKind::Network => Status::unavailable(message),
         _ => Status::internal(message),
-    }
-}
-
-/// The status for a refusal of the repository.
-pub(super) fn of_repository(error: &RepositoryError) -> Status {
-    match error {
-        RepositoryError::NameTaken(name) => Status::already_exists(format!(
-            "model `{name}` is there already, with other content; choose another name"
-        )),
-        RepositoryError::Full => Status::resource_exhausted("too many models; unload some"),
-        RepositoryError::Unknown(name) => unknown_model(name),
-        RepositoryError::Given(name) => Status::failed_precondition(format!(
-            "model `{name}` was given when the server started, and stays"
-        )),
-        RepositoryError::Model(error) => of_error(error),
     }
 }
 

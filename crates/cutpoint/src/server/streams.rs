@@ -145,13 +145,9 @@ impl StreamServer {
         tokio::spawn(async move {
             let message = tokio::select! {
                 () = replies.closed() => return,
-                answer = answer => match answer {
-                    Err(_) => refusal(reply.model, reply.id, status::stopping().message().into()),
-                    Ok(Err(error)) => {
-                        let status = status::of_error(&error);
-                        refusal(reply.model, reply.id, status.message().into())
-                    }
-                    Ok(Ok(computed)) => ModelStreamInferResponse {
+                answer = status::answer(answer) => match answer {
+                    Err(status) => refusal(reply.model, reply.id, status.message().into()),
+                    Ok(computed) => ModelStreamInferResponse {
                         error_message: String::new(),
                         infer_response: Some(jobs::reply(reply, computed)),
                     },
