@@ -1,6 +1,6 @@
 //! The client: one server, its calls, and the connections that they share.
 
-use super::connect::Peer;
+use super::connect::{Calls, Peer};
 use super::messages::{
     DecodeMeasurement, HeldModel, Hello, InferReply, InferRequest, Suffix, infer_message,
     infer_reply,
@@ -68,7 +68,7 @@ impl Client {
             .enable_all()
             .build()
             .map_err(|e| peer.network("the network threads cannot be started").because(e))?;
-        let (channel, meter) = runtime.block_on(peer.open())?;
+        let (channel, meter) = runtime.block_on(peer.open(None))?;
         let client = Client { core: Arc::new(Core { peer, channel, runtime: Some(runtime) }) };
         client.greet(&meter)?;
         Ok(client)
@@ -101,11 +101,11 @@ impl Client {
 
     fn greet(&self, meter: &Meter) -> Result<()> {
         let peer = &self.core.peer;
-        let request = peer.request(inference::ServerLiveRequest {});
         let patience = peer.options.connect_timeout;
-        let mut inference = self.inference();
+        let mut calls = peer.inference(self.core.channel.clone());
+        let call = calls.server_live(inference::ServerLiveRequest {});
         // The timer is made inside, where it finds the runtime.
-        let live = async { tokio::time::timeout(patience, inference.server_live(request)).await };
+        let live = async { tokio::time::timeout(patience, call).await };
         match self.core.runtime().block_on(live) {
             Err(_) => Err(peer
                 .network(format!("accepts connections, but does not answer within {patience:?}"))
@@ -125,20 +125,13 @@ impl Client {
             protocol: wire::PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let request = self.core.peer.request(request);
-        let mut client = self.own();
-        let reply = match self.wait(self.request_timeout(), client.hello(request))? {
-            Ok(reply) => reply.into_inner(),
-            Err(status) if status.code() == Code::Unimplemented => return Ok(None),
-            Err(status) => return Err(self.core.peer.failed(&status, None)),
-        };
+        let reply = self.call_unless(Code::Unimplemented, self.own().hello(request))?;
+        let Some(reply) = reply else { return Ok(None) };
         if reply.protocol != wire::PROTOCOL {
             let (theirs, ours) = (reply.protocol, wire::PROTOCOL);
-            return Err(self
-                .core
-                .peer
-                .protocol(format!("speaks version {theirs} of the protocol, this side {ours}"))
-                .hint("run the same version of Cutpoint on both sides"));
+            let message = format!("speaks version {theirs} of the protocol, this side {ours}");
+            let error = self.core.peer.protocol(message);
+            return Err(error.hint("run the same version of Cutpoint on both sides"));
         }
         let models = reply.models.into_iter();
         let models = models.map(|m| HeldModel { name: m.name, sha256: m.sha256 }).collect();
@@ -159,13 +152,8 @@ impl Client {
     pub fn model_ready(&self, model: &str) -> Result<bool> {
         let request =
             inference::ModelReadyRequest { name: model.to_owned(), version: String::new() };
-        let request = self.core.peer.request(request);
-        let mut client = self.inference();
-        match self.wait(self.request_timeout(), client.model_ready(request))? {
-            Ok(reply) => Ok(reply.into_inner().ready),
-            Err(status) if status.code() == Code::NotFound => Ok(false),
-            Err(status) => Err(self.core.peer.failed(&status, None)),
-        }
+        let reply = self.call_unless(Code::NotFound, self.inference().model_ready(request))?;
+        Ok(reply.is_some_and(|reply| reply.ready))
     }
 
     /// Has the server cut a suffix from a model that it holds, and load it as `name`. Does nothing
@@ -220,10 +208,8 @@ impl Client {
             model_name: name.to_owned(),
             parameters,
         };
-        let request = self.core.peer.request(request);
-        let mut client = self.inference();
-        self.call(self.core.peer.options.load_timeout, client.repository_model_load(request))?;
-        Ok(())
+        let patience = self.core.peer.options.load_timeout;
+        self.call(patience, self.inference().repository_model_load(request)).map(drop)
     }
 
     /// Has the server drop a model that was loaded by a call.
@@ -236,10 +222,8 @@ impl Client {
             model_name: name.to_owned(),
             parameters: RepositoryParameters::new(),
         };
-        let request = self.core.peer.request(request);
-        let mut client = self.inference();
-        self.call(self.request_timeout(), client.repository_model_unload(request))?;
-        Ok(())
+        let patience = self.core.peer.options.request_timeout;
+        self.call(patience, self.inference().repository_model_unload(request)).map(drop)
     }
 
     /// Has the server measure a model's layers. The caller checks with [`ModelProfile::check`] that
@@ -256,9 +240,7 @@ impl Client {
             repeats: count(how.repeats),
             budget_ms: u64::try_from(how.budget.as_millis()).unwrap_or(u64::MAX),
         };
-        let request = self.core.peer.request(request);
-        let mut client = self.own();
-        let reply = self.call(self.core.peer.options.load_timeout, client.profile(request))?;
+        let reply = self.call(self.core.peer.options.load_timeout, self.own().profile(request))?;
         serde_json::from_str(&reply.profile).map_err(|error| {
             self.core.peer.protocol(format!("its profile cannot be read: {error}")).because(error)
         })
@@ -275,17 +257,11 @@ impl Client {
             tensor: encoded.bytes().clone(),
             repeats: 0,
         };
-        let request = self.core.peer.request(request);
-        let mut client = self.own();
-        match self.wait(self.request_timeout(), client.decode(request))? {
-            Ok(reply) => {
-                let own::DecodeReply { nanoseconds, sha256 } = reply.into_inner();
-                let median = Duration::from_nanos(nanoseconds);
-                Ok(Some(DecodeMeasurement { median, sha256 }))
-            }
-            Err(status) if status.code() == Code::Unimplemented => Ok(None),
-            Err(status) => Err(self.core.peer.failed(&status, None)),
-        }
+        let reply = self.call_unless(Code::Unimplemented, self.own().decode(request))?;
+        Ok(reply.map(|own::DecodeReply { nanoseconds, sha256 }| DecodeMeasurement {
+            median: Duration::from_nanos(nanoseconds),
+            sha256,
+        }))
     }
 
     /// Has the server compute one job, and waits for the reply.
@@ -299,23 +275,17 @@ impl Client {
             part: None,
             tensors: tensors.to_vec(),
         };
-        let message = self.core.peer.request(infer_message(&request));
-        let mut client = self.inference();
-        let reply = self.call(self.request_timeout(), client.model_infer(message))?;
+        let patience = self.core.peer.options.request_timeout;
+        let reply = self.call(patience, self.inference().model_infer(infer_message(&request)))?;
         infer_reply(reply, Instant::now()).map_err(|e| e.at(format!("server {}", self.address())))
     }
 
-    fn request_timeout(&self) -> Duration {
-        self.core.peer.options.request_timeout
+    fn inference(&self) -> GrpcInferenceServiceClient<Calls> {
+        self.core.peer.inference(self.core.channel.clone())
     }
 
-    fn inference(&self) -> GrpcInferenceServiceClient<Channel> {
-        GrpcInferenceServiceClient::new(self.core.channel.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-    }
-
-    fn own(&self) -> CutpointClient<Channel> {
-        CutpointClient::new(self.core.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    fn own(&self) -> CutpointClient<Calls> {
+        self.core.peer.own(self.core.channel.clone())
     }
 
     /// Waits for an answer, however it turns out.
@@ -329,6 +299,19 @@ impl Client {
             .runtime()
             .block_on(answer)
             .map_err(|_| self.core.peer.network(format!("no answer within {patience:?}")))
+    }
+
+    /// The answer; `None` if the server answers with this code.
+    fn call_unless<T>(
+        &self,
+        code: Code,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<Option<T>> {
+        match self.wait(self.core.peer.options.request_timeout, call)? {
+            Ok(reply) => Ok(Some(reply.into_inner())),
+            Err(status) if status.code() == code => Ok(None),
+            Err(status) => Err(self.core.peer.failed(&status, None)),
+        }
     }
 
     fn call<T>(

@@ -5,7 +5,11 @@ use super::options::{ConnectOptions, Tls};
 use super::socket::{InFlight, Io, Meter, Metered, Paced};
 use crate::bandwidth::pacer::{MBIT_PER_S_MIN, Pacer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{CONNECTION_WINDOW_BYTES, KEEP_ALIVE_TIMEOUT, STREAM_WINDOW_BYTES};
+use crate::limits::{
+    CONNECTION_WINDOW_BYTES, KEEP_ALIVE_TIMEOUT, MESSAGE_BYTES_MAX, STREAM_WINDOW_BYTES,
+};
+use crate::wire::cutpoint::cutpoint_client::CutpointClient;
+use crate::wire::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use cutpoint_plan::units::Bandwidth;
 use hyper_util::rt::TokioIo;
 use std::error::Error as StdError;
@@ -18,6 +22,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
@@ -27,13 +33,28 @@ const UNSENT_BYTES_MAX: u32 = 16 << 10;
 
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Adds the token, if there is one, to each call.
+#[derive(Clone)]
+pub(super) struct Authorization(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Authorization {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+pub(super) type Calls = InterceptedService<Channel, Authorization>;
+
 /// A server, and how to connect to it.
 pub(super) struct Peer {
     pub(super) address: String,
     pub(super) options: ConnectOptions,
     pacer: Option<Arc<Mutex<Pacer>>>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    authorization: Option<MetadataValue<Ascii>>,
+    authorization: Authorization,
     /// How many bytes streams may have in flight.
     pub(super) in_flight: Arc<InFlight>,
 }
@@ -49,23 +70,25 @@ impl Peer {
             }
         };
         let tls = options.tls.as_ref().map(|tls| tls_connector(tls, host)).transpose()?;
-        let authorization = match &options.token {
-            None => None,
-            Some(token) => Some(format!("Bearer {token}").parse().map_err(|_| {
-                Error::new(ErrorKind::Usage, "the token has characters that no header can carry")
-            })?),
-        };
+        let header = |token| format!("Bearer {token}").parse();
+        let authorization = options.token.as_ref().map(header).transpose().map_err(|_| {
+            Error::new(ErrorKind::Usage, "the token has characters that no header can carry")
+        })?;
+        let authorization = Authorization(authorization);
         let (address, in_flight) = (address.to_owned(), Arc::default());
         Ok(Peer { address, options, pacer, tls, authorization, in_flight })
     }
 
-    /// A message, with the token if there is one.
-    pub(super) fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        if let Some(value) = &self.authorization {
-            request.metadata_mut().insert("authorization", value.clone());
-        }
-        request
+    /// The calls of the Open Inference Protocol through a connection.
+    pub(super) fn inference(&self, channel: Channel) -> GrpcInferenceServiceClient<Calls> {
+        GrpcInferenceServiceClient::with_interceptor(channel, self.authorization.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// The calls of Cutpoint's own service through a connection.
+    pub(super) fn own(&self, channel: Channel) -> CutpointClient<Calls> {
+        CutpointClient::with_interceptor(channel, self.authorization.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// Tells a limited uplink for how long nothing was to be sent.
@@ -87,17 +110,9 @@ impl Peer {
         Ok(())
     }
 
-    /// Opens a connection. The meter watches it until it is lost.
-    pub(super) async fn open(self: &Arc<Peer>) -> Result<(Channel, Arc<Meter>)> {
-        self.open_with(None).await
-    }
-
-    /// Opens a connection that limits the bytes in flight to what fills the link.
-    pub(super) async fn open_for_stream(self: &Arc<Peer>) -> Result<(Channel, Arc<Meter>)> {
-        self.open_with(Some(self.in_flight.clone())).await
-    }
-
-    async fn open_with(
+    /// Opens a connection, which may limit the bytes in flight to what fills the link. The meter
+    /// watches it until it is lost.
+    pub(super) async fn open(
         self: &Arc<Peer>,
         in_flight: Option<Arc<InFlight>>,
     ) -> Result<(Channel, Arc<Meter>)> {
@@ -139,32 +154,26 @@ impl Peer {
     }
 
     async fn dial(&self, meter: Arc<Meter>, in_flight: Option<Arc<InFlight>>) -> Result<Metered> {
-        let patience = self.options.connect_timeout;
-        match tokio::time::timeout(patience, self.dial_without_timeout(meter, in_flight)).await {
-            Ok(result) => result,
-            Err(_) => Err(self
-                .network(format!("no connection within {patience:?}"))
-                .hint("check the address, and that no firewall is in between")),
-        }
-    }
-
-    async fn dial_without_timeout(
-        &self,
-        meter: Arc<Meter>,
-        in_flight: Option<Arc<InFlight>>,
-    ) -> Result<Metered> {
-        let tcp = TcpStream::connect(&self.address).await.map_err(|e| self.unreachable(e))?;
-        let tuned = tcp.set_nodelay(true).and_then(|()| limit_unsent(&tcp));
-        tuned.map_err(|e| self.network("the connection cannot be set up").because(e))?;
-        let paced = Paced::new(tcp, self.pacer.clone(), in_flight);
-        let io: Box<dyn Io> = match &self.tls {
-            None => Box::new(paced),
-            Some((connector, name)) => {
-                let tls = connector.connect(name.clone(), paced).await;
-                Box::new(tls.map_err(|e| self.tls_failed(e))?)
-            }
+        let dialled = async {
+            let tcp = TcpStream::connect(&self.address).await.map_err(|e| self.unreachable(e))?;
+            let tuned = tcp.set_nodelay(true).and_then(|()| limit_unsent(&tcp));
+            tuned.map_err(|e| self.network("the connection cannot be set up").because(e))?;
+            let paced = Paced::new(tcp, self.pacer.clone(), in_flight);
+            let io: Box<dyn Io> = match &self.tls {
+                None => Box::new(paced),
+                Some((connector, name)) => {
+                    let tls = connector.connect(name.clone(), paced).await;
+                    Box::new(tls.map_err(|e| self.tls_failed(e))?)
+                }
+            };
+            Ok(Metered::new(io, meter))
         };
-        Ok(Metered::new(io, meter))
+        let patience = self.options.connect_timeout;
+        tokio::time::timeout(patience, dialled).await.unwrap_or_else(|_| {
+            Err(self
+                .network(format!("no connection within {patience:?}"))
+                .hint("check the address, and that no firewall is in between"))
+        })
     }
 
     pub(super) fn network(&self, message: impl Into<String>) -> Error {

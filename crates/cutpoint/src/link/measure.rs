@@ -6,10 +6,11 @@
 //! unless `net.ipv4.tcp_slow_start_after_idle` is 0. Its cost is measured, too.
 
 use super::client::Client;
-use super::connect::Peer;
+use super::connect::{Calls, Peer};
 use crate::error::Result;
-use crate::limits::{MESSAGE_BYTES_MAX, PROBE_REPLY_BYTES_MAX};
-use crate::wire::cutpoint::{ProbeReply, ProbeRequest, cutpoint_client::CutpointClient};
+use crate::limits::PROBE_REPLY_BYTES_MAX;
+use crate::profile::median;
+use crate::wire::cutpoint::{ProbeReply, ProbeRequest};
 use crate::wire::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use crate::wire::inference::{ModelInferRequest, model_infer_request::InferInputTensor};
 use bytes::Bytes;
@@ -91,29 +92,29 @@ impl Client {
         let peer = self.core.peer.clone();
         let bytes = bytes.min(PAUSE_BYTES_MAX) as usize;
         self.core.runtime().block_on(async {
-            let (channel, _) = peer.open().await?;
+            let (channel, _) = peer.open(None).await?;
             let mut prober = Prober::new(&peer, channel, bytes).await?;
             // The connection is as warm as a stream's.
             for _ in 0..FOLLOWING {
-                prober.up(bytes).await?;
+                prober.probe(Direction::Up, bytes).await?;
             }
             let mut longer = Vec::with_capacity(PAUSES);
             for _ in 0..PAUSES {
                 tokio::time::sleep(pause).await;
-                let behind_pause = prober.up(bytes).await?;
+                let behind_pause = prober.probe(Direction::Up, bytes).await?;
                 let mut following = Duration::MAX;
                 for _ in 0..FOLLOWING {
-                    following = following.min(prober.up(bytes).await?);
+                    following = following.min(prober.probe(Direction::Up, bytes).await?);
                 }
                 longer.push(behind_pause.saturating_sub(following));
             }
-            Ok(median(&mut longer))
+            Ok(median_time(&mut longer))
         })
     }
 }
 
 async fn measure(peer: std::sync::Arc<Peer>, options: MeasureOptions) -> Result<LinkMeasurement> {
-    let (channel, _) = peer.open().await?;
+    let (channel, _) = peer.open(None).await?;
     let mut prober = Prober::new(&peer, channel, PROBE_BYTES.end).await?;
     let mut round_trips = Vec::new();
     for index in 0..ROUND_TRIP_WARMUPS + ROUND_TRIPS {
@@ -122,12 +123,12 @@ async fn measure(peer: std::sync::Arc<Peer>, options: MeasureOptions) -> Result<
             round_trips.push(time);
         }
     }
-    let round_trip = median(&mut round_trips);
+    let round_trip = median_time(&mut round_trips);
     let up = sample(&mut prober, Direction::Up, round_trip, options.budget * 3 / 5).await?;
     let up = fit(&up);
-    let downlink = match prober.calls {
-        Calls::Refused(_) => None,
-        Calls::Own { .. } => {
+    let downlink = match prober.probes {
+        Probes::Refused(_) => None,
+        Probes::Own { .. } => {
             let budget = options.budget * 2 / 5;
             let down = sample(&mut prober, Direction::Down, round_trip, budget).await?;
             Some(fit(&down).bandwidth)
@@ -143,8 +144,10 @@ async fn measure(peer: std::sync::Arc<Peer>, options: MeasureOptions) -> Result<
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
+pub(super) enum Direction {
+    /// To the server.
     Up,
+    /// From the server.
     Down,
 }
 
@@ -204,15 +207,15 @@ fn fit(samples: &[Sample]) -> Fit {
         }
     }
     let largest = samples.iter().map(|s| s.bytes).max().unwrap_or(1);
-    let mut slope = median_of(&mut slopes);
+    let mut slope = median(&slopes);
     if slope <= 0.0 {
         // The link is faster than the clock is steady: all that can be said is "at least".
         let fastest = samples.iter().filter(|s| s.bytes == largest).map(|s| s.time).min();
         slope = fastest.unwrap_or_default().as_secs_f64().max(1e-9) / largest as f64;
     }
-    let mut intercepts: Vec<f64> =
+    let intercepts: Vec<f64> =
         samples.iter().map(|s| s.time.as_secs_f64() - s.bytes as f64 * slope).collect();
-    let intercept = median_of(&mut intercepts).max(0.0);
+    let intercept = median(&intercepts).max(0.0);
     let mut rates: Vec<f64> = samples
         .iter()
         .filter(|s| s.bytes == largest)
@@ -231,16 +234,7 @@ fn fit(samples: &[Sample]) -> Fit {
     }
 }
 
-fn median_of(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => values[n / 2],
-        n => f64::midpoint(values[n / 2 - 1], values[n / 2]),
-    }
-}
-
-pub(super) fn median(times: &mut [Duration]) -> Duration {
+fn median_time(times: &mut [Duration]) -> Duration {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
@@ -248,15 +242,15 @@ pub(super) fn median(times: &mut [Duration]) -> Duration {
 pub(super) struct Prober<'a> {
     peer: &'a Peer,
     payload: Bytes,
-    calls: Calls,
+    probes: Probes,
 }
 
-enum Calls {
+enum Probes {
     /// Cutpoint's own probe.
     Own { requests: mpsc::Sender<ProbeRequest>, replies: Streaming<ProbeReply> },
     /// Any server of the Open Inference Protocol reads a whole request before it finds that the
     /// model does not exist.
-    Refused(GrpcInferenceServiceClient<Channel>),
+    Refused(GrpcInferenceServiceClient<Calls>),
 }
 
 impl<'a> Prober<'a> {
@@ -267,44 +261,33 @@ impl<'a> Prober<'a> {
         bytes_max: usize,
     ) -> Result<Prober<'a>> {
         let (requests, queue) = mpsc::channel(1);
-        let mut own =
-            CutpointClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut own = peer.own(channel.clone());
         // A server may wait for the first message before it answers the call.
         requests.try_send(ProbeRequest::default()).expect("the queue has room for one");
-        let call = own.probe(peer.request(ReceiverStream::new(queue)));
+        let call = own.probe(ReceiverStream::new(queue));
         let first = within(peer, first_reply(call)).await?;
-        let calls = match first {
-            Ok(replies) => Calls::Own { requests, replies },
+        let probes = match first {
+            Ok(replies) => Probes::Own { requests, replies },
             Err(status) if status.code() == Code::Unimplemented => {
-                Calls::Refused(GrpcInferenceServiceClient::new(channel))
+                Probes::Refused(peer.inference(channel))
             }
             Err(status) => return Err(peer.failed(&status, None)),
         };
-        Ok(Prober { peer, payload: Bytes::from(vec![0x5A; bytes_max]), calls })
+        Ok(Prober { peer, payload: Bytes::from(vec![0x5A; bytes_max]), probes })
     }
 
     /// Whether the server is Cutpoint's own.
     pub(super) fn is_own(&self) -> bool {
-        matches!(self.calls, Calls::Own { .. })
-    }
-
-    /// Sends `bytes` to the server; returns how long the reply took.
-    pub(super) async fn up(&mut self, bytes: usize) -> Result<Duration> {
-        self.probe(Direction::Up, bytes).await
-    }
-
-    /// Has the server send `bytes`; returns how long that took.
-    pub(super) async fn down(&mut self, bytes: usize) -> Result<Duration> {
-        self.probe(Direction::Down, bytes).await
+        matches!(self.probes, Probes::Own { .. })
     }
 
     /// Sends `bytes` in this direction; returns how long the reply took.
-    async fn probe(&mut self, direction: Direction, bytes: usize) -> Result<Duration> {
+    pub(super) async fn probe(&mut self, direction: Direction, bytes: usize) -> Result<Duration> {
         let payload = self.payload.slice(..bytes.min(self.payload.len()));
         let peer = self.peer;
         let begin = Instant::now();
-        let answer = match &mut self.calls {
-            Calls::Own { requests, replies } => {
+        let answer = match &mut self.probes {
+            Probes::Own { requests, replies } => {
                 let request = match direction {
                     Direction::Up => ProbeRequest { payload, reply_bytes: 0 },
                     Direction::Down => ProbeRequest {
@@ -322,9 +305,8 @@ impl<'a> Prober<'a> {
                 })
                 .await?
             }
-            Calls::Refused(client) => {
-                let request = peer.request(refused_request(payload));
-                match within(peer, client.model_infer(request)).await? {
+            Probes::Refused(client) => {
+                match within(peer, client.model_infer(refused_request(payload))).await? {
                     // Made by this side, when the connection broke.
                     Err(status) if status.source().is_some() => Err(status),
                     _ => Ok(()),

@@ -1,7 +1,7 @@
 //! Small probes of the uplink in the middle of a run.
 
 use super::client::{Client, Core};
-use super::measure::Prober;
+use super::measure::{Direction, Prober};
 use crate::error::Result;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,13 +47,13 @@ impl LinkProbe {
         let (channel, time) = self.core.runtime().block_on(async {
             let channel = match held {
                 Some(channel) => channel,
-                None => peer.open().await?.0,
+                None => peer.open(None).await?.0,
             };
             let mut prober = Prober::new(peer, channel.clone(), bytes).await?;
-            let round_trip = prober.up(0).await?;
-            let mut time = prober.up(bytes).await?;
+            let round_trip = prober.probe(Direction::Up, 0).await?;
+            let mut time = prober.probe(Direction::Up, bytes).await?;
             if bytes > FIRST_WINDOW_BYTES && time <= GROWTH_ROUND_TRIPS * round_trip {
-                time = time.min(prober.up(bytes).await?);
+                time = time.min(prober.probe(Direction::Up, bytes).await?);
             }
             Ok::<_, crate::error::Error>((channel, time.saturating_sub(round_trip)))
         })?;

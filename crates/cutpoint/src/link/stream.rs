@@ -6,11 +6,7 @@ use super::messages::{InferReply, InferRequest, infer_message, infer_reply};
 use super::socket::Meter;
 use super::warm_up::warm_up;
 use crate::error::{Error, Result};
-use crate::limits::MESSAGE_BYTES_MAX;
-use crate::wire::inference::{
-    ModelInferRequest, ModelStreamInferResponse,
-    grpc_inference_service_client::GrpcInferenceServiceClient,
-};
+use crate::wire::inference::{ModelInferRequest, ModelStreamInferResponse};
 use prost::Message;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -108,11 +104,12 @@ impl Client {
     /// connection cannot be set up.
     pub fn open_stream(&self) -> Result<(StreamSender, StreamReceiver)> {
         let core = self.core.clone();
+        let in_flight = Some(core.peer.in_flight.clone());
         let (channel, meter) = core.runtime().block_on(async {
-            let (channel, meter) = core.peer.open_for_stream().await?;
+            let (channel, meter) = core.peer.open(in_flight.clone()).await?;
             if !warm_up(&core.peer, channel.clone()).await {
                 // What is left of a probe may still be on its way there.
-                return core.peer.open_for_stream().await;
+                return core.peer.open(in_flight).await;
             }
             meter.begin_here();
             Ok((channel, meter))
@@ -120,12 +117,10 @@ impl Client {
         let (requests, queue) = mpsc::channel(1);
         let (reply_sender, replies) = mpsc::unbounded_channel();
         let state = Arc::new(State::default());
-        let call = core.peer.request(ReceiverStream::new(queue));
+        let mut calls = core.peer.inference(channel);
         let (shared, watched) = (state.clone(), meter.clone());
         let task = core.runtime().spawn(async move {
-            let mut client = GrpcInferenceServiceClient::new(channel)
-                .max_decoding_message_size(MESSAGE_BYTES_MAX);
-            let end = match client.model_stream_infer(call).await {
+            let end = match calls.model_stream_infer(ReceiverStream::new(queue)).await {
                 Err(status) => Some(status),
                 Ok(response) => pump(response.into_inner(), &reply_sender, &shared).await.err(),
             };

@@ -6,7 +6,7 @@
 //! get no faster: first up, then down, since results come back through a window of their own.
 
 use super::connect::Peer;
-use super::measure::Prober;
+use super::measure::{Direction, Prober};
 use crate::error::Error;
 use std::time::{Duration, Instant};
 use tonic::transport::Channel;
@@ -29,14 +29,11 @@ pub(super) async fn warm_up(peer: &Peer, channel: Channel) -> bool {
         if !prober.is_own() {
             return Ok(());
         }
-        let round_trip = prober.up(0).await?;
-        for is_up in [true, false] {
+        let round_trip = prober.probe(Direction::Up, 0).await?;
+        for direction in [Direction::Up, Direction::Down] {
             let (mut bytes, mut before) = (*BYTES.start(), 0.0);
             loop {
-                let time = match is_up {
-                    true => prober.up(bytes).await?,
-                    false => prober.down(bytes).await?,
-                };
+                let time = prober.probe(direction, bytes).await?;
                 let rate = bytes as f64 / time.saturating_sub(round_trip).as_secs_f64().max(1e-9);
                 if rate < FASTER * before || 2 * bytes > *BYTES.end() {
                     break;
