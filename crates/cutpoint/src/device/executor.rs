@@ -95,10 +95,10 @@ impl Executor<'_, '_> {
         let Executor { workload, arrivals, planner, server, inbox, options } = self;
         let Inbox { events, reported, numbers, is_open } = inbox;
         let encoder = Encoder::new()?;
-        let is_plain = prepared.loaded.suffixes.is_plain();
+        let is_plain = prepared.loaded.suffixes.is_plain;
         let segments = prepared.loaded.segments.clone();
         let device = &mut prepared.device;
-        let checks = TensorChecks::new(workload, device);
+        let checks = TensorChecks { workload, models: device.models.clone() };
         let jobs = JobStates::new(time_of(options.patience));
         let bytes_max = options.held_bytes_max;
         let monitor = Monitor::new(&checks, arrivals.supply(), jobs, bytes_max, events.clone());

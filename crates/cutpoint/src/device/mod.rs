@@ -38,7 +38,7 @@ pub(crate) use executor::Executor;
 #[cfg(test)]
 pub(crate) use options::HELD_BYTES_MAX;
 pub(crate) use options::{Access, Connection, RunOptions, ServerLink};
-pub(crate) use planner::{Planner, Reach, Standing};
+pub(crate) use planner::{Planner, Standing};
 pub(crate) use prepared::{Device, Loaded, LoadedSuffix, SuffixContent, Suffixes};
 pub(crate) use program::segments_for;
 pub(crate) use throttle::{ComputeClock, Stint};

@@ -5,7 +5,7 @@ use super::inputs::LoadedAhead;
 use super::job::Job;
 use super::program::Send;
 use super::state::jobs::JobStates;
-use super::state::state::{Ahead, State, Task, bytes_of};
+use super::state::state::{State, Task, bytes_of};
 use super::tensor_checks::TensorChecks;
 use crate::encoding::{Encoding, Form};
 use crate::error::{Error, ErrorKind, Result};
@@ -105,12 +105,12 @@ impl<'a> Monitor<'a> {
             if state.jobs.is_finished() {
                 return None;
             }
-            let is_free = state.jobs.lost().is_some() || !state.agenda.has_steps();
+            let is_free = state.jobs.lost().is_some() || state.agenda.steps.is_empty();
             if is_free && let Some(job) = state.jobs.poll_fallback() {
                 if let Some(planned) = state.planned.get(&job) {
                     return Some(Task::Finish(job, planned.clone()));
                 }
-            } else if let Some(step) = state.agenda.take_step() {
+            } else if let Some(step) = state.agenda.steps.pop_front() {
                 if state.begin(step.job) {
                     // Another job comes next.
                     self.changed.notify_all();
@@ -155,15 +155,15 @@ impl<'a> Monitor<'a> {
         }
     }
 
-    /// Waits for what is to be loaded next, ahead of the jobs; `None` once all jobs have ended.
-    pub(crate) fn next_ahead(&self, loaded: &mut LoadedAhead) -> Option<Ahead> {
+    /// Waits for the job whose inputs are to be loaded next; `None` once all jobs have ended.
+    pub(crate) fn next_ahead(&self, loaded: &mut LoadedAhead) -> Option<Arc<Job>> {
         let mut state = self.lock();
         loop {
             if state.jobs.is_finished() {
                 return None;
             }
-            if let Some(ahead) = state.poll_ahead(loaded) {
-                return Some(ahead);
+            if let Some(job) = state.poll_ahead(loaded) {
+                return Some(job);
             }
             state = self.wait(state);
         }

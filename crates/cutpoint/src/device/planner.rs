@@ -11,20 +11,11 @@ use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use std::sync::Arc;
 
-/// What is known about the way to the server.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Reach {
-    /// There is no connection.
-    Lost,
-    /// There is one, with this bandwidth of the uplink.
-    Connected(Bandwidth),
-}
-
 /// What a plan for some jobs has to reckon with.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
-    /// The way to the server.
-    pub(crate) reach: Reach,
+    /// The bandwidth of the uplink; `None` without a connection.
+    pub(crate) uplink: Option<Bandwidth>,
     /// What the machines still have to do for jobs that have begun.
     pub(crate) backlog: Backlog,
     /// How each of the jobs is cut so far; empty if they are new.

@@ -25,7 +25,8 @@ pub(crate) struct Device {
     pub(crate) options: EngineOptions,
     /// How fast it is, relative to this machine.
     pub(crate) speed: SpeedFraction,
-    models: Vec<Arc<LayeredModel>>,
+    /// Its models, by their positions in the workload.
+    pub(crate) models: Vec<Arc<LayeredModel>>,
     segments: Segments,
     /// The segments that are loaded, by model and number.
     sessions: BTreeMap<(ModelId, usize), LoadedSession>,
@@ -84,29 +85,15 @@ type SuffixKey = (ModelId, LayerSet, Vec<(TensorId, usize)>);
 /// The suffixes that a server has loaded.
 #[derive(Clone, Debug)]
 pub(crate) struct Suffixes {
-    is_plain: bool,
-    loaded: BTreeMap<SuffixKey, LoadedSuffix>,
+    /// Whether the server is a plain one: of the protocol, and not Cutpoint's own.
+    pub(crate) is_plain: bool,
+    pub(crate) loaded: BTreeMap<SuffixKey, LoadedSuffix>,
 }
 
 impl Suffixes {
     /// None yet; on a plain server each suffix takes tensors in encodings of its own.
     pub(crate) fn new(is_plain: bool) -> Suffixes {
         Suffixes { is_plain, loaded: BTreeMap::new() }
-    }
-
-    /// Whether the server is a plain one: of the protocol, and not Cutpoint's own.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.is_plain
-    }
-
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.loaded.is_empty()
-    }
-
-    /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &LoadedSuffix> {
-        self.loaded.values()
     }
 
     /// The suffix for a cut.
@@ -209,11 +196,6 @@ impl Device {
     pub(crate) fn rest_after(&mut self, stint: Stint, model: ModelId, segments: &[usize]) {
         let clock = ComputeClock::new(&*self.engine, self.options);
         self.speed.rest_after_usual(stint, clock, &mut self.usual, (model, segments.to_vec()));
-    }
-
-    /// A model on this device, by its position in the workload.
-    pub(crate) fn model(&self, model: usize) -> &LayeredModel {
-        &self.models[model]
     }
 
     /// Runs one segment of a model on the tensors that `find` finds; returns what it writes.

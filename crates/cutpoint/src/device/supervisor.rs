@@ -8,7 +8,7 @@ use super::inputs::JobInputs;
 use super::job::Job;
 use super::monitor::{Monitor, time_of};
 use super::options::{Access, Connection, ServerLink};
-use super::planner::{Planned, Planner, Reach, Standing};
+use super::planner::{Planned, Planner, Standing};
 use super::program::Segments;
 use super::recorder::Recorder;
 use crate::bandwidth::estimator::BandwidthEstimator;
@@ -169,7 +169,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
                         fresh.iter().map(|(id, job)| (*id, job.program.model)).collect();
                     Planned::local(&self.segments, self.monitor.workload, &jobs)
                 });
-                self.put_in_force(planned, self.reach(), "a plan was given");
+                self.put_in_force(planned, "a plan was given");
             }
             Command::Connect(server) => {
                 self.disconnect("another server takes its place");
@@ -223,7 +223,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         match answer {
             // Nobody waits for it if the server was taken away or replaced in the meantime.
             Ok(connection) => {
-                if self.server.is_some() && self.reach() == Reach::Lost {
+                if self.server.is_some() && self.uplink().is_none() {
                     log::info!("the server is back");
                     self.handle_connected(connection, "the server is back");
                 }
@@ -265,18 +265,16 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         let mut execution = self.recorder.into_execution(self.gate.waits);
         self.monitor.ask(|state| {
             execution.is_cancelled = state.jobs.is_cancelled();
-            execution.fallbacks = state.jobs.fallbacks().to_vec();
-            execution.fallback_count = state.jobs.fallback_count();
+            execution.fallbacks = state.jobs.fallbacks.clone();
+            execution.fallback_count = state.jobs.fallback_count;
         });
         execution
     }
 
-    /// What a plan made now reckons with.
-    fn reach(&self) -> Reach {
-        match self.monitor.ask(|state| state.jobs.lost().is_some()) {
-            true => Reach::Lost,
-            false => Reach::Connected(self.estimator.planned()),
-        }
+    /// The bandwidth that a plan made now reckons with; `None` without a connection.
+    fn uplink(&self) -> Option<Bandwidth> {
+        let is_lost = self.monitor.ask(|state| state.jobs.lost().is_some());
+        (!is_lost).then(|| self.estimator.planned())
     }
 
     /// After a loss, jobs that have not begun are planned without the server, or begin as they are.
@@ -295,7 +293,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
 
     fn call_again(&mut self, now: Time) {
         let Some(access) = self.server.as_ref().filter(|_| self.planner.is_some()) else { return };
-        if self.reach() == Reach::Lost && self.monitor.tell(|state| state.jobs.poll_call(now)) {
+        if self.uplink().is_none() && self.monitor.tell(|state| state.jobs.poll_call(now)) {
             let (access, events) = (access.clone(), self.events.clone());
             // Not a thread of the run: a call may take longer than what is left to do.
             std::thread::spawn(move || {
@@ -307,12 +305,12 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
     /// How many jobs could be planned again, at most; none without a planner or a server, or if the
     /// link is not followed.
     fn jobs_to_replan(&self) -> usize {
-        if !self.follows_link || self.planner.is_none() || self.reach() == Reach::Lost {
+        if !self.follows_link || self.planner.is_none() || self.uplink().is_none() {
             return 0;
         }
         match self.is_open {
             true => usize::MAX,
-            false => self.monitor.ask(|state| state.jobs.fresh_count()),
+            false => self.monitor.ask(|state| state.jobs.fresh_count),
         }
     }
 
@@ -352,11 +350,11 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         jobs: &[(JobId, ModelId)],
         cuts: Vec<Arc<Partition>>,
     ) -> Result<Option<Planned>> {
-        let (reach, link) = (self.reach(), self.estimator.planned());
+        let (uplink, link) = (self.uplink(), self.estimator.planned());
         let Some(planner) = self.planner.as_deref_mut() else { return Ok(None) };
         let workload = self.monitor.workload;
         let backlog = self.monitor.ask(|state| state.backlog(workload, link));
-        planner.plan(jobs, &Standing { reach, backlog, cuts })
+        planner.plan(jobs, &Standing { uplink, backlog, cuts })
     }
 
     /// Has the jobs that have not begun planned again; returns whether there is a plan for them.
@@ -371,7 +369,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         match self.ask_planner(&jobs, cuts) {
             Ok(Some(planned)) if is_same(&fresh, &planned) => true,
             Ok(Some(planned)) => {
-                self.put_in_force(planned, self.reach(), cause);
+                self.put_in_force(planned, cause);
                 true
             }
             Ok(None) => false,
@@ -382,18 +380,14 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         }
     }
 
-    fn put_in_force(&mut self, planned: Planned, reach: Reach, cause: &str) {
+    fn put_in_force(&mut self, planned: Planned, cause: &str) {
         let offloaded = planned.program.jobs.iter().filter(|job| job.is_offloaded).count();
         let makespan = planned.makespan;
         let jobs = self.monitor.tell(|state| state.plan(planned, BTreeMap::new()));
         if jobs == 0 {
             return;
         }
-        let at = self.monitor.now();
-        let uplink = match reach {
-            Reach::Lost => None,
-            Reach::Connected(uplink) => Some(uplink),
-        };
+        let (at, uplink) = (self.monitor.now(), self.uplink());
         let predicted = at + makespan;
         log::info!("{cause}: a new plan for the {jobs} jobs left, {offloaded} of them offloaded");
         self.recorder.execution.change_count += 1;

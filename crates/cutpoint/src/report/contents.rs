@@ -23,7 +23,7 @@ impl<'a> Report<'a> {
         measured: Option<&'a MeasuredRun>,
     ) -> Self {
         let policies = policy_outcomes(workload, plan);
-        let proved = policies.iter().filter_map(|o| o.outcome.ok()).map(|o| o.bound);
+        let proved = policies.iter().filter_map(|o| Some(o.plan.as_ref().ok()?.lower_bound));
         let bound = proved.fold(plan.lower_bound, Time::max);
         Report { workload, plan, measured, policies, bound }
     }

@@ -10,7 +10,7 @@ use super::prediction_error::PredictionError;
 use super::text::label;
 use super::timeline_blocks::{Block, blocks, busy};
 use cutpoint_plan::options::Policy;
-use cutpoint_plan::plan::{Machine, Operation, Schedule, Work};
+use cutpoint_plan::plan::{Machine, Operation, Plan, Schedule, Work};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{LayerId, ModelGraph, ModelId, Workload};
 use serde_json::{Value, json};
@@ -84,17 +84,17 @@ fn ns(time: Time) -> u64 {
 /// What was measured comes first, then the policies' plans.
 fn policies(report: &Report<'_>) -> Vec<Value> {
     let own = report.plan.policy;
-    let row = |policy: Policy, makespan, mean: Option<Time>, cut, is_measured| {
+    let row = |policy: Policy, plan: &Plan, makespan, completions: Option<&[Time]>, is_measured| {
         json!({ "name": policy.name(), "own": policy == own, "isMeasured": is_measured,
-                "makespan": ns(makespan), "mean": mean.map(ns), "cut": cut })
+                "makespan": ns(makespan), "mean": completions.map(|all| ns(mean_time(all))),
+                "cut": Places::of(report.workload, plan).cut })
     };
     let measured = report.measured.map(|run| {
         let completions: Option<Vec<Time>> = run.completions.iter().copied().collect();
-        let cut = Places::of(report.workload, report.plan).cut;
-        row(own, run.makespan, completions.map(|c| mean_time(&c)), cut, true)
+        row(own, report.plan, run.makespan, completions.as_deref(), true)
     });
-    let planned = report.policies.iter().map(|found| match found.outcome {
-        Ok(o) => row(found.policy, o.makespan, Some(o.mean_completion), o.jobs_cut, false),
+    let planned = report.policies.iter().map(|found| match &found.plan {
+        Ok(plan) => row(found.policy, plan, plan.makespan, Some(&plan.completions), false),
         Err(error) => json!({ "name": found.policy.name(), "error": error.to_string() }),
     });
     measured.into_iter().chain(planned).collect()

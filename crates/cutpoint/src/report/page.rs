@@ -46,7 +46,7 @@ fn source_hash(text: &str) -> String {
 fn summary(report: &Report<'_>) -> String {
     let others = report.policies.iter().filter(|o| o.policy != report.plan.policy);
     let others: Vec<_> =
-        others.map(|o| (o.policy, o.outcome.ok().map(|found| found.makespan))).collect();
+        others.map(|o| (o.policy, o.plan.as_ref().ok().map(|plan| plan.makespan))).collect();
     let text = render_summary(&PlanSummary::of(report.workload, report.plan, &others));
     text.lines().take(SUMMARY_LINES_MAX).collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,5 @@
 //! What every policy makes of the same workload.
 
-use super::places::Places;
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::{PlanError, plan};
@@ -10,21 +9,10 @@ use cutpoint_plan::workload::Workload;
 /// The exhaustive policy tries all plans of at most this many jobs.
 const EXHAUSTIVE_JOBS_MAX: usize = 6;
 
-/// One policy's plan in figures, or why it has none.
+/// One policy's plan, or why it has none.
 pub(super) struct PolicyOutcome {
     pub policy: Policy,
-    pub outcome: Result<Outcome, PlanError>,
-}
-
-/// A plan in figures.
-#[derive(Clone, Copy)]
-pub(super) struct Outcome {
-    pub makespan: Time,
-    pub mean_completion: Time,
-    /// No plan is faster.
-    pub bound: Time,
-    /// How many jobs are cut inside their model.
-    pub jobs_cut: usize,
+    pub plan: Result<Plan, PlanError>,
 }
 
 /// Plans `workload` by every policy, the exhaustive one only where it is small; `given` stands for
@@ -34,26 +22,14 @@ pub(super) fn policy_outcomes(workload: &Workload, given: &Plan) -> Vec<PolicyOu
     let is_tried =
         |p: &Policy| *p != Policy::Exhaustive || is_small || given.policy == Policy::Exhaustive;
     let outcome = |policy| {
-        let outcome = if policy == given.policy {
-            Ok(Outcome::of(workload, given))
+        let plan = if policy == given.policy {
+            Ok(given.clone())
         } else {
             plan(workload, policy, &PlanOptions::at(given.granularity))
-                .map(|found| Outcome::of(workload, &found))
         };
-        PolicyOutcome { policy, outcome }
+        PolicyOutcome { policy, plan }
     };
     Policy::ALL.into_iter().filter(is_tried).map(outcome).collect()
-}
-
-impl Outcome {
-    fn of(workload: &Workload, plan: &Plan) -> Outcome {
-        Outcome {
-            makespan: plan.makespan,
-            mean_completion: mean_time(&plan.completions),
-            bound: plan.lower_bound,
-            jobs_cut: Places::of(workload, plan).cut,
-        }
-    }
 }
 
 /// The mean of times; zero for none.

@@ -56,12 +56,6 @@
   const percent = (part, whole, digits = 1) =>
     whole > 0 ? ((100 * part) / whole).toFixed(digits) + "\u00a0%" : "–";
   const jobs = (count) => (count === 1 ? "1 job" : count + " jobs");
-  const shortened = (name, limit) => {
-    const letters = [...name];
-    if (letters.length <= limit) return name;
-    const head = Math.ceil((limit - 1) / 2);
-    return letters.slice(0, head).join("") + "…" + letters.slice(letters.length - (limit - 1 - head)).join("");
-  };
   /// A position on an axis that ends at `end`, as an SVG length.
   const along = (value, end) => +((100 * value) / Math.max(end, 1)).toFixed(3) + "%";
 

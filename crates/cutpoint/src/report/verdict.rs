@@ -70,8 +70,8 @@ fn lead(report: &Report<'_>) -> String {
             &format!(" Without splitting, it is best to {way}: planned at {}{times}.", time(best));
         return text;
     }
-    let found = report.policies.iter().filter_map(|o| o.outcome.ok());
-    match found.map(|o| o.makespan).min() {
+    let found = report.policies.iter().filter_map(|o| o.plan.as_ref().ok());
+    match found.map(|plan| plan.makespan).min() {
         Some(least) if is_noticeably_shorter(least, planned) => {
             text += &format!(" Another policy below does better: {}.", time(least));
         }
@@ -87,7 +87,7 @@ fn is_noticeably_shorter(time: Time, other: Time) -> bool {
 
 fn makespan(report: &Report<'_>, policy: Policy) -> Option<Time> {
     let found = report.policies.iter().find(|o| o.policy == policy)?;
-    found.outcome.ok().map(|o| o.makespan)
+    found.plan.as_ref().ok().map(|plan| plan.makespan)
 }
 
 fn figures(report: &Report<'_>) -> String {

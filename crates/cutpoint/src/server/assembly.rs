@@ -48,6 +48,13 @@ struct Gathering {
     has_failed: bool,
 }
 
+impl Gathering {
+    fn new(model: String, parts: u64, last: Instant) -> Gathering {
+        let (seen, tensors) = (BTreeSet::new(), Vec::new());
+        Gathering { model, parts, seen, tensors, bytes: 0, last, has_failed: false }
+    }
+}
+
 impl Assembly {
     /// Adds a message.
     pub(super) fn handle_part(&mut self, now: Instant, message: PartMessage) -> Outcome {
@@ -70,15 +77,10 @@ impl Assembly {
             let reason = format!("incomplete jobs would hold more than {limit} bytes");
             return self.refuse(now, message, reason);
         }
-        let job = self.jobs.entry(message.id.clone()).or_insert_with(|| Gathering {
-            model: message.model.clone(),
-            parts: message.parts,
-            seen: BTreeSet::new(),
-            tensors: Vec::new(),
-            bytes: 0,
-            last: now,
-            has_failed: false,
-        });
+        let job = self
+            .jobs
+            .entry(message.id.clone())
+            .or_insert_with(|| Gathering::new(message.model.clone(), message.parts, now));
         if !job.has_failed && (job.model != message.model || job.parts != message.parts) {
             let reason = "the parts of a job name different models or counts of parts".to_owned();
             return self.refuse(now, message, reason);
@@ -113,15 +115,8 @@ impl Assembly {
         let had_failed = self.jobs.get(&message.id).is_some_and(|job| job.has_failed);
         let parts = message.parts.clamp(1, TENSORS_MAX as u64);
         if self.jobs.contains_key(&message.id) || self.jobs.len() < ASSEMBLY_JOBS_MAX {
-            let job = self.jobs.entry(message.id.clone()).or_insert_with(|| Gathering {
-                model: message.model,
-                parts,
-                seen: BTreeSet::new(),
-                tensors: Vec::new(),
-                bytes: 0,
-                last: now,
-                has_failed: true,
-            });
+            let job = self.jobs.entry(message.id.clone());
+            let job = job.or_insert_with(|| Gathering::new(message.model, parts, now));
             job.has_failed = true;
             job.last = now;
             job.seen.insert(message.part);

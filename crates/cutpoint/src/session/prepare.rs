@@ -151,7 +151,8 @@ impl DeviceSide {
         prepared: &Prepared,
         workload: &Workload,
     ) -> Result<Option<ServerLink>> {
-        let Some(client) = self.client.as_ref().filter(|_| !prepared.loaded.suffixes.is_empty())
+        let Some(client) =
+            self.client.as_ref().filter(|_| !prepared.loaded.suffixes.loaded.is_empty())
         else {
             return Ok(None);
         };
@@ -162,7 +163,8 @@ impl DeviceSide {
         let expecting = client.clone();
         let client = client.clone();
         let models: Vec<SessionModel> = self.models_of(workload)?.into_iter().cloned().collect();
-        let suffixes: Vec<LoadedSuffix> = prepared.loaded.suffixes.iter().cloned().collect();
+        let suffixes: Vec<LoadedSuffix> =
+            prepared.loaded.suffixes.loaded.values().cloned().collect();
         let call = Arc::new(move || call_again(&client, &models, &suffixes));
         let probe = Arc::new(move |bytes| probe.up(bytes));
         let expect = Arc::new(move |uplink| expecting.expect_link(uplink, acknowledgement));

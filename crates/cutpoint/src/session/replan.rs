@@ -1,6 +1,6 @@
 //! New plans in mid-run: for the jobs that are left, from the cuts that are loaded.
 
-use crate::device::{Loaded, Planned, Planner, Prepared, Reach, Standing};
+use crate::device::{Loaded, Planned, Planner, Prepared, Standing};
 use crate::error::Result;
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::cut::LayerSet;
@@ -164,9 +164,9 @@ impl JobsLeft {
 
     /// The plan for the jobs of the workload, its workload, and when the jobs are complete by it.
     fn plan_of_jobs(&mut self, standing: &Standing) -> Option<(Workload, Plan, Time)> {
-        let policy = match standing.reach {
-            Reach::Lost => Policy::LocalOnly,
-            Reach::Connected(uplink) => {
+        let policy = match standing.uplink {
+            None => Policy::LocalOnly,
+            Some(uplink) => {
                 self.workload.set_uplink(uplink);
                 self.policy
             }

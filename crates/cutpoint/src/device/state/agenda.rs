@@ -14,8 +14,10 @@ const SENDS_LOOKED_AT_MAX: usize = 64;
 /// Steps, sends, and what waits between them.
 #[derive(Debug)]
 pub(crate) struct Agenda {
-    steps: VecDeque<Step>,
-    sends: VecDeque<Send>,
+    /// What the device is still to do.
+    pub(crate) steps: VecDeque<Step>,
+    /// What is still to be sent.
+    pub(crate) sends: VecDeque<Send>,
     waiting: BTreeMap<(JobId, TensorId), Form>,
     waiting_bytes: usize,
     bytes_max: usize,
@@ -44,26 +46,6 @@ impl Agenda {
         self.sends.extend(program.sends.into_iter().filter(|s| jobs.contains(&s.job)));
     }
 
-    /// The next step of the device, if one is left.
-    pub(crate) fn take_step(&mut self) -> Option<Step> {
-        self.steps.pop_front()
-    }
-
-    /// The steps that are left.
-    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter()
-    }
-
-    /// The tensors that are left to send.
-    pub(crate) fn sends(&self) -> impl Iterator<Item = &Send> {
-        self.sends.iter()
-    }
-
-    /// Whether the device has steps left.
-    pub(crate) fn has_steps(&self) -> bool {
-        !self.steps.is_empty()
-    }
-
     /// Of the jobs for which `is_fresh` holds, those that come next: at most `count` on the device,
     /// and as many whose inputs leave as they are.
     pub(crate) fn coming(&self, count: usize, is_fresh: impl Fn(JobId) -> bool) -> Vec<JobId> {
@@ -74,21 +56,11 @@ impl Agenda {
         first(places.flatten().copied(), 2 * count)
     }
 
-    /// Whether tensors are left to be sent.
-    pub(crate) fn has_sends(&self) -> bool {
-        !self.sends.is_empty()
-    }
-
     /// Whether the tensor whose turn it is is there.
     pub(crate) fn can_send(&self) -> bool {
         self.sends.front().is_some_and(|next| {
             next.is_there || self.waiting.contains_key(&(next.job, next.tensor))
         })
-    }
-
-    /// The tensor whose turn it is to be sent.
-    pub(crate) fn next_send(&self) -> Option<&Send> {
-        self.sends.front()
     }
 
     /// The next tensor to send, and its form unless it is an input as it is; nothing while the
@@ -229,12 +201,12 @@ mod tests {
     #[test]
     fn a_new_plan_replaces_what_is_left_of_the_jobs_that_it_is_for() {
         let mut agenda = agenda(&[0, 1, 2], 1 << 20);
-        assert_eq!(agenda.take_step().map(|step| step.job), Some(JobId(0)));
+        assert_eq!(agenda.steps.pop_front().map(|step| step.job), Some(JobId(0)));
         // The plan was made before job 0 began; it is not for job 0 any more.
         let fresh = [1, 2].map(JobId).into();
         agenda.plan(program(&[2, 0, 1], true), &fresh);
         let steps: Vec<u32> =
-            std::iter::from_fn(|| agenda.take_step()).map(|step| step.job.0).collect();
+            std::iter::from_fn(|| agenda.steps.pop_front()).map(|step| step.job.0).collect();
         assert_eq!(steps, [2, 1]);
         assert_eq!(sent(&mut agenda), [0u32; 0], "job 0 is still first");
         agenda.put(JobId(0), TensorId(0), tensor(1));
@@ -262,8 +234,8 @@ mod tests {
         let mut agenda = agenda(&[0, 1], 4);
         agenda.put(JobId(1), TensorId(0), tensor(1));
         agenda.drop_job(JobId(0));
-        assert_eq!(agenda.take_step().map(|step| step.job), Some(JobId(1)));
+        assert_eq!(agenda.steps.pop_front().map(|step| step.job), Some(JobId(1)));
         assert_eq!(sent(&mut agenda), [1]);
-        assert!(!agenda.has_steps());
+        assert!(agenda.steps.is_empty());
     }
 }

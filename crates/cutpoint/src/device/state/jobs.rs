@@ -65,7 +65,8 @@ enum Server {
 #[derive(Clone, Debug)]
 pub(crate) struct JobStates {
     jobs: BTreeMap<JobId, Job>,
-    fresh_count: usize,
+    /// How many jobs have not begun.
+    pub(crate) fresh_count: usize,
     unsent_count: usize,
     owed_count: usize,
     is_open: bool,
@@ -78,8 +79,11 @@ pub(crate) struct JobStates {
     call_again: Time,
     patience: Time,
     heard: Time,
-    fallbacks: Vec<Fallback>,
-    fallback_count: usize,
+    /// The jobs that the device finished in place of the server, and why; of very many the first
+    /// [`FALLBACKS_LISTED_MAX`].
+    pub(crate) fallbacks: Vec<Fallback>,
+    /// How many those are.
+    pub(crate) fallback_count: usize,
 }
 
 impl JobStates {
@@ -325,11 +329,6 @@ impl JobStates {
         self.jobs.iter().filter(|(_, state)| !state.has_begun).map(|(&job, _)| job)
     }
 
-    /// How many jobs have not begun.
-    pub(crate) fn fresh_count(&self) -> usize {
-        self.fresh_count
-    }
-
     /// How many jobs have not ended.
     pub(crate) fn in_system(&self) -> usize {
         self.jobs.len()
@@ -367,17 +366,6 @@ impl JobStates {
             Server::Connected => None,
             Server::Lost { cause, .. } => Some(cause),
         }
-    }
-
-    /// The jobs that the device finished in place of the server, and why; of very many the first
-    /// `FALLBACKS_LISTED_MAX`.
-    pub(crate) fn fallbacks(&self) -> &[Fallback] {
-        &self.fallbacks
-    }
-
-    /// How many jobs the device finished in place of the server.
-    pub(crate) fn fallback_count(&self) -> usize {
-        self.fallback_count
     }
 
     fn is_lost(&self) -> bool {

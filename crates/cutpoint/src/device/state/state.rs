@@ -53,13 +53,6 @@ pub(crate) enum Task {
     Finish(JobId, Arc<Job>),
 }
 
-/// What is to be done ahead of the jobs.
-pub(crate) enum Ahead {
-    Load(Arc<Job>),
-    /// By a new plan the job does not come next.
-    PutBack(Arc<JobInputs>),
-}
-
 impl State {
     /// Nothing planned yet; holds back device and uplink above `bytes_max` of tensors.
     pub(crate) fn new(jobs: JobStates, bytes_max: usize, events: Sender<Event>) -> State {
@@ -83,12 +76,12 @@ impl State {
     /// Whether nothing more will be sent, whatever is planned: the server may end the stream once
     /// it has answered.
     pub(crate) fn has_sent_all(&self) -> bool {
-        !self.agenda.has_sends() && !self.jobs.may_offload_again()
+        self.agenda.sends.is_empty() && !self.jobs.may_offload_again()
     }
 
     /// Whether the tensor whose turn it is has to stay, for the memory that what was sent takes.
     pub(crate) fn must_not_send_yet(&self, workload: &Workload) -> bool {
-        let Some(next) = self.agenda.next_send() else { return false };
+        let Some(next) = self.agenda.sends.front() else { return false };
         let Some(job) = self.planned.get(&next.job) else { return false };
         let bytes = bytes_of(workload, job, next.tensor);
         !self.retained.has_room(next.job, bytes, self.jobs.owes_answers())
@@ -99,14 +92,14 @@ impl State {
         if self.send.is_some() || self.agenda.can_send() {
             return UplinkState::Busy;
         }
-        if self.agenda.has_sends() { UplinkState::Waits } else { UplinkState::Quiet }
+        if self.agenda.sends.is_empty() { UplinkState::Quiet } else { UplinkState::Waits }
     }
 
     /// What the machines still have to do for the jobs that have begun, on an uplink of this
     /// bandwidth.
     pub(crate) fn backlog(&self, workload: &Workload, uplink: Bandwidth) -> Backlog {
-        let steps = self.agenda.steps().chain(&self.step);
-        let sends = self.agenda.sends().chain(&self.send);
+        let steps = self.agenda.steps.iter().chain(&self.step);
+        let sends = self.agenda.sends.iter().chain(&self.send);
         let begun = |job: JobId| self.planned.get(&job).filter(|_| self.jobs.has_begun(job));
         let costs = Costs { workload, uplink };
         let device = steps.filter_map(|s| Some(costs.of_step(begun(s.job)?, s))).sum();
@@ -125,19 +118,18 @@ impl State {
         self.jobs.fresh().filter_map(known).collect()
     }
 
-    /// What is to be loaded next, ahead of the jobs that come next, or put back; `loaded` is what has
-    /// been.
-    pub(crate) fn poll_ahead(&self, loaded: &mut LoadedAhead) -> Option<Ahead> {
+    /// The job whose inputs are to be loaded next, ahead of the jobs that come next; `loaded` has those
+    /// that have been. Puts back the inputs of jobs that do not come next any more.
+    pub(crate) fn poll_ahead(&self, loaded: &mut LoadedAhead) -> Option<Arc<Job>> {
         loaded.retain(|&job, _| !self.jobs.has_begun(job));
         let coming = self.agenda.coming(JOBS_AHEAD, |job| !self.jobs.has_begun(job));
-        let early = loaded.keys().find(|job| !coming.contains(job)).copied();
-        if let Some(held) = early.and_then(|job| loaded.remove(&job)) {
-            return Some(Ahead::PutBack(held));
+        for (_, early) in loaded.extract_if(.., |job, _| !coming.contains(job)) {
+            early.put_back();
         }
         let next = coming.into_iter().find(|job| !loaded.contains_key(job))?;
         let job = self.planned.get(&next)?;
         loaded.insert(next, job.inputs.clone());
-        Some(Ahead::Load(job.clone()))
+        Some(job.clone())
     }
 
     /// A plan is in force from now on for those of its jobs that have not begun; `inputs` has those
@@ -347,11 +339,11 @@ mod tests {
             assert_eq!(state.agenda.take_send().map(|(send, _)| send.job), Some(JobId(job)));
             state.jobs.handle_sent(JobId(job), Time::ZERO);
         }
-        assert_eq!(state.agenda.take_step().map(|step| step.job), Some(JobId(0)));
+        assert_eq!(state.agenda.steps.pop_front().map(|step| step.job), Some(JobId(0)));
         for job in [1, 2, 2] {
             state.drop_job(JobId(job), Event::Cancelled(JobId(job)));
         }
-        assert!(!state.agenda.has_steps() && !state.agenda.has_sends());
+        assert!(state.agenda.steps.is_empty() && state.agenda.sends.is_empty());
         let now = Time::from_nanoseconds(10);
         let reply = |job| {
             let (work, start, end) = (Work::Suffix, now, now);

@@ -16,14 +16,7 @@ pub(crate) fn receive(monitor: &Monitor<'_>, connection: u32, mut receiver: Stre
         let cause = match receiver.recv_timeout(TICK) {
             Ok(Waited::Nothing) => continue,
             Ok(Waited::Reply(reply)) => {
-                if let StreamReply::Done(reply) = &reply
-                    && let Ok(id) = reply.id.parse()
-                {
-                    let there = time_of(reply.queue + reply.compute);
-                    let at = monitor.at(reply.received).saturating_sub(there);
-                    monitor.report(Event::Arrived(JobId(id), connection, at));
-                }
-                accept(monitor, reply);
+                accept(monitor, connection, reply);
                 monitor.report(Event::Changed);
                 continue;
             }
@@ -42,13 +35,18 @@ pub(crate) fn receive(monitor: &Monitor<'_>, connection: u32, mut receiver: Stre
     monitor.tell(|_| ());
 }
 
-fn accept(monitor: &Monitor<'_>, reply: StreamReply) {
+fn accept(monitor: &Monitor<'_>, connection: u32, reply: StreamReply) {
     let id = match &reply {
         StreamReply::Done(reply) => &reply.id,
         StreamReply::Failed { id, .. } => id,
     };
-    let known = id.parse().ok().map(JobId);
-    let known = known.and_then(|id| Some((id, monitor.ask(|state| state.wanted(id))?)));
+    let id_of_job = id.parse().ok().map(JobId);
+    if let (Some(job), StreamReply::Done(reply)) = (id_of_job, &reply) {
+        let there = time_of(reply.queue + reply.compute);
+        let at = monitor.at(reply.received).saturating_sub(there);
+        monitor.report(Event::Arrived(job, connection, at));
+    }
+    let known = id_of_job.and_then(|id| Some((id, monitor.ask(|state| state.wanted(id))?)));
     let Some((id, job)) = known else {
         log::debug!("the server answered job {id:?}, which nobody waits for");
         return;

@@ -21,11 +21,14 @@ pub(crate) fn send(
     let mut early = BTreeMap::new();
     while let Some((departure, job, form)) = monitor.next_send(connection) {
         let id = departure.job;
+        let fail = |error: Error| {
+            log::error!("job {}: {error:?}", id.0);
+            monitor.tell(|state| state.drop_job(id, Event::Failed(id, error)));
+        };
         let mut request = match request(monitor, departure, &job, form) {
             Ok(request) => request,
             Err(error) => {
-                log::error!("job {}: {error:?}", id.0);
-                monitor.tell(|state| state.drop_job(id, Event::Failed(id, error)));
+                fail(error);
                 continue;
             }
         };
@@ -43,8 +46,7 @@ pub(crate) fn send(
         };
         let (raw, sent) = (sum(Form::raw_bytes), sum(|form| form.bytes().len()));
         if is_plain && let Err(error) = make_plain(&mut request.tensors) {
-            log::error!("job {}: {error:?}", id.0);
-            monitor.tell(|state| state.drop_job(id, Event::Failed(id, error)));
+            fail(error);
             continue;
         }
         match sender.send(&request) {

@@ -2,7 +2,7 @@
 
 use super::plan::StreamPlan;
 use crate::device::{
-    JobProgram, Loaded, Planned, Planner, Program, Reach, Segments, Send, Standing, Step,
+    JobProgram, Loaded, Planned, Planner, Program, Segments, Send, Standing, Step,
 };
 use crate::error::{Error, ErrorKind, Result};
 use cutpoint_plan::explain::PlanSummary;
@@ -107,10 +107,7 @@ impl Patterns {
 
 impl Planner for Patterns {
     fn plan(&mut self, jobs: &[(JobId, ModelId)], standing: &Standing) -> Result<Option<Planned>> {
-        let pattern = match standing.reach {
-            Reach::Lost => &self.local,
-            Reach::Connected(uplink) => self.nearest(uplink),
-        };
+        let pattern = standing.uplink.map_or(&self.local, |uplink| self.nearest(uplink));
         let (steps, sends) = (Vec::new(), Vec::new());
         let segments = self.segments.clone();
         let mut program = Program { segments, steps, sends, jobs: Vec::new() };

@@ -2,9 +2,7 @@
 //! offloaded again, though nothing was sent in between.
 
 use super::{Bench, LONG, OPTIONS, check_output, rten, serve};
-use crate::device::{
-    Arrival, Arrivals, Planned, Planner, Reach, RunOptions, SpeedFraction, Standing,
-};
+use crate::device::{Arrival, Arrivals, Planned, Planner, RunOptions, SpeedFraction, Standing};
 use crate::error::Result;
 use crate::input::Inputs;
 use crate::link::{Client, ConnectOptions};
@@ -47,7 +45,7 @@ struct Watched<'a> {
 impl Planner for Watched<'_> {
     fn plan(&mut self, jobs: &[(JobId, ModelId)], standing: &Standing) -> Result<Option<Planned>> {
         let planned = self.inner.plan(jobs, standing)?;
-        assert_ne!(standing.reach, Reach::Lost);
+        assert_ne!(standing.uplink, None);
         let Some(made) = planned.as_ref().filter(|_| !jobs.is_empty()) else { return Ok(planned) };
         let offloaded = made.program.jobs.iter().filter(|job| job.is_offloaded);
         let offloaded: Vec<JobId> = offloaded.map(|job| job.job).collect();

@@ -31,7 +31,7 @@ fn a_job_is_complete_once_whoever_is_first() {
     assert!(jobs.handle_finished_on_device(JobId(0)));
     assert!(!jobs.handle_reply(JobId(0), at(30)));
     assert!(jobs.is_finished());
-    assert_eq!(jobs.fallbacks().len(), 1);
+    assert_eq!(jobs.fallbacks.len(), 1);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_lost_server_is_called_less_and_less_often_until_it_answers_a_job() {
     jobs.handle_planned(JobId(0), true, true);
     jobs.handle_lost(0, "reset", at(0));
     // Jobs that have not begun are not finished on the device; they are to be planned again.
-    assert!(jobs.fallbacks().is_empty());
+    assert!(jobs.fallbacks.is_empty());
     let mut now = Time::ZERO;
     let mut waits = Vec::new();
     for _ in 0..8 {
@@ -321,14 +321,14 @@ proptest! {
             if is_of {
                 run.step(fault);
             }
-            prop_assert_eq!(run.jobs.fresh().count(), run.jobs.fresh_count());
+            prop_assert_eq!(run.jobs.fresh().count(), run.jobs.fresh_count);
             let in_system = run.ended.iter().filter(|&&count| count == 0).count();
             prop_assert_eq!(run.jobs.in_system(), in_system);
         }
         run.end();
         prop_assert!(run.ended.iter().all(|&count| count == 1), "{:?}", run.ended);
         prop_assert!(run.jobs.is_finished());
-        let fallbacks = run.jobs.fallbacks();
+        let fallbacks = &run.jobs.fallbacks;
         let is_twice = |f: &Fallback| fallbacks.iter().filter(|g| g.job == f.job).count() > 1;
         prop_assert!(!fallbacks.iter().any(is_twice));
     }
