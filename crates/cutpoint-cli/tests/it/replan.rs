@@ -115,7 +115,9 @@ fn jobs_that_are_left_are_planned_anew_when_the_uplink_gets_slower() {
     // On a busy machine the uplink may seem to change before it does.
     let is_slow = |uplink: Bandwidth| uplink.mbit_per_s() < 80.0;
     let change = execution.changes.iter().find(|c| c.uplink.is_some_and(is_slow));
-    let change = change.expect("a new plan for the slower uplink");
+    let change = change.unwrap_or_else(|| {
+        panic!("no new plan for the slower uplink, only {:?}", execution.changes)
+    });
     assert!(change.cause.starts_with("the uplink went from "), "{change:?}");
     assert!(change.jobs > 0 && change.jobs < JOBS, "{change:?}");
 }
