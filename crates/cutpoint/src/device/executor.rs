@@ -1,9 +1,9 @@
-//! The executor: it carries out jobs as they arrive, and the running program is the picture of the
-//! flow shop, with one thread for each machine.
+//! The executor: runs jobs as they arrive. One thread computes, one sends, one receives replies and
+//! one loads inputs; the caller's thread runs the main loop.
 //!
 //! ```text
-//!  Arrivals ──poll──┐                 ┌── Control (any thread): submit, cancel, plan, connect, close
-//!  (batch, replay,  │                 │
+//!  Arrivals ──poll──┐                 ┌── Control (any thread; no session uses it yet):
+//!  (batch, replay,  │                 │   submit, cancel, cancel_all, plan, connect, disconnect, close
 //!   watched folder) ▼                 ▼ events
 //!            ┌───────────────────────────────┐ plan   ┌─────────┐
 //!            │ main loop: Supervisor,        │───────►│ Planner │
@@ -12,31 +12,39 @@
 //!            └──────────┬────────────────────┘
 //!            tell, ask  │               ▲ events
 //!            ┌──────────▼───────────┐   ├── compute        runs steps, encodes, falls back
-//!            │ Monitor: one lock on │◄──┼── load inputs    a few jobs ahead
-//!            │ State: job states,   │   ├── send ──► server    one tensor at a time
-//!            │ agenda, retained     │   ├── receive ◄── server
-//!            └──────────────────────┘   └── call, probe    detached, as they may take long
+//!            │ Monitor: one lock on │   ├── send ──► server    one tensor at a time (a generic
+//!            │ State: jobs and their│   │                      server: one message for each job)
+//!            │ plans, job states,   │◄──┼── receive ◄── server
+//!            │ agenda, retained     │   └── call, probe    detached, as they may take long
+//!            └──────────────────────┘◄──── load inputs    of a batch; decodes images a few jobs ahead
 //! ```
 //!
-//! Who owns what: the [`Monitor`] owns the state that threads share, and a thread waits there for its
-//! next piece of work; the compute thread owns the tensors that jobs have made; the main loop owns
-//! everything else. Whatever happens is an [`Event`] to the main loop: a thread's report or a command.
+//! Who owns what: the [`Monitor`] owns the state that threads share; threads change it there and wait
+//! there for their next piece of work, and the state itself reports jobs that end, fail or are
+//! cancelled. The compute thread owns the device and the intermediate tensors. Tensors that wait for
+//! the uplink are in the agenda. Inputs belong to their job. Sender and receiver each own one end of
+//! the stream. The main loop owns the supervisor and the recorder, which holds outputs until their job
+//! is complete. Progress and commands are [`Event`]s to the main loop; a lost connection is a change
+//! of state that the next pass of the loop finds.
 //!
 //! 1. Jobs that are there at time 0 are let in, and the inputs of the first few are loaded. Then the
 //!    clock starts, and the threads.
-//! 2. The main loop does what is due ([`Supervisor::act`]): it gives up a silent server, calls a lost
-//!    one again, follows the link's bandwidth, probes an idle uplink, and lets in jobs that have
+//! 2. The main loop does what is due ([`Supervisor::act`]): it gives up a silent server; after a loss it
+//!    has the jobs planned again, or lets them begin as planned; with a planner it calls a lost server
+//!    again, follows the link's bandwidth and probes an idle uplink; and it lets in jobs that have
 //!    arrived. A batch arrives as a whole with its plan. Other jobs wait outside while the system is
 //!    full; each is planned when it is let in, and stays on the device if there is no plan for it.
-//! 3. It waits for an event, at most until something else is due, and takes note of it
-//!    ([`Supervisor::handle`]).
+//! 3. It waits for an event, at most until something else is due or 50 ms have passed, and takes note
+//!    of it ([`Supervisor::handle`]).
 //! 4. A new connection gets a sender and a receiver. They end with the connection.
 //! 5. Once no more jobs may come and all have ended, or the run is cancelled, each thread ends when it
-//!    next asks for work, and the loop ends with the last of them.
+//!    next asks for work. The loop ends with the last of compute, sender and receiver; then the loader
+//!    is joined. Calls and probes are not waited for.
 //!
-//! A plan is replaced for the jobs that have not begun: when the server is connected, lost or back,
-//! when the uplink's bandwidth has changed, and when a command brings a plan. A job that has begun is
-//! carried on as it was planned; if the server is lost, the device does the server's part of it.
+//! A plan is replaced for the jobs that have not begun, unless its cuts stay the same: when the server
+//! is connected, lost or back, when the uplink's bandwidth has changed, and when a command brings a
+//! plan. A job that has begun is carried on as it was planned. The device does the server's part of jobs
+//! whose server is lost, and of jobs that the server refuses.
 
 use super::arrivals::Arrivals;
 use super::control::Inbox;
