@@ -1,12 +1,12 @@
 //! `cutpoint check`: does a plan keep the rules?
 
 use crate::args::workload::PlanArgs;
-use crate::files::write_whole;
+use crate::files::print;
+use crate::measurement::count;
 use cutpoint_plan::check::{check_plan, proved_bound, simple_makespan};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::workload::Workload;
 use std::fmt::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -25,10 +25,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if violations.is_empty() {
         text = verdict(&workload, &plan)?;
     } else {
-        let plural = if violations.len() == 1 { "violation" } else { "violations" };
-        writeln!(text, "{} {plural}", violations.len())?;
+        writeln!(text, "{}", count(violations.len(), "violation"))?;
     }
-    write_whole(Path::new("-"), text.as_bytes())?;
+    print(&text)?;
     Ok(ExitCode::from(u8::from(!violations.is_empty())))
 }
 

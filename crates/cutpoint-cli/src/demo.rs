@@ -1,10 +1,10 @@
-//! `cutpoint demo`: the whole thing on one machine: a server process on loopback, a held uplink, a
-//! held device, and the policies side by side, executed for real and checked.
+//! `cutpoint demo`: the method on one machine: a server process on loopback, a limited uplink, a slowed
+//! device, and the policies side by side, executed for real and checked.
 
-use crate::args::device;
 use crate::args::engine::EngineArgs;
 use crate::args::format::Format;
-use crate::files::write_whole;
+use crate::args::values;
+use crate::files::{print, write_whole};
 use crate::progress::progress_bar;
 use crate::{measurement, setup};
 use cutpoint::Cancel;
@@ -40,7 +40,7 @@ const POLICIES: [Policy; 5] = [
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A network of the zoo; its weights are made from a seed, it is untrained.
+    /// A network of the zoo, untrained.
     #[arg(long, default_value_t = Network::MobileNetV2)]
     model: Network,
 
@@ -52,15 +52,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value = "3")]
     repeats: NonZeroUsize,
 
-    /// What the uplink is held to, in millions of bits per second.
-    #[arg(long, value_name = "MBPS", default_value_t = 18.88)]
-    uplink_mbps: f64,
+    /// The bandwidth that the uplink is limited to, in Mbit/s.
+    #[arg(long, value_name = "MBPS", default_value = "18.88", value_parser = values::bandwidth)]
+    uplink_mbps: Bandwidth,
 
     /// The device's speed as a fraction of this machine's.
-    #[arg(long, value_name = "FRACTION", default_value = "0.25", value_parser = device::parse_speed)]
+    #[arg(long, value_name = "FRACTION", default_value = "0.25", value_parser = values::speed)]
     device_fraction: SpeedFraction,
 
-    /// When tensors may leave: layer or job.
+    /// When a tensor may be sent: as soon as its layer has run (layer), or after the last device layer
+    /// of its job (job).
     #[arg(long, default_value_t = Granularity::Layer)]
     granularity: Granularity,
 
@@ -103,12 +104,15 @@ struct Run {
     predicted_ms: f64,
     measured_ms: f64,
     lower_bound_ms: f64,
+    #[serde(skip)]
+    uplink_busy: f64,
+    #[serde(skip)]
+    offloaded: usize,
+    #[serde(skip)]
+    worst_difference: f64,
 }
 
 pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
-    let limit = Bandwidth::from_mbit_per_s(args.uplink_mbps)
-        .filter(|b| b.mbit_per_s() > 0.0)
-        .ok_or_else(|| Error::new(ErrorKind::Usage, "must be above 0").at("--uplink-mbps"))?;
     // One thread on each side, so that device and server do not take each other's cores.
     args.engine.threads.get_or_insert(NonZeroUsize::MIN);
     let folder = tempfile::tempdir()?;
@@ -119,7 +123,7 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     args.engine.apply(&mut config.device);
     config.device.fraction = args.device_fraction;
     config.server.address = Some(server.address.clone());
-    config.server.uplink_limit = Some(limit);
+    config.server.uplink_limit = Some(args.uplink_mbps);
     let model = ModelConfig { path, ..ModelConfig::default() };
     let session = setup::open(&config, std::iter::once(&model), false)?;
     print_setting(&args, &session, &server);
@@ -137,9 +141,9 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
     let expected = session.unsplit_outputs(model.name(), &inputs)?;
 
     let plan = PlanOptions::at(args.granularity);
-    let mut rows: Vec<Row> = POLICIES.into_iter().map(Row::new).collect();
+    let mut runs = POLICIES.map(|_| Vec::new());
     for turn in 1..=args.repeats.get() {
-        for (policy, row) in POLICIES.into_iter().zip(&mut rows) {
+        for (policy, runs) in POLICIES.into_iter().zip(&mut runs) {
             let how = RehearsalOptions { policy, plan, ..RehearsalOptions::default() };
             let jobs = [(model.name(), args.jobs)];
             let planned = session.rehearse(&profile, &jobs, &how, &inputs)?;
@@ -150,11 +154,11 @@ pub(crate) fn run(mut args: Args) -> anyhow::Result<ExitCode> {
             {
                 write_whole(path, planned.trace(&execution).to_string().as_bytes())?;
             }
-            row.add(planned.plan(), &execution, worst);
+            runs.push(Run::of(planned.plan(), &execution, worst));
         }
     }
     drop(server);
-    finish(&args, rows)
+    finish(&args, &rows(runs))
 }
 
 /// Runs one policy for real; returns what happened and the worst difference of an output.
@@ -191,67 +195,63 @@ fn execute(
     Ok((execution, worst))
 }
 
-impl Row {
-    /// The row of a policy that has not run.
-    fn new(policy: Policy) -> Row {
-        Row {
-            policy: policy.name(),
-            predicted_ms: 0.0,
-            measured_ms: 0.0,
-            error: 0.0,
-            lower_bound_ms: 0.0,
-            runs: Vec::new(),
-            speedup: 0.0,
-            uplink_busy: 1.0,
-            offloaded: 0,
-            worst_difference: 0.0,
-        }
-    }
-
-    /// Takes another run into account.
-    fn add(&mut self, plan: &Plan, execution: &Execution, worst_difference: f64) {
-        self.runs.push(Run {
+impl Run {
+    fn of(plan: &Plan, execution: &Execution, worst_difference: f64) -> Run {
+        Run {
             predicted_ms: plan.makespan.milliseconds(),
             measured_ms: execution.makespan.milliseconds(),
             lower_bound_ms: plan.lower_bound.milliseconds(),
-        });
-        let median_of =
-            |value: fn(&Run) -> f64| median(&self.runs.iter().map(value).collect::<Vec<_>>());
-        self.predicted_ms = median_of(|run| run.predicted_ms);
-        self.measured_ms = median_of(|run| run.measured_ms);
-        self.lower_bound_ms = median_of(|run| run.lower_bound_ms);
-        self.error = median_of(|run| run.measured_ms / run.predicted_ms - 1.0);
-        let busy = busy_share_of_span(execution.schedule.on(Machine::Uplink));
-        self.uplink_busy = self.uplink_busy.min(busy);
-        self.offloaded = plan.partitions.iter().filter(|p| !p.uploads.is_empty()).count();
-        self.worst_difference = self.worst_difference.max(worst_difference);
+            uplink_busy: busy_share_of_span(execution.schedule.on(Machine::Uplink)),
+            offloaded: plan.partitions.iter().filter(|p| !p.uploads.is_empty()).count(),
+            worst_difference,
+        }
     }
+}
+
+fn median_of(runs: &[Run], value: fn(&Run) -> f64) -> f64 {
+    median(&runs.iter().map(value).collect::<Vec<_>>())
+}
+
+/// The table, from the runs of each policy.
+fn rows(runs: [Vec<Run>; POLICIES.len()]) -> Vec<Row> {
+    let measured = |runs: &[Run]| median_of(runs, |run| run.measured_ms);
+    // Local-only and server-only.
+    let whole = measured(&runs[0]).min(measured(&runs[1]));
+    let row = |(policy, runs): (Policy, Vec<Run>)| Row {
+        policy: policy.name(),
+        predicted_ms: median_of(&runs, |run| run.predicted_ms),
+        measured_ms: measured(&runs),
+        error: median_of(&runs, |run| run.measured_ms / run.predicted_ms - 1.0),
+        lower_bound_ms: median_of(&runs, |run| run.lower_bound_ms),
+        speedup: whole / measured(&runs),
+        uplink_busy: runs.iter().map(|run| run.uplink_busy).fold(1.0, f64::min),
+        offloaded: runs.last().map_or(0, |run| run.offloaded),
+        worst_difference: runs.iter().map(|run| run.worst_difference).fold(0.0, f64::max),
+        runs,
+    };
+    POLICIES.into_iter().zip(runs).map(row).collect()
 }
 
 fn print_setting(args: &Args, session: &Session, server: &ServerProcess) {
     eprintln!(
         "{} of {} ({} layers, untrained) on {}\n\
          device: {:.3} of this machine's speed, server: full speed at {}\n\
-         uplink: held to {} Mbit/s",
+         uplink: limited to {} Mbit/s",
         measurement::count(args.jobs, "job"),
         args.model,
         session.models()[0].layer_count(),
         session.engine_name(),
         args.device_fraction.value(),
         server.address,
-        args.uplink_mbps,
+        args.uplink_mbps.mbit_per_s(),
     );
 }
 
 /// Prints the table; the exit code says whether every output was right.
-fn finish(args: &Args, mut rows: Vec<Row>) -> anyhow::Result<ExitCode> {
-    let best = rows[0].measured_ms.min(rows[1].measured_ms);
-    for row in &mut rows {
-        row.speedup = best / row.measured_ms;
-    }
+fn finish(args: &Args, rows: &[Row]) -> anyhow::Result<ExitCode> {
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string(&rows)?),
-        Format::Text => print!("{}", table(&rows)),
+        Format::Json => print(&(serde_json::to_string(rows)? + "\n"))?,
+        Format::Text => print(&table(rows))?,
     }
     let worst = rows.iter().fold(0.0f64, |w, r| w.max(r.worst_difference));
     let count = args.jobs * rows.len() * args.repeats.get();
@@ -264,20 +264,17 @@ fn finish(args: &Args, mut rows: Vec<Row>) -> anyhow::Result<ExitCode> {
 }
 
 fn table(rows: &[Row]) -> String {
-    use std::fmt::Write;
     let mut text = format!(
         "{:<15} {:>12} {:>12} {:>7} {:>12} {:>9} {:>10}\n",
         "policy", "predicted ms", "measured ms", "error", "bound ms", "speed-up", "offloaded"
     );
     for row in rows {
-        let error = row.error * 100.0;
-        let _ = writeln!(
-            text,
-            "{:<15} {:>12.1} {:>12.1} {:>+6.1}% {:>12.1} {:>8.2}x {:>10}",
+        text += &format!(
+            "{:<15} {:>12.1} {:>12.1} {:>+6.1}% {:>12.1} {:>8.2}x {:>10}\n",
             row.policy,
             row.predicted_ms,
             row.measured_ms,
-            error,
+            row.error * 100.0,
             row.lower_bound_ms,
             row.speedup,
             row.offloaded

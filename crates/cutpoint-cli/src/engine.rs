@@ -4,12 +4,12 @@ mod bench;
 mod profile;
 
 use crate::args::format::Format;
+use crate::files::print;
 use cutpoint::engine::onnxruntime::OnnxRuntime;
 use cutpoint::engine::rten::{Rten, run_profile_job};
 use cutpoint::engine::{Engine, install};
 use cutpoint::error::{Error, ErrorKind};
 use serde::Serialize;
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -74,7 +74,7 @@ fn install_library(args: &InstallArgs) -> anyhow::Result<ExitCode> {
         }
     })?;
     log::info!("installed {}", engine.name());
-    writeln!(stdout(), "{}", path.display())?;
+    print(&format!("{}\n", path.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -94,7 +94,7 @@ fn cache_dir() -> Result<PathBuf, Error> {
     })
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Entry {
     engine: String,
     is_default: bool,
@@ -106,49 +106,45 @@ struct Entry {
     advice: Option<String>,
 }
 
+#[derive(Serialize)]
+struct Engines {
+    engines: [Entry; 2],
+}
+
 fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let runtime = match OnnxRuntime::find(None) {
         Ok(found) => Entry {
             engine: found.name(),
             is_default: true,
             library: Some(found.path().to_path_buf()),
-            problem: None,
-            advice: None,
+            ..Entry::default()
         },
         Err(error) => Entry {
             engine: "onnxruntime".into(),
-            is_default: false,
-            library: None,
             problem: Some(error.to_string()),
             advice: Error::advice(&error).map(str::to_owned),
+            ..Entry::default()
         },
     };
-    let rten = Entry {
-        engine: Rten::new().name(),
-        is_default: !runtime.is_default,
-        library: None,
-        problem: None,
-        advice: None,
-    };
-    let mut out = stdout().lock();
-    if args.format == Format::Json {
-        let engines = serde_json::json!({ "engines": [runtime, rten] });
-        writeln!(out, "{}", serde_json::to_string_pretty(&engines)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    for entry in [runtime, rten] {
+    let is_default = !runtime.is_default;
+    let rten = Entry { engine: Rten::new().name(), is_default, ..Entry::default() };
+    args.format.print(&Engines { engines: [runtime, rten] }, render_text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn render_text(found: &Engines) -> String {
+    let mut lines = Vec::new();
+    for entry in &found.engines {
         let default = if entry.is_default { " (default)" } else { "" };
-        writeln!(out, "{}{default}", entry.engine)?;
-        for (label, value) in [("not usable", entry.problem), ("hint", entry.advice)] {
-            if let Some(value) = value {
-                writeln!(out, "  {label}: {value}")?;
-            }
+        lines.push(format!("{}{default}\n", entry.engine));
+        for (label, value) in [("not usable", &entry.problem), ("hint", &entry.advice)] {
+            lines.extend(value.iter().map(|value| format!("  {label}: {value}\n")));
         }
-        match entry.library {
-            Some(path) => writeln!(out, "  library: {}", path.display())?,
-            None if entry.engine.starts_with("rten") => writeln!(out, "  built in")?,
+        match &entry.library {
+            Some(path) => lines.push(format!("  library: {}\n", path.display())),
+            None if entry.engine.starts_with("rten") => lines.push("  built in\n".to_owned()),
             None => {}
         }
     }
-    Ok(ExitCode::SUCCESS)
+    lines.concat()
 }

@@ -1,9 +1,8 @@
 //! `cutpoint explain`: a plan in words.
 
 use crate::args::workload::PlanArgs;
-use crate::files::write_whole;
+use crate::files::print;
 use cutpoint_plan::explain::explain_plan;
-use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -14,6 +13,6 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (workload, plan) = args.plan.load_valid()?;
-    write_whole(Path::new("-"), explain_plan(&workload, &plan).as_bytes())?;
+    print(&explain_plan(&workload, &plan))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -47,6 +47,11 @@ pub(crate) fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Prints text on standard output.
+pub(crate) fn print(text: &str) -> Result<()> {
+    write_whole(Path::new("-"), text.as_bytes())
+}
+
 /// A nameless file in a folder, with the rights of any new file, to be given its name when it is
 /// complete.
 pub(crate) fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {

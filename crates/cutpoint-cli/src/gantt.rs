@@ -1,4 +1,4 @@
-//! `cutpoint gantt`: a chart of a plan, and of what came of it.
+//! `cutpoint gantt`: a chart of a plan, and of its run.
 
 use crate::args::workload::{PlanArgs, read_trace};
 use crate::files::write_whole;
@@ -12,17 +12,17 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     #[command(flatten)]
     plan: PlanArgs,
-    /// What came of the plan: trace.json, as `cutpoint run` writes it. Planned and measured lanes
-    /// are drawn one above the other.
+    /// The run of the plan: trace.json, as `cutpoint run` writes it. Planned and measured lanes are
+    /// drawn one above the other.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Text of a fixed width, or an SVG file.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Columns of the text.
+    /// The width of the text, in columns.
     #[arg(long, value_name = "COLUMNS", default_value_t = 100, env = "COLUMNS")]
     width: u16,
-    /// Where to write it; - for standard output.
+    /// Where the chart goes; - for standard output.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 }

@@ -7,7 +7,6 @@ use cutpoint::onnx::LayeredModel;
 use cutpoint::tensor::{TensorSpec, shape_text};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -24,15 +23,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (engine, _) = args.engine.select()?;
     let layered = args.model.load()?.into_layers(engine.as_ref())?;
-    let report = Report::of(&layered);
-    let mut text = match args.format {
-        Format::Json => serde_json::to_string_pretty(&report)?,
-        Format::Text => render_text(&report),
-    };
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    stdout().lock().write_all(text.as_bytes())?;
+    args.format.print(&Report::of(&layered), render_text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -141,5 +132,6 @@ fn render_text(report: &Report<'_>) -> String {
         let (count, bytes) = (cut.device_layers, cut.frontier_bytes);
         lines.push(format!("{count:>4}  {bytes:>10} bytes  {}", names.join(",")));
     }
+    lines.push(String::new());
     lines.join("\n")
 }

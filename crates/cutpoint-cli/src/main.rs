@@ -40,8 +40,8 @@ const HEAPS: &str = "MALLOC_ARENA_MAX";
 #[derive(Debug, Parser)]
 #[command(name = "cutpoint", version)]
 struct Cli {
-    /// Say more on standard error: -v for each job, -vv for each frame.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    /// Log more to standard error: -v for each job, -vv for each frame.
+    #[arg(short, long, global = true, display_order = 900, action = clap::ArgAction::Count)]
     verbose: u8,
 
     #[command(subcommand)]
@@ -61,19 +61,20 @@ enum Command {
     Plan(plan::Args),
     /// Check a plan against its workload; the exit code is 0 for a valid plan, else 1.
     Check(check::Args),
-    /// Draw what each machine does when.
+    /// Draw a Gantt chart of a plan, and of its run.
     Gantt(gantt::Args),
-    /// Say in words why a plan is as it is, and what would change it.
+    /// Explain in words why a plan is as it is, and what would change it.
     Explain(explain::Args),
     /// Serve models, whole or cut, to devices and to any client of the Open Inference Protocol.
     Serve(serve::Args),
-    /// Measure models on both sides, and the link, and write workload.json.
+    /// Measure models on the device and the server, and the link, and write workload.json.
     Profile(profile::Args),
-    /// Measure, plan and execute: jobs of a model on this device and a server.
+    /// Measure, plan and run jobs on this device and a server.
     Run(run::Args),
-    /// Show it all on this machine: five policies, a server process, a held uplink, a held device.
+    /// Compare five policies on this machine, with a server process, a limited uplink and a slowed
+    /// device.
     Demo(demo::Args),
-    /// Show a plan, and what came of it, as one HTML page.
+    /// Show a plan, and its run, as one HTML page.
     Report(report::Args),
     /// List, install, remove or measure inference engines.
     Engine(engine::Args),

@@ -1,11 +1,11 @@
 //! The outputs of a job as one line of JSON.
 
 use cutpoint::tensor::{ElementType, Tensor};
-use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
+use serde::ser::{Serialize, Serializer};
 
 /// `{"job":0,"outputs":{"prob":{"type":"FP32","shape":[1,2],"data":[0.25,0.75]}}}`; values that
-/// JSON has no number for (NaN, infinities) are strings. `"input"` besides if the job is from a file
-/// of that name.
+/// JSON has no number for (NaN, infinities) are strings. `"input"` is there too if the job is from a
+/// file of that name.
 ///
 /// Numbers have as many digits as it takes to read the same value of their type again.
 pub(crate) fn json_line(job: u32, input: Option<&str>, outputs: &[(String, Tensor)]) -> String {
@@ -25,11 +25,10 @@ struct Outputs<'a>(&'a [(String, Tensor)]);
 
 impl Serialize for Outputs<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, tensor) in self.0 {
-            map.serialize_entry(name, &Output::of(tensor))?;
-        }
-        map.end()
+        serializer.collect_map(self.0.iter().map(|(name, tensor)| {
+            let (r#type, shape) = (tensor.element_type().protocol_name(), tensor.shape());
+            (name, Output { r#type, shape, data: Numbers(tensor) })
+        }))
     }
 }
 
@@ -38,16 +37,6 @@ struct Output<'a> {
     r#type: &'static str,
     shape: &'a [usize],
     data: Numbers<'a>,
-}
-
-impl<'a> Output<'a> {
-    fn of(tensor: &'a Tensor) -> Output<'a> {
-        Output {
-            r#type: tensor.element_type().protocol_name(),
-            shape: tensor.shape(),
-            data: Numbers(tensor),
-        }
-    }
 }
 
 struct Numbers<'a>(&'a Tensor);
@@ -90,21 +79,22 @@ impl Serialize for Numbers<'_> {
     }
 }
 
-/// A list of numbers, with strings for those that JSON has no number for.
+/// A number, or the name of one that JSON has no number for.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Number<F> {
+    Finite(F),
+    Other(String),
+}
+
 fn floats<S: Serializer, F: Copy + Serialize + Into<f64>>(
     serializer: S,
     values: impl ExactSizeIterator<Item = F>,
 ) -> Result<S::Ok, S::Error> {
-    let mut list = serializer.serialize_seq(Some(values.len()))?;
-    for value in values {
-        let wide: f64 = value.into();
-        if wide.is_finite() {
-            list.serialize_element(&value)?;
-        } else {
-            list.serialize_element(&wide.to_string())?;
-        }
-    }
-    list.end()
+    serializer.collect_seq(values.map(|value| match value.into() {
+        wide if wide.is_finite() => Number::Finite(value),
+        wide => Number::Other(wide.to_string()),
+    }))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! `cutpoint plan`: from a workload to a plan.
 
 use crate::args::format::Format;
-use crate::args::milliseconds::parse_milliseconds;
+use crate::args::values;
 use crate::args::workload::WorkloadArgs;
-use crate::files::write_whole;
+use crate::files::{print, write_whole};
 use cutpoint::error::{Error, ErrorKind};
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::explain::{PlanSummary, render_summary};
@@ -20,23 +20,23 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     #[command(flatten)]
     workload: WorkloadArgs,
-    /// How to plan: local-only, server-only, partition-only, schedule-only, best-single, adjacent,
-    /// joint, or exhaustive (small workloads only).
+    /// The policy: local-only, server-only, partition-only, schedule-only, best-single, adjacent, joint,
+    /// or exhaustive (small workloads only).
     #[arg(long, default_value_t = Policy::Joint)]
     policy: Policy,
-    /// When a tensor may be sent: as soon as its layer has ended (layer), or after the last device
-    /// layer of its job (job).
+    /// When a tensor may be sent: as soon as its layer has run (layer), or after the last device layer
+    /// of its job (job).
     #[arg(long, default_value_t = Granularity::Layer)]
     granularity: Granularity,
-    /// What is to be small: the last completion (makespan), or the mean of all completions
+    /// What to minimise: the last completion (makespan), or the mean of all completions
     /// (mean-completion).
     #[arg(long, default_value_t = Objective::Makespan)]
     objective: Objective,
-    /// Jobs arrive one after the other, in the order of the workload: one each so many
-    /// milliseconds. Without this all are there from the start.
-    #[arg(long, value_name = "PERIOD_MS", value_parser = parse_milliseconds, allow_negative_numbers = true)]
+    /// Jobs arrive one at a time, in the order of the workload, one every PERIOD_MS milliseconds.
+    /// Without this all are there from the start.
+    #[arg(long, value_name = "PERIOD_MS", value_parser = values::milliseconds, allow_negative_numbers = true)]
     arrivals: Option<Time>,
-    /// Write the plan to this file; - for standard output.
+    /// Where the plan goes; - for standard output.
     #[arg(short, long, value_name = "PLAN")]
     output: Option<PathBuf>,
     /// Standard output: a summary (text) or the plan itself (json).
@@ -53,24 +53,21 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         ..PlanOptions::default()
     };
     let plan = checked_plan(&workload, args.policy, &options)?;
-    let is_to_stdout = args.output.as_deref() == Some(Path::new("-"));
     let mut json = Vec::new();
-    if args.output.is_some() || args.format == Format::Json {
-        write_plan(&workload, &plan, &mut json)?;
-    }
+    write_plan(&workload, &plan, &mut json)?;
     if let Some(path) = &args.output {
         write_whole(path, &json)?;
     }
+    let stdout = Path::new("-");
     match args.format {
-        Format::Json if !is_to_stdout => write_whole(Path::new("-"), &json)?,
-        Format::Text if !is_to_stdout => {
+        _ if args.output.as_deref() == Some(stdout) => {}
+        Format::Json => write_whole(stdout, &json)?,
+        Format::Text => {
             // Both are always possible to compare with, if the link lets anything pass.
             let other = |policy| checked_plan(&workload, policy, &options).ok().map(|p| p.makespan);
             let others = [Policy::LocalOnly, Policy::ServerOnly].map(|p| (p, other(p)));
-            let summary = PlanSummary::of(&workload, &plan, &others);
-            write_whole(Path::new("-"), render_summary(&summary).as_bytes())?;
+            print(&render_summary(&PlanSummary::of(&workload, &plan, &others)))?;
         }
-        _ => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,11 @@
 //! `cutpoint profile`: measures models on both sides, and the link, and writes workload.json.
 
 use crate::args::connect::ConnectArgs;
-use crate::args::device;
 use crate::args::encoding::EncodingArgs;
 use crate::args::engine::EngineArgs;
 use crate::args::image::ImageArgs;
 use crate::args::model::ShapeArgs;
+use crate::args::values;
 use crate::files::write_whole;
 use crate::setup;
 use cutpoint::SpeedFraction;
@@ -14,7 +14,7 @@ use cutpoint::frames::{Frame, parse_frames};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// How many made frames encodings are measured on where the user names none.
+/// How many synthetic frames encodings are measured on if the user names no inputs.
 const SYNTHETIC_FRAMES: u64 = 4;
 
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(required = true)]
     models: Vec<PathBuf>,
 
-    /// Where workload.json goes; `-` is standard output.
+    /// Where workload.json goes; - for standard output.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 
@@ -35,10 +35,10 @@ pub(crate) struct Args {
     shapes: ShapeArgs,
 
     /// The device's speed as a fraction of this machine's.
-    #[arg(long, value_name = "FRACTION", default_value = "1", value_parser = device::parse_speed)]
+    #[arg(long, value_name = "FRACTION", default_value = "1", value_parser = values::speed)]
     device_fraction: SpeedFraction,
 
-    /// Execute so many jobs of each model on both sides together, and scale the layers' times to what
+    /// Run this many jobs of each model on both sides together, and scale the layers' times to what
     /// they took. Needs a server.
     #[arg(long, value_name = "COUNT", requires = "server", default_value_t = 0)]
     rehearse: usize,

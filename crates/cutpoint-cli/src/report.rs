@@ -1,4 +1,4 @@
-//! `cutpoint report`: one HTML page that shows a plan and what came of it.
+//! `cutpoint report`: one HTML page that shows a plan and its run.
 
 use crate::args::workload::{PlanArgs, read_trace};
 use crate::files::write_whole;
@@ -11,7 +11,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     plan: PlanArgs,
 
-    /// How it was done: trace.json, as `cutpoint run` writes it.
+    /// The run of the plan: trace.json, as `cutpoint run` writes it.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 

@@ -19,12 +19,12 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 /// Prints the address on standard output once it listens, and serves until it is interrupted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// ONNX files; each is served under its name without the ending.
+    /// ONNX files; each is served under its name without the extension.
     #[arg(value_name = "MODEL")]
     models: Vec<PathBuf>,
 
-    /// A configuration: its models are served too, each with its own name and shapes, and its
-    /// settings hold unless an argument replaces them.
+    /// A configuration: its models are served too, each with its own name and shapes, and its settings
+    /// apply unless an argument replaces them.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -55,12 +55,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// Listen beyond this machine without TLS and a token.
+    /// Allow other machines to connect without TLS and a token.
     #[arg(long)]
     insecure: bool,
 
-    /// The longest message that is read, in MiB; a model that is pushed is one message [default:
-    /// 1024].
+    /// The longest message accepted, in MiB; a model that is pushed is one message [default: 1024].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=2047))]
     message_mib: Option<u32>,
 }

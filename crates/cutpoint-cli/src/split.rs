@@ -21,15 +21,16 @@ pub(crate) struct Args {
     /// every cut between layers; any cut between two nodes will do.
     #[arg(long, value_name = "TENSOR", value_delimiter = ',', required_unless_present = "after")]
     at: Vec<String>,
-    /// Instead: cut after so many layers, for each number given, into OUT/NUMBER.
+    /// Instead of --at: cut after this many layers. Takes several numbers, separated by commas; the
+    /// parts go to OUT/NUMBER.
     #[arg(long, value_name = "LAYERS", value_delimiter = ',', conflicts_with = "at")]
     after: Vec<usize>,
-    /// Write the steps that encode into the prefix and those that decode into the suffix, for
-    /// every FP32 tensor that crosses the cut, or for one of them: f16, u8 or u8-channel.
-    /// Repeatable; the last one that means a tensor counts.
+    /// Write the steps that encode into the prefix and those that decode into the suffix, for every
+    /// FP32 tensor that crosses the cut, or for the one named: f16, u8 or u8-channel. Repeatable; the
+    /// last one that applies to a tensor counts.
     #[arg(long, value_name = "[TENSOR=]ENCODING", value_parser = parse_encode)]
     encode: Vec<Encode>,
-    /// The folder for prefix.onnx and suffix.onnx; made if it is not there.
+    /// The folder for prefix.onnx and suffix.onnx; created if it is missing.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 }
@@ -62,24 +63,20 @@ fn encodings(
     cut: &NodeCut,
     asked: &[Encode],
 ) -> BTreeMap<String, Encoding> {
+    let fits = |name: &str, encoding: Encoding| {
+        let Some(spec) = layered.layers().tensors.get(name) else { return false };
+        // A range for each channel needs something behind the channels.
+        let has_channels = encoding != Encoding::U8_CHANNEL || spec.shape.len() >= 3;
+        encoding.takes(spec.element_type) && has_channels
+    };
     let mut encodings = BTreeMap::new();
-    for Encode { tensor, encoding } in asked {
-        match tensor {
-            Some(tensor) => drop(encodings.insert(tensor.clone(), *encoding)),
-            None => {
-                let spec = |name: &str| layered.layers().tensors.get(name);
-                let is_float = |name: &&String| {
-                    spec(name).is_some_and(|spec| encoding.takes(spec.element_type))
-                };
-                // A range for each channel needs something behind the channels.
-                let fits = |name: &&String| {
-                    let rank = spec(name).map_or(0, |spec| spec.shape.len());
-                    *encoding != Encoding::U8_CHANNEL || rank >= 3
-                };
-                let meant = cut.frontier.iter().filter(is_float).filter(fits);
-                encodings.extend(meant.map(|name| (name.clone(), *encoding)));
-            }
-        }
+    for &Encode { ref tensor, encoding } in asked {
+        let crossing = cut.frontier.iter().filter(|name| fits(name, encoding));
+        let meant: Vec<&String> = match tensor {
+            Some(tensor) => vec![tensor],
+            None => crossing.collect(),
+        };
+        encodings.extend(meant.into_iter().map(|name| (name.clone(), encoding)));
     }
     encodings
 }

@@ -1,8 +1,7 @@
 //! `cutpoint zoo`: well-known networks as ONNX files.
 
-use crate::files::write_whole;
+use crate::files::{print, write_whole};
 use cutpoint::zoo::Network;
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,7 +14,7 @@ pub(crate) struct Args {
     /// The file to write; - for standard output.
     #[arg(short, long, value_name = "FILE", required_unless_present = "list")]
     output: Option<PathBuf>,
-    /// What the weights are drawn from: the same file for the same seed.
+    /// The seed of the weights; the same seed gives the same file.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// List the networks and write nothing.
@@ -30,6 +29,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let names: String = Network::ALL.iter().map(|network| format!("{network}\n")).collect();
-    stdout().lock().write_all(names.as_bytes())?;
+    print(&names)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! Arguments that say where the server is and how to reach it.
 
+use super::values;
 use cutpoint::config::ServerConfig;
-use cutpoint::error::{Error, ErrorKind, Result};
 use cutpoint_plan::units::Bandwidth;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,8 +13,8 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "HOST:PORT")]
     server: Option<String>,
 
-    /// Hold the uplink to this bandwidth, in Mbit/s; needs no root.
-    #[arg(long, value_name = "MBPS", value_parser = parse_bandwidth)]
+    /// Limit the uplink to this bandwidth, in Mbit/s; needs no root.
+    #[arg(long, value_name = "MBPS", value_parser = values::bandwidth)]
     uplink_limit_mbps: Option<Bandwidth>,
 
     /// A file with the token that the server asks for.
@@ -26,7 +26,7 @@ pub(crate) struct ConnectArgs {
     tls_ca: Option<PathBuf>,
 
     /// How long to wait for the server to accept a connection, in seconds [default: 5].
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
     connect_timeout_s: Option<Duration>,
 }
 
@@ -46,17 +46,4 @@ pub(crate) fn replace<T: Clone>(setting: &mut Option<T>, argument: &Option<T>) {
     if argument.is_some() {
         setting.clone_from(argument);
     }
-}
-
-/// A time in seconds.
-pub(crate) fn parse_seconds(text: &str) -> Result<Duration> {
-    let seconds = text.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
-    seconds.ok_or_else(|| Error::new(ErrorKind::Usage, "expected a number of seconds, 0 or more"))
-}
-
-fn parse_bandwidth(text: &str) -> Result<Bandwidth> {
-    let bandwidth = text.parse().ok().and_then(Bandwidth::from_mbit_per_s);
-    bandwidth
-        .filter(|b| b.mbit_per_s() > 0.0)
-        .ok_or_else(|| Error::new(ErrorKind::Usage, "expected a bandwidth in Mbit/s above 0"))
 }

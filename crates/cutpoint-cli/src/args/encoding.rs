@@ -7,12 +7,12 @@ use cutpoint::session::EncodingRequest;
 /// Flattened into the subcommands that measure.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct EncodingArgs {
-    /// How far outputs may move when tensors are sent in smaller forms: exact (only compression), or
-    /// bounds that must all hold, as in max_abs=0.01,cosine=0.999,top1=0.99.
+    /// How far outputs may change when tensors are sent in encodings: exact (lossless compression
+    /// only), or bounds that must all hold, as in max_abs=0.01,cosine=0.999,top1=0.99.
     #[arg(long, value_name = "BOUNDS")]
     accuracy: Option<AccuracyBudget>,
 
-    /// Send every tensor as it is, and measure no encodings.
+    /// Send every tensor unencoded, and measure no encodings.
     #[arg(long, conflicts_with = "accuracy")]
     raw: bool,
 }

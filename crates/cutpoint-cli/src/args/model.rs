@@ -1,12 +1,10 @@
 //! Arguments of every command that reads a model.
 
+use super::values;
 use cutpoint::config::ModelConfig;
 use cutpoint::error::Result;
 use cutpoint::onnx::OnnxModel;
 use std::path::PathBuf;
-
-/// An input's name and shape.
-pub(crate) type Shape = (String, Vec<usize>);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ModelArgs {
@@ -25,11 +23,11 @@ impl ModelArgs {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ShapeArgs {
-    /// The shape of an input, instead of the one in the file; holds for every model that has an
-    /// input of this name. Needed where the file leaves a dimension open, except the first one, which
-    /// is then 1. Repeatable.
-    #[arg(long = "shape", value_name = "NAME=1x3x224x224", value_parser = parse_shape)]
-    pub(crate) shapes: Vec<Shape>,
+    /// The shape of an input, for every model that has an input of this name; replaces the one in the
+    /// file. Needed if the file leaves a dimension open, except the first, which is then 1.
+    /// Repeatable.
+    #[arg(long = "shape", value_name = "NAME=1x3x224x224", value_parser = values::shape)]
+    pub(crate) shapes: Vec<(String, Vec<usize>)>,
 }
 
 impl ShapeArgs {
@@ -38,14 +36,4 @@ impl ShapeArgs {
         let shapes = self.shapes.iter().cloned().collect();
         ModelConfig { path: path.to_owned(), shapes, ..ModelConfig::default() }
     }
-}
-
-fn parse_shape(text: &str) -> Result<Shape, String> {
-    let parse = || {
-        let (name, dims) = text.rsplit_once('=')?;
-        let dims: Option<Vec<usize>> =
-            dims.split('x').map(|dim| dim.parse().ok().filter(|&d| d > 0)).collect();
-        Some((name.to_owned(), dims?)).filter(|(name, _)| !name.is_empty())
-    };
-    parse().ok_or_else(|| "expected NAME=DIM or NAME=DIMxDIM..., each at least 1".to_owned())
 }

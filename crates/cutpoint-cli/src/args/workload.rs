@@ -1,5 +1,6 @@
 //! Reading workloads and plans for the subcommands that take them.
 
+use super::values;
 use crate::files::read_whole;
 use cutpoint::error::{Error, ErrorKind, Result};
 use cutpoint::trace::{MeasuredRun, TRACE_BYTES_MAX, read_measured};
@@ -17,25 +18,15 @@ pub(crate) struct WorkloadArgs {
     /// The workload, as `cutpoint profile` writes it; - for standard input.
     #[arg(value_name = "WORKLOAD")]
     workload: PathBuf,
-    /// Instead of the workload's bandwidth from device to server, in Mbit/s.
-    #[arg(long, value_name = "MBPS", value_parser = bandwidth)]
+    /// Replaces the workload's bandwidth from device to server, in Mbit/s.
+    #[arg(long, value_name = "MBPS", value_parser = values::bandwidth_or_none)]
     uplink_mbps: Option<Bandwidth>,
-    /// Instead of the workload's bandwidth from server to device, in Mbit/s.
-    #[arg(long, value_name = "MBPS", value_parser = bandwidth)]
+    /// Replaces the workload's bandwidth from server to device, in Mbit/s.
+    #[arg(long, value_name = "MBPS", value_parser = values::bandwidth_or_none)]
     downlink_mbps: Option<Bandwidth>,
-    /// Instead of the workload's round trip, in milliseconds.
-    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    /// Replaces the workload's round trip, in milliseconds.
+    #[arg(long, value_name = "MS", value_parser = values::milliseconds)]
     rtt_ms: Option<Time>,
-}
-
-const NOT_NEGATIVE: &str = "expected a number, 0 or more";
-
-fn bandwidth(text: &str) -> Result<Bandwidth, &'static str> {
-    text.parse().ok().and_then(Bandwidth::from_mbit_per_s).ok_or(NOT_NEGATIVE)
-}
-
-fn milliseconds(text: &str) -> Result<Time, &'static str> {
-    text.parse().ok().and_then(Time::from_milliseconds).ok_or(NOT_NEGATIVE)
 }
 
 impl WorkloadArgs {
@@ -49,15 +40,6 @@ impl WorkloadArgs {
         link.downlink = self.downlink_mbps.or(link.downlink);
         link.round_trip = self.rtt_ms.unwrap_or(link.round_trip);
         builder.build().map_err(refused)
-    }
-
-    /// A plan for this workload.
-    fn load_plan(&self, workload: &Workload, path: &Path) -> anyhow::Result<Plan> {
-        if self.workload == Path::new("-") && path == Path::new("-") {
-            anyhow::bail!("workload and plan cannot both come from standard input");
-        }
-        let json = read_whole(path, limits::PLAN_BYTES_MAX)?;
-        Ok(format::read_plan(&json, workload).map_err(|e| refused(path, &e))?)
     }
 }
 
@@ -80,8 +62,12 @@ pub(crate) struct PlanArgs {
 impl PlanArgs {
     /// Both, the workload validated.
     pub(crate) fn load(&self) -> anyhow::Result<(Workload, Plan)> {
+        if self.workload.workload == Path::new("-") && self.plan == Path::new("-") {
+            anyhow::bail!("workload and plan cannot both come from standard input");
+        }
         let workload = self.workload.load()?;
-        let plan = self.workload.load_plan(&workload, &self.plan)?;
+        let json = read_whole(&self.plan, limits::PLAN_BYTES_MAX)?;
+        let plan = format::read_plan(&json, &workload).map_err(|e| refused(&self.plan, &e))?;
         Ok((workload, plan))
     }
 

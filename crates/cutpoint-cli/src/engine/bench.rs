@@ -6,7 +6,6 @@ use crate::args::model::ModelArgs;
 use crate::measurement::count;
 use cutpoint::engine::timing::ran;
 use serde::Serialize;
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -23,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     repeats: u32,
 
-    /// How many runs come first, untimed.
+    /// How many untimed runs come first.
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     warm_up: u32,
 
@@ -51,15 +50,13 @@ struct Report {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let report = measure(args)?;
-    let mut out = stdout().lock();
-    if args.format == Format::Json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    writeln!(
-        out,
-        "{}: median {:.3} ms, min {:.3} ms, max {:.3} ms of {} runs; loaded in {:.0} ms; {}",
+    args.format.print(&measure(args)?, render_text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn render_text(report: &Report) -> String {
+    format!(
+        "{}: median {:.3} ms, min {:.3} ms, max {:.3} ms of {} runs; loaded in {:.0} ms; {}\n",
         report.engine,
         report.median_ms,
         report.min_ms,
@@ -67,8 +64,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         report.times_ms.len(),
         report.load_ms,
         count(report.threads, "thread"),
-    )?;
-    Ok(ExitCode::SUCCESS)
+    )
 }
 
 fn measure(args: &Args) -> anyhow::Result<Report> {

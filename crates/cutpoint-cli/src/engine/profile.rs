@@ -5,7 +5,6 @@ use crate::args::format::Format;
 use crate::args::model::ModelArgs;
 use crate::measurement::count;
 use cutpoint::profile::{ModelProfile, ProfileOptions, profile_model};
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -48,29 +47,24 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in &profile.warnings {
         log::warn!("{warning}");
     }
-    match args.format {
-        Format::Json => writeln!(stdout(), "{}", serde_json::to_string_pretty(&profile)?)?,
-        Format::Text => print_text(&profile)?,
-    }
+    args.format.print(&profile, render_text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_text(profile: &ModelProfile) -> std::io::Result<()> {
-    let mut out = stdout().lock();
+fn render_text(profile: &ModelProfile) -> String {
     let longest = profile.layers.iter().map(|layer| layer.name.chars().count()).max();
     let width = longest.unwrap_or(0).clamp(5, 60);
-    writeln!(out, "{:width$}  {:>10}  {:>6}  {:>6}", "layer", "ms", "share", "spread")?;
+    let mut text = format!("{:width$}  {:>10}  {:>6}  {:>6}\n", "layer", "ms", "share", "spread");
     let whole = &profile.whole;
     for layer in &profile.layers {
         let share = 100.0 * layer.median_ms / whole.median_ms;
         let spread = 100.0 * layer.spread;
         let (name, ms) = (&layer.name, layer.median_ms);
-        writeln!(out, "{name:width$}  {ms:>10.3}  {share:>5.1}%  {spread:>5.1}%")?;
+        text += &format!("{name:width$}  {ms:>10.3}  {share:>5.1}%  {spread:>5.1}%\n");
     }
-    writeln!(
-        out,
+    text + &format!(
         "whole: median {:.3} ms, min {:.3} ms, spread {:.1} % of {} runs; layers as measured add \
-         up to {:.1} % of it{}; {}, {}",
+         up to {:.1} % of it{}; {}, {}\n",
         whole.median_ms,
         whole.min_ms,
         100.0 * whole.spread,

@@ -1,13 +1,12 @@
 //! The arguments of `cutpoint run`.
 
-use crate::args::connect::{ConnectArgs, parse_seconds};
-use crate::args::device;
+use crate::args::connect::ConnectArgs;
 use crate::args::encoding::EncodingArgs;
 use crate::args::engine::EngineArgs;
 use crate::args::format::Format;
 use crate::args::image::ImageArgs;
-use crate::args::milliseconds::parse_milliseconds;
 use crate::args::model::ShapeArgs;
+use crate::args::values;
 use cutpoint::SpeedFraction;
 use cutpoint_plan::options::{Granularity, Policy};
 use cutpoint_plan::units::Time;
@@ -23,15 +22,16 @@ pub(crate) struct Args {
     pub(super) shapes: ShapeArgs,
 
     /// One job each: JPEG or PNG files, .npy files, glob patterns, `name=FILE,name=FILE` for a
-    /// model with several inputs, or synthetic:COUNT for made frames. None with a configuration.
+    /// model with several inputs, or synthetic:COUNT for synthetic frames. Not with a configuration.
     pub(super) inputs: Vec<String>,
 
-    /// How to plan: local-only, server-only, partition-only, schedule-only, best-single, adjacent,
-    /// joint or exhaustive.
+    /// The policy: local-only, server-only, partition-only, schedule-only, best-single, adjacent, joint
+    /// or exhaustive.
     #[arg(long, default_value_t = Policy::Joint)]
     pub(super) policy: Policy,
 
-    /// When tensors may leave: layer (as they are made) or job (after the job's last device layer).
+    /// When a tensor may be sent: as soon as its layer has run (layer), or after the last device layer
+    /// of its job (job).
     #[arg(long, default_value_t = Granularity::Layer)]
     pub(super) granularity: Granularity,
 
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(super) plan_output: Option<PathBuf>,
 
-    /// Where the workload.json goes that the plan is for: as it was measured, and rehearsed if it was.
+    /// Where workload.json goes: what the plan was made from, as measured or rehearsed.
     #[arg(long, value_name = "FILE")]
     pub(super) workload_output: Option<PathBuf>,
 
@@ -60,24 +60,24 @@ pub(crate) struct Args {
     pub(super) format: Format,
 
     /// Give up a server that owes a reply and stays silent for this long [default: 30].
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
     pub(super) patience_s: Option<Duration>,
 
-    /// Keep to the plan, whatever the link does. Without this, jobs that have not begun are planned
-    /// anew when the uplink's bandwidth has changed, when the server is lost, and when it is back.
+    /// Keep to the plan, whatever the link does. Otherwise jobs that have not begun are planned again
+    /// when the uplink's bandwidth changes, when the server is lost, and when it is back.
     #[arg(long)]
     pub(super) no_replan: bool,
 
-    /// Execute about so many of the jobs under the policy first, on both sides together, and plan
-    /// from what they took; up to three times, until the plan has no cut that was not executed. Then a
-    /// plan of up to 2 seconds is run through as a whole. Of long jobs fewer are executed, about 5
-    /// seconds at a time. Needs a server.
+    /// First run about this many of the jobs under the policy, on both sides together, and plan from
+    /// the times they took; up to three times, until every cut of the plan has been run. Then a plan of
+    /// up to 2 seconds is run once as a whole. Fewer jobs are run if they are long, for about 5 seconds
+    /// at a time. Needs a server.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(super) rehearse: usize,
 
-    /// Execute again until so many milliseconds have passed, up to 21 times, and report the run whose
-    /// makespan is the median: a short run alone tells little. Outputs are of the first.
-    #[arg(long, value_name = "MILLISECONDS", default_value = "0", value_parser = parse_milliseconds, allow_negative_numbers = true, conflicts_with_all = ["period_ms", "watch"])]
+    /// Run again until this much time has passed, up to 21 times, and report the run with the median
+    /// makespan, because one short run says little. The outputs are those of the first run.
+    #[arg(long, value_name = "MILLISECONDS", default_value = "0", value_parser = values::milliseconds, allow_negative_numbers = true, conflicts_with_all = ["period_ms", "watch"])]
     pub(super) repeat_ms: Time,
 
     #[command(flatten)]
@@ -85,7 +85,7 @@ pub(crate) struct Args {
 
     /// The device's speed as a fraction of this machine's: its compute thread rests in proportion
     /// [default: 1].
-    #[arg(long, value_name = "FRACTION", value_parser = device::parse_speed)]
+    #[arg(long, value_name = "FRACTION", value_parser = values::speed)]
     pub(super) device_fraction: Option<SpeedFraction>,
 
     #[command(flatten)]
@@ -104,17 +104,17 @@ pub(crate) struct Args {
 /// Flattened into `cutpoint run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct StreamArgs {
-    /// The inputs arrive one after the other, one each so many milliseconds, and are planned so.
-    /// With --watch: how often files are expected; without it, as often as can be kept up with.
-    #[arg(long, value_name = "MILLISECONDS", value_parser = parse_milliseconds, allow_negative_numbers = true)]
+    /// The inputs arrive one at a time, one every period, and are planned that way. With --watch: how
+    /// often files are expected; by default as often as the system can keep up with.
+    #[arg(long, value_name = "MILLISECONDS", value_parser = values::milliseconds, allow_negative_numbers = true)]
     pub(super) period_ms: Option<Time>,
 
-    /// Instead of inputs: run pictures and .npy files as they appear in this folder, until Ctrl-C;
-    /// a file counts once it no longer changes. What is in work by then is completed.
+    /// Instead of inputs: run pictures and .npy files as they appear in this folder, until Ctrl-C. A
+    /// file is taken once it no longer changes, and jobs in progress are completed.
     #[arg(long, value_name = "DIR")]
     pub(super) watch: Option<PathBuf>,
 
-    /// Stop watching after so many files.
+    /// Stop watching after this many files.
     #[arg(long, value_name = "COUNT", requires = "watch")]
     pub(super) watch_count: Option<u32>,
 }

@@ -192,7 +192,7 @@ fn smallest_upload(workload: &Workload) -> Option<Time> {
 pub fn render_summary(summary: &PlanSummary) -> String {
     let mut out = String::new();
     let mut line = |name: &str, text: String| {
-        writeln!(out, "{name:<13}{text}").expect("a String takes everything");
+        writeln!(out, "{name:<12} {text}").expect("a String takes everything");
     };
     line("policy", format!("{}, granularity {}", summary.policy, summary.granularity));
     line("jobs", summary.jobs.to_string());
