@@ -9,20 +9,13 @@
 mod tests;
 
 use crate::units::{Bandwidth, Time};
-use crate::workload::{
-    Layer, LayerId, Link, ModelGraph, ModelId, ModelTensor, TensorEncoding, TensorId, Workload,
-};
+use crate::workload::{LayerBuilder, Link, ModelBuilder, ModelGraph, ModelId, Workload};
 use rand::{Rng, RngExt};
 use std::num::NonZeroU32;
 
 /// A link that carries a byte in a nanosecond, with no downlink, round trip or overhead.
 pub fn unit_link() -> Link {
-    Link {
-        uplink: Bandwidth::from_mbit_per_s(8000.0).expect("positive and finite"),
-        downlink: None,
-        round_trip: Time::ZERO,
-        message_overhead: Time::ZERO,
-    }
+    Link::at(Bandwidth::from_mbit_per_s(8000.0).expect("positive and finite"))
 }
 
 /// A graph of layers to be filled with times and sizes: for each layer, the earlier layers that it
@@ -40,45 +33,21 @@ pub fn model(
     server: &[u64],
     bytes: &[u64],
 ) -> ModelGraph {
-    let mut tensors = vec![tensor("input", input_bytes, None)];
-    let mut layers = Vec::new();
+    let mut model = ModelBuilder::new(name).input("input", input_bytes);
     for (l, from) in shape.iter().enumerate() {
-        let reads: Vec<TensorId> = match from.as_slice() {
-            [] => vec![TensorId(0)],
-            from => from.iter().map(|&p| TensorId::at(p + 1)).collect(),
-        };
-        for t in &reads {
-            tensors[t.index()].readers.push(LayerId::at(l));
+        let mut layer = LayerBuilder::new(format!("l{l}"))
+            .write(format!("t{l}"), bytes[l])
+            .device(Time::from_nanoseconds(device[l]))
+            .server(Time::from_nanoseconds(server[l]));
+        if from.is_empty() {
+            layer = layer.read("input");
         }
-        tensors.push(tensor(&format!("t{l}"), bytes[l], Some(LayerId::at(l))));
-        layers.push(Layer {
-            name: format!("l{l}"),
-            device: Time::from_nanoseconds(device[l]),
-            server: Time::from_nanoseconds(server[l]),
-            reads,
-            writes: vec![TensorId::at(l + 1)],
-        });
+        for before in from {
+            layer = layer.read(format!("t{before}"));
+        }
+        model = model.layer(layer);
     }
-    let unread = (0..tensors.len()).filter(|&t| tensors[t].readers.is_empty());
-    let outputs = unread.map(TensorId::at).collect();
-    ModelGraph {
-        name: name.to_owned(),
-        topological: (0..layers.len()).map(LayerId::at).collect(),
-        layers,
-        inputs: vec![TensorId(0)],
-        outputs,
-        tensors,
-    }
-}
-
-fn tensor(name: &str, bytes: u64, producer: Option<LayerId>) -> ModelTensor {
-    ModelTensor {
-        name: name.to_owned(),
-        bytes,
-        encodings: Vec::new(),
-        producer,
-        readers: Vec::new(),
-    }
+    model.build().expect("layers read from earlier layers")
 }
 
 /// A workload with `counts[m]` jobs of `models[m]`, jobs of different models taking turns.
@@ -112,13 +81,8 @@ pub fn line_of_cuts(name: &str, cuts: &[(u64, u64)]) -> ModelGraph {
 }
 
 /// Cuts of a line under the paper's hypotheses: device time linear, uplink time convex and falling
-/// to zero.
-pub fn convex_cuts(rng: &mut impl Rng, layers: usize) -> Vec<(u64, u64)> {
-    convex_cuts_in(rng, layers, 1)
-}
-
-/// The same with all limits times `unit`.
-pub fn convex_cuts_in(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u64, u64)> {
+/// to zero. Limits are multiples of `unit`.
+pub fn convex_cuts(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u64, u64)> {
     let step = rng.random_range(unit..10 * unit);
     let mut falls: Vec<u64> = (0..layers).map(|_| rng.random_range(0..20 * unit)).collect();
     falls.sort_unstable();
@@ -133,12 +97,7 @@ pub fn convex_cuts_in(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u64,
 }
 
 /// Cuts of a line with device time rising and uplink time falling, not convex in general.
-pub fn monotone_cuts(rng: &mut impl Rng, layers: usize) -> Vec<(u64, u64)> {
-    monotone_cuts_in(rng, layers, 1)
-}
-
-/// The same with all limits times `unit`.
-pub fn monotone_cuts_in(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u64, u64)> {
+pub fn monotone_cuts(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u64, u64)> {
     let (mut device, mut cuts) = (0, Vec::new());
     let mut uplinks: Vec<u64> = (0..layers).map(|_| rng.random_range(0..60 * unit)).collect();
     uplinks.sort_unstable();
@@ -152,12 +111,7 @@ pub fn monotone_cuts_in(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u6
 }
 
 /// Cuts of a line with any sizes.
-pub fn arbitrary_cuts(rng: &mut impl Rng, layers: usize) -> Vec<(u64, u64)> {
-    arbitrary_cuts_in(rng, layers, 1)
-}
-
-/// The same with all limits times `unit`.
-pub fn arbitrary_cuts_in(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u64, u64)> {
+pub fn arbitrary_cuts(rng: &mut impl Rng, layers: usize, unit: u64) -> Vec<(u64, u64)> {
     let mut device = 0;
     let mut cuts = vec![(0, rng.random_range(unit..40 * unit))];
     for _ in 0..layers {
@@ -178,23 +132,6 @@ pub fn in_tree(rng: &mut impl Rng, layers: usize) -> Shape {
     for l in 0..layers.saturating_sub(1) {
         let reader = rng.random_range(l + 1..layers);
         shape[reader].push(l);
-    }
-    shape
-}
-
-/// Branches that split and join again, put in series and side by side.
-pub fn series_parallel(rng: &mut impl Rng, layers: usize) -> Shape {
-    let mut shape: Shape = Vec::new();
-    let mut ends: Vec<usize> = Vec::new();
-    while shape.len() < layers {
-        let room = layers - shape.len();
-        let width = if shape.is_empty() { 1 } else { rng.random_range(1..=3.min(room)) };
-        let from = ends.clone();
-        let base = shape.len();
-        // A join, if there are several ends, or a fan of branches from the one end.
-        let width = if from.len() > 1 { 1 } else { width };
-        shape.extend((0..width).map(|_| from.clone()));
-        ends = (base..base + width).collect();
     }
     shape
 }
@@ -291,14 +228,9 @@ pub fn fill_like_cnn(
     model(name, shape, 602_112, &device, &server, &bytes)
 }
 
-/// A model of a shape with random times and sizes: device times below 12, sizes below 30, server
-/// times below `server_below` (0 for none).
-pub fn fill(rng: &mut impl Rng, name: &str, shape: &Shape, server_below: u64) -> ModelGraph {
-    fill_in(rng, name, shape, server_below, 1)
-}
-
-/// The same with all limits times `unit`.
-pub fn fill_in(
+/// A model of a shape with random times and sizes: device times below 12 `unit`s, sizes below 30,
+/// server times below `server_below` (0 for none).
+pub fn fill(
     rng: &mut impl Rng,
     name: &str,
     shape: &Shape,
@@ -338,18 +270,4 @@ pub fn serve(rng: &mut impl Rng, model: &mut ModelGraph, most: u64) {
 
 fn below(rng: &mut impl Rng, most: u64) -> u64 {
     if most > 0 { rng.random_range(0..most) } else { 0 }
-}
-
-/// Gives about half of a model's tensors an encoding that is smaller and takes time at both ends.
-pub fn encode_some(rng: &mut impl Rng, model: &mut ModelGraph) {
-    for tensor in &mut model.tensors {
-        if rng.random_range(0..2) == 0 {
-            tensor.encodings.push(TensorEncoding {
-                name: "small".to_owned(),
-                bytes: tensor.bytes / rng.random_range(2..5),
-                encode: Time::from_nanoseconds(rng.random_range(0..6)),
-                decode: Time::from_nanoseconds(rng.random_range(0..4)),
-            });
-        }
-    }
 }

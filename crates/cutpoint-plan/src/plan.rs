@@ -146,7 +146,7 @@ pub struct Plan {
 
 impl Plan {
     /// When a job is there to be worked on.
-    pub fn arrival(&self, job: JobId) -> Time {
+    pub(crate) fn arrival(&self, job: JobId) -> Time {
         self.period.unwrap_or_default() * u64::from(job.0)
     }
 

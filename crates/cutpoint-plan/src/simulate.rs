@@ -35,7 +35,7 @@ impl Decision {
 
 /// A decision carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Simulated {
+pub(crate) struct Simulated {
     /// When each operation runs.
     pub schedule: Schedule,
     /// When each job is complete.
@@ -50,7 +50,11 @@ pub struct Simulated {
 ///
 /// If a transfer never ends or an order leaves something out: decisions are made by the planner,
 /// which chooses neither.
-pub fn simulate(workload: &Workload, granularity: Granularity, decision: &Decision) -> Simulated {
+pub(crate) fn simulate(
+    workload: &Workload,
+    granularity: Granularity,
+    decision: &Decision,
+) -> Simulated {
     let mut run = Run::new(workload, decision);
     run.device();
     run.uplink(granularity);

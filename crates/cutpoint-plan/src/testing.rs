@@ -2,6 +2,7 @@
 
 use crate::cut::LayerSet;
 use crate::format::write_workload;
+use crate::instances::Shape;
 use crate::options::{Granularity, Objective, Policy};
 use crate::plan::{Operation, Partition, Plan, Schedule, Upload, Work};
 use crate::units::{Bandwidth, Time};
@@ -10,7 +11,7 @@ use crate::workload::{
     Workload, WorkloadBuilder,
 };
 use proptest::prelude::*;
-use rand::{RngExt, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -260,4 +261,35 @@ fn serve(
         *completion = (*completion).max(back + workload.link.round_trip.half());
     }
     (server, downlink.operations)
+}
+
+/// Branches that split and join again, put in series and side by side.
+pub(crate) fn series_parallel(rng: &mut impl Rng, layers: usize) -> Shape {
+    let mut shape: Shape = Vec::new();
+    let mut ends: Vec<usize> = Vec::new();
+    while shape.len() < layers {
+        let room = layers - shape.len();
+        let width = if shape.is_empty() { 1 } else { rng.random_range(1..=3.min(room)) };
+        let from = ends.clone();
+        let base = shape.len();
+        // A join, if there are several ends, or a fan of branches from the one end.
+        let width = if from.len() > 1 { 1 } else { width };
+        shape.extend((0..width).map(|_| from.clone()));
+        ends = (base..base + width).collect();
+    }
+    shape
+}
+
+/// Gives about half of a model's tensors an encoding that is smaller and takes time at both ends.
+pub(crate) fn encode_some(rng: &mut impl Rng, model: &mut ModelGraph) {
+    for tensor in &mut model.tensors {
+        if rng.random_range(0..2) == 0 {
+            tensor.encodings.push(TensorEncoding {
+                name: "small".to_owned(),
+                bytes: tensor.bytes / rng.random_range(2..5),
+                encode: Time::from_nanoseconds(rng.random_range(0..6)),
+                decode: Time::from_nanoseconds(rng.random_range(0..4)),
+            });
+        }
+    }
 }

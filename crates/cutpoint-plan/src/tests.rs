@@ -9,7 +9,7 @@ use crate::partition::modes;
 use crate::plan::Plan;
 use crate::policy::{PlanError, plan};
 use crate::problem::Context;
-use crate::testing::{Sample, arb_workload};
+use crate::testing::{Sample, arb_workload, encode_some, series_parallel};
 use crate::units::{Bandwidth, TIME_MAX, Time};
 use crate::workload::{Link, ModelGraph, Workload};
 use proptest::prelude::*;
@@ -76,7 +76,7 @@ fn instance(seed: u64, extras: Extras, layers: usize, counts: &[usize]) -> Workl
         .map(|m| {
             let kind = rng.random_range(0..6);
             let shape = shape(&mut rng, kind, layers);
-            let mut model = fill(&mut rng, &format!("m{m}"), &shape, server_below);
+            let mut model = fill(&mut rng, &format!("m{m}"), &shape, server_below, 1);
             if extras == Extras::Encodings {
                 encode_some(&mut rng, &mut model);
             }
@@ -350,7 +350,7 @@ fn times_near_the_limit_do_not_overflow() {
 fn a_graph_with_too_many_cuts_is_planned_by_minimum_cuts() {
     // 30 branches: over a thousand million cuts.
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let model = fill(&mut rng, "wide", &wide(31), 5);
+    let model = fill(&mut rng, "wide", &wide(31), 5, 1);
     for executors in [None, NonZeroU32::new(1)] {
         let workload = workload(vec![model.clone()], &[20], unit_link(), executors);
         for granularity in GRANULARITIES {

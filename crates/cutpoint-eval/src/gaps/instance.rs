@@ -2,9 +2,9 @@
 
 use clap::ValueEnum;
 use cutpoint_plan::instances::{
-    Shape, arbitrary_cuts_in, convex_cuts_in, fill_hourglass, fill_in, fill_like_cnn, general,
-    in_tree, line_of_cuts, monotone_cuts_in, nested_series_parallel, out_tree, serve, unit_link,
-    wide, workload,
+    Shape, arbitrary_cuts, convex_cuts, fill, fill_hourglass, fill_like_cnn, general, in_tree,
+    line_of_cuts, monotone_cuts, nested_series_parallel, out_tree, serve, unit_link, wide,
+    workload,
 };
 use cutpoint_plan::options::Granularity;
 use cutpoint_plan::units::Bandwidth;
@@ -88,12 +88,12 @@ impl Family {
         let layers = rng.random_range(3..13);
         let fewer = rng.random_range(3..10);
         let shape: Shape = match self {
-            Family::ConvexLine => return line_of_cuts(name, &convex_cuts_in(rng, layers, UNIT)),
+            Family::ConvexLine => return line_of_cuts(name, &convex_cuts(rng, layers, UNIT)),
             Family::MonotoneLine => {
-                return line_of_cuts(name, &monotone_cuts_in(rng, layers, UNIT));
+                return line_of_cuts(name, &monotone_cuts(rng, layers, UNIT));
             }
             Family::ArbitraryLine => {
-                return line_of_cuts(name, &arbitrary_cuts_in(rng, layers, UNIT));
+                return line_of_cuts(name, &arbitrary_cuts(rng, layers, UNIT));
             }
             Family::OutTree => out_tree(rng, fewer),
             Family::InTree => in_tree(rng, fewer),
@@ -102,7 +102,7 @@ impl Family {
             Family::Wide => wide(fewer.min(8)),
         };
         match filling {
-            Filling::Even => fill_in(rng, name, &shape, 0, UNIT),
+            Filling::Even => fill(rng, name, &shape, 0, UNIT),
             Filling::LikeCnn => fill_like_cnn(rng, name, &shape, false),
             Filling::Hourglass => fill_hourglass(rng, name, &shape, UNIT),
         }

@@ -30,7 +30,7 @@ fn instance(seed: u64, layers: usize, counts: &[usize]) -> Workload {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let models = (0..counts.len()).map(|m| {
         let shape = shape(&mut rng, layers);
-        fill(&mut rng, &format!("m{m}"), &shape, 0)
+        fill(&mut rng, &format!("m{m}"), &shape, 0, 1)
     });
     workload(models.collect(), counts, unit_link(), None)
 }
@@ -133,10 +133,10 @@ fn thm7_segments_of_a_cut_are_its_work_and_run_as_fast_as_any_order() {
 fn the_cuts_of_a_line_and_of_branches_are_counted() {
     let workload = instance(1, 3, &[1]);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let model = fill(&mut rng, "line", &line(7), 0);
+    let model = fill(&mut rng, "line", &line(7), 0, 1);
     assert_eq!(cuts::cuts(&model, &workload.link()).len(), 8);
     // Six branches and a layer that joins them: every set of branches, and everything.
-    let model = fill(&mut rng, "wide", &wide(7), 0);
+    let model = fill(&mut rng, "wide", &wide(7), 0, 1);
     assert_eq!(cuts::cuts(&model, &workload.link()).len(), (1 << 6) + 1);
 }
 

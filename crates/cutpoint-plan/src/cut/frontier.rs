@@ -4,7 +4,8 @@ use crate::cut::layer_set::LayerSet;
 use crate::workload::{LayerId, ModelGraph, TensorId};
 
 /// Whether every layer that a member reads from is a member.
-pub fn is_downward_closed(model: &ModelGraph, set: &LayerSet) -> bool {
+#[cfg(test)]
+pub(crate) fn is_downward_closed(model: &ModelGraph, set: &LayerSet) -> bool {
     set.iter().all(|layer| {
         model.layers[layer.index()]
             .reads

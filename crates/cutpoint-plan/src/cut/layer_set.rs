@@ -80,7 +80,8 @@ impl LayerSet {
     }
 
     /// Whether every layer of `self` is in `other`.
-    pub fn is_subset(&self, other: &LayerSet) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_subset(&self, other: &LayerSet) -> bool {
         self.words.iter().zip(&other.words).all(|(a, b)| a & !b == 0)
     }
 

@@ -13,7 +13,7 @@ mod workload_file;
 #[cfg(test)]
 mod tests;
 
-pub use plan_file::{PLAN_SCHEMA, read_plan, write_plan};
+pub use plan_file::{read_plan, write_plan};
 pub use workload_file::WORKLOAD_SCHEMA;
 
 use crate::error::InputError;

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::str::FromStr;
 
 /// The schema of a plan file.
-pub const PLAN_SCHEMA: &str = "cutpoint.plan/1";
+const PLAN_SCHEMA: &str = "cutpoint.plan/1";
 
 /// How far the `gap` of a file may be from the one that makespan and lower bound give: files may
 /// round it to four decimals.

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::cut::{LayerSet, closed_sets, frontier};
+use crate::testing::series_parallel;
+use crate::workload::{LayerId, TensorId};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -72,7 +74,7 @@ proptest! {
     fn convex_cuts_are_linear_on_the_device_and_convex_on_the_uplink(
         seed: u64, layers in 1usize..14, unit in 1u64..2000,
     ) {
-        let cuts = convex_cuts_in(&mut rng(seed), layers, unit);
+        let cuts = convex_cuts(&mut rng(seed), layers, unit);
         prop_assert_eq!(cuts.len(), layers + 1);
         prop_assert_eq!((cuts[0].0, cuts[layers].1), (0, 0));
         let step = cuts[1].0;
@@ -87,7 +89,7 @@ proptest! {
     fn monotone_cuts_rise_on_the_device_and_fall_on_the_uplink(
         seed: u64, layers in 1usize..14, unit in 1u64..2000,
     ) {
-        let cuts = monotone_cuts_in(&mut rng(seed), layers, unit);
+        let cuts = monotone_cuts(&mut rng(seed), layers, unit);
         prop_assert_eq!(cuts.len(), layers + 1);
         prop_assert!(is_rising(cuts.iter().map(|c| c.0)), "{:?}", cuts);
         prop_assert!(is_rising(cuts.iter().rev().map(|c| c.1)), "{:?}", cuts);
@@ -97,9 +99,9 @@ proptest! {
     fn lines_of_cuts_have_these_stage_times(seed: u64, layers in 1usize..14, kind in 0..3) {
         let rng = &mut rng(seed);
         let mut cuts = match kind {
-            0 => convex_cuts_in(rng, layers, 7),
-            1 => monotone_cuts_in(rng, layers, 7),
-            _ => arbitrary_cuts_in(rng, layers, 7),
+            0 => convex_cuts(rng, layers, 7),
+            1 => monotone_cuts(rng, layers, 7),
+            _ => arbitrary_cuts(rng, layers, 7),
         };
         let times = stage_times(&line_of_cuts("line", &cuts));
         // Nothing is sent of a job that stays on the device.
@@ -156,7 +158,7 @@ proptest! {
 
     #[test]
     fn wide_graphs_have_a_cut_for_each_set_of_branches_and_the_whole(layers in 1usize..12) {
-        let model = fill(&mut rng(0), "wide", &wide(layers), 0);
+        let model = fill(&mut rng(0), "wide", &wide(layers), 0, 1);
         let mut cuts = 0;
         closed_sets::visit(&model, usize::MAX, |_| { cuts += 1; true });
         prop_assert_eq!(cuts, (1 << (layers - 1)) + 1);
@@ -182,7 +184,7 @@ proptest! {
     ) {
         let rng = &mut rng(seed);
         let shape = general(rng, layers);
-        let model = fill_in(rng, "m", &shape, server_below, unit);
+        let model = fill(rng, "m", &shape, server_below, unit);
         for (t, tensor) in model.tensors.iter().enumerate() {
             let id = TensorId::at(t);
             let is_reader = |l: usize| model.layers[l].reads.contains(&id);
@@ -207,7 +209,7 @@ proptest! {
 fn generators_without_a_hypothesis_go_beyond_those_with_it() {
     let seeds = || 0..50;
     let falls = |cuts: &[(u64, u64)]| is_rising(cuts.iter().rev().map(|c| c.1));
-    assert!(seeds().any(|s| !falls(&arbitrary_cuts(&mut rng(s), 8))), "not only monotone");
+    assert!(seeds().any(|s| !falls(&arbitrary_cuts(&mut rng(s), 8, 1))), "not only monotone");
     let is_convex = |cuts: &[(u64, u64)]| {
         let by_cross = |w: &[(u64, u64)]| {
             let [a, b, c] = [w[0], w[1], w[2]].map(|(f, g)| (i128::from(f), i128::from(g)));
@@ -215,8 +217,8 @@ fn generators_without_a_hypothesis_go_beyond_those_with_it() {
         };
         cuts.windows(3).all(by_cross)
     };
-    assert!(seeds().any(|s| !is_convex(&monotone_cuts(&mut rng(s), 8))), "not only convex");
-    assert!(seeds().all(|s| is_convex(&convex_cuts(&mut rng(s), 8))));
+    assert!(seeds().any(|s| !is_convex(&monotone_cuts(&mut rng(s), 8, 1))), "not only convex");
+    assert!(seeds().all(|s| is_convex(&convex_cuts(&mut rng(s), 8, 1))));
     assert!(seeds().any(|s| has_n(&general(&mut rng(s), 8))), "not only series-parallel");
 }
 

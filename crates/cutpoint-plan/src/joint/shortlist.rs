@@ -192,11 +192,12 @@ fn best_single(
 mod tests {
     use super::*;
     use crate::check::check_plan;
-    use crate::instances::{Shape, encode_some, fill, general, unit_link, wide, workload};
+    use crate::instances::{Shape, fill, general, unit_link, wide, workload};
     use crate::joint::identical::{LEAVES, identical};
     use crate::options::{Granularity, PlanOptions, Policy};
     use crate::partition::modes;
     use crate::policy::plan;
+    use crate::testing::encode_some;
     use crate::units::TIME_MAX;
     use crate::workload::{ModelGraph, Workload};
     use rand::SeedableRng;
@@ -215,7 +216,7 @@ mod tests {
     fn model(seed: u64) -> ModelGraph {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let shape = if seed.is_multiple_of(2) { general(&mut rng, 5) } else { wide(4) };
-        let mut model = fill(&mut rng, "m", &shape, 25);
+        let mut model = fill(&mut rng, "m", &shape, 25, 1);
         if seed.is_multiple_of(3) {
             encode_some(&mut rng, &mut model);
         }
@@ -296,7 +297,7 @@ mod tests {
         for seed in 0..6 {
             let mut makespans = Vec::new();
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let workload = served(fill(&mut rng, "m", &streams(4, 4), 12), 20);
+            let workload = served(fill(&mut rng, "m", &streams(4, 4), 12, 1), 20);
             for granularity in GRANULARITIES {
                 let place = format!("seed {seed} {granularity}");
                 let context = Context::new(&workload, granularity);

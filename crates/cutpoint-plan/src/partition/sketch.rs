@@ -129,9 +129,10 @@ fn ends(model: &ModelGraph) -> LayerSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instances::{encode_some, fill, general, unit_link, wide, workload};
+    use crate::instances::{fill, general, unit_link, wide, workload};
     use crate::options::Granularity;
     use crate::problem::Context;
+    use crate::testing::encode_some;
     use crate::units::Bandwidth;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
@@ -143,7 +144,7 @@ mod tests {
         for seed in 0..120 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let shape = if seed.is_multiple_of(2) { general(&mut rng, 6) } else { wide(5) };
-            let mut model = fill(&mut rng, "m", &shape, 12);
+            let mut model = fill(&mut rng, "m", &shape, 12, 1);
             if seed.is_multiple_of(3) {
                 encode_some(&mut rng, &mut model);
             }

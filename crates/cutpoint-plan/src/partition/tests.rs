@@ -1,9 +1,10 @@
 use crate::cut::closed_sets::{self, Cuts, Ideal};
 use crate::cut::{LayerSet, frontier, is_downward_closed};
-use crate::instances::{fill, general, series_parallel, unit_link, wide};
+use crate::instances::{fill, general, unit_link, wide};
 use crate::options::Granularity;
 use crate::partition::min_cut::CutPricer;
 use crate::problem::{Loads, Pricer, Pricing};
+use crate::testing::series_parallel;
 use crate::workload::{LayerId, ModelGraph};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -41,7 +42,7 @@ fn models() -> Vec<ModelGraph> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let layers = rng.random_range(1..9);
         let shapes = [general(&mut rng, layers), series_parallel(&mut rng, layers), wide(layers)];
-        models.extend(shapes.iter().map(|s| fill(&mut rng, "m", s, 9)));
+        models.extend(shapes.iter().map(|s| fill(&mut rng, "m", s, 9, 1)));
     }
     models
 }

@@ -310,7 +310,7 @@ impl ModelBuilder {
         ModelBuilder { outputs: Some(tensors), ..self }
     }
 
-    fn build(self) -> Result<ModelGraph> {
+    pub(crate) fn build(self) -> Result<ModelGraph> {
         let ModelBuilder { name, inputs, outputs, layers } = self;
         let place = format!("models.{name}");
         at_most(&format!("{place}.layers"), layers.len(), LAYERS_MAX, "layers")?;

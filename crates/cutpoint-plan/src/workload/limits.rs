@@ -1,20 +1,20 @@
 //! Every limit on what a workload may hold, in one place.
 
 /// Models in a workload.
-pub const MODELS_MAX: usize = 1 << 12;
+pub(crate) const MODELS_MAX: usize = 1 << 12;
 /// Layers in a model.
-pub const LAYERS_MAX: usize = 1 << 16;
+pub(crate) const LAYERS_MAX: usize = 1 << 16;
 /// Tensors in a model, inputs included.
-pub const TENSORS_MAX: usize = 1 << 18;
+pub(crate) const TENSORS_MAX: usize = 1 << 18;
 /// Tensors that one layer reads, counted with repetitions.
-pub const READS_MAX: usize = 1 << 16;
+pub(crate) const READS_MAX: usize = 1 << 16;
 /// Encodings of a tensor.
-pub const ENCODINGS_MAX: usize = 64;
+pub(crate) const ENCODINGS_MAX: usize = 64;
 /// Jobs in a workload, all counts added up.
-pub const JOBS_MAX: u64 = 1 << 20;
+pub(crate) const JOBS_MAX: u64 = 1 << 20;
 /// Layers and tensors over all jobs: what a plan may have to list.
-pub const OPERATIONS_MAX: u64 = 1 << 27;
+pub(crate) const OPERATIONS_MAX: u64 = 1 << 27;
 /// The size of a tensor, in bytes.
-pub const TENSOR_BYTES_MAX: u64 = 1 << 63;
+pub(crate) const TENSOR_BYTES_MAX: u64 = 1 << 63;
 /// Executors of a server.
-pub const EXECUTORS_MAX: u64 = u32::MAX as u64;
+pub(crate) const EXECUTORS_MAX: u64 = u32::MAX as u64;

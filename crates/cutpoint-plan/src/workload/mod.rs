@@ -6,7 +6,7 @@
 
 mod builder;
 mod json;
-pub mod limits;
+pub(crate) mod limits;
 mod size;
 mod types;
 

@@ -103,11 +103,6 @@ impl Workload {
         Workload { link, ..self }
     }
 
-    /// The same with another number of executors on the server.
-    pub fn with_executors(self, executors: Option<NonZeroU32>) -> Workload {
-        Workload { executors, ..self }
-    }
-
     /// The same with other layer times: `times` gives what each layer takes on the device and on the
     /// server.
     pub fn with_layer_times(
@@ -126,7 +121,7 @@ impl Workload {
     /// decode, and no round trip.
     pub fn without_server_times(self) -> Workload {
         let link = Link { round_trip: Time::ZERO, ..self.link };
-        let mut workload = self.with_link(link).with_executors(None);
+        let mut workload = Workload { link, executors: None, ..self };
         for model in &mut workload.models {
             model.layers.iter_mut().for_each(|layer| layer.server = Time::ZERO);
             let forms = model.tensors.iter_mut().flat_map(|t| &mut t.encodings);

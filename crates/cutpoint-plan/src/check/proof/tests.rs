@@ -3,6 +3,7 @@ use crate::instances::*;
 use crate::options::{PlanOptions, Policy};
 use crate::oracle::{best_of_everything, best_of_uplink_orders};
 use crate::policy::{PlanError, plan};
+use crate::testing::encode_some;
 use crate::testing::{Sample, arb_workload, list_plan};
 use crate::units::{Bandwidth, TIME_MAX};
 use crate::workload::Link;
@@ -32,7 +33,7 @@ fn instance(seed: u64, layers: usize, counts: &[usize]) -> Workload {
                 4 => general(&mut rng, layers),
                 _ => wide(layers),
             };
-            fill(&mut rng, &format!("m{m}"), &shape, server_below)
+            fill(&mut rng, &format!("m{m}"), &shape, server_below, 1)
         })
         .collect();
     for model in &mut models {
@@ -142,7 +143,7 @@ fn proved_of(counts: &[usize], seeds: std::ops::Range<u64>, server: u64) -> (usi
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let models = (0..counts.len()).map(|m| {
             let shape = if seed % 2 == 0 { line(6) } else { general(&mut rng, 6) };
-            fill_in(&mut rng, &format!("m{m}"), &shape, server, 1000)
+            fill(&mut rng, &format!("m{m}"), &shape, server, 1000)
         });
         let executors = NonZeroU32::new(u32::from(server > 0));
         let workload = workload(models.collect(), counts, unit_link(), executors);
@@ -178,7 +179,7 @@ fn claims_of_jobs_of_several_models_are_proved() {
 #[test]
 fn a_million_jobs_are_judged_by_their_loads() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let model = line_of_cuts("m", &convex_cuts(&mut rng, 6));
+    let model = line_of_cuts("m", &convex_cuts(&mut rng, 6, 1));
     let workload = workload(vec![model], &[1_000_000], unit_link(), None);
     let load = load_bound(&workload, Granularity::Job);
     let proved = proved_bound(&workload, Granularity::Job, TIME_MAX);

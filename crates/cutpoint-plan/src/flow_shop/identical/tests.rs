@@ -77,14 +77,14 @@ fn choices(cuts: &[Stages], jobs: u64, tail: Time) -> Choices {
 }
 
 fn monotone(seed: u64, layers: usize) -> Vec<Stages> {
-    let cuts = monotone_cuts(&mut ChaCha8Rng::seed_from_u64(seed), layers);
+    let cuts = monotone_cuts(&mut ChaCha8Rng::seed_from_u64(seed), layers, 1);
     let mut cuts: Vec<Stages> = cuts.into_iter().map(stages).collect();
     cuts.dedup_by(|b, a| b.uplink >= a.uplink);
     cuts
 }
 
 fn convex(seed: u64, layers: usize) -> Vec<Stages> {
-    let cuts = convex_cuts(&mut ChaCha8Rng::seed_from_u64(seed), layers);
+    let cuts = convex_cuts(&mut ChaCha8Rng::seed_from_u64(seed), layers, 1);
     cuts.into_iter().map(stages).collect()
 }
 

@@ -98,7 +98,7 @@ proptest! {
         layers in 0usize..3,
         jobs in 1usize..5,
     ) {
-        let cuts = arbitrary_cuts(&mut ChaCha8Rng::seed_from_u64(seed), layers);
+        let cuts = arbitrary_cuts(&mut ChaCha8Rng::seed_from_u64(seed), layers, 1);
         let workload = jobs_with_cuts(&cuts, jobs);
         let context = Context::new(&workload, Granularity::Job);
         let problem = context.problem(|_, p| modes(p, context.executors)).expect("a mode");
@@ -124,7 +124,7 @@ proptest! {
         jobs in 1usize..5,
         period in 0u64..15,
     ) {
-        let cuts = arbitrary_cuts(&mut ChaCha8Rng::seed_from_u64(seed), layers);
+        let cuts = arbitrary_cuts(&mut ChaCha8Rng::seed_from_u64(seed), layers, 1);
         let workload = jobs_with_cuts(&cuts, jobs);
         let period = Some(ms(period));
         let options = PlanOptions { period, ..PlanOptions::raw(Granularity::Job) };
