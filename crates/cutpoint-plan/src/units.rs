@@ -2,7 +2,7 @@
 //!
 //! Inside the planner time is whole nanoseconds; floating point appears only here, at the border.
 
-use crate::error::coded;
+use crate::error::Rule;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::iter::Sum;
@@ -129,7 +129,7 @@ impl<'de> Deserialize<'de> for Time {
         let milliseconds = not_negative(deserializer)?;
         Time::from_milliseconds(milliseconds).ok_or_else(|| {
             let limit = "longer than the longest time, 2^61 ns (73 years)";
-            coded("too-long", format_args!("{milliseconds} ms is {limit}"))
+            Rule::TooLong.in_json(format_args!("{milliseconds} ms is {limit}"))
         })
     }
 }
@@ -137,7 +137,7 @@ impl<'de> Deserialize<'de> for Time {
 fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
     match value < 0.0 {
-        true => Err(coded("negative", format_args!("found {value}, expected 0 or more"))),
+        true => Err(Rule::Negative.in_json(format_args!("found {value}, expected 0 or more"))),
         false => Ok(value),
     }
 }
@@ -177,7 +177,7 @@ impl<'de> Deserialize<'de> for Bandwidth {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bandwidth, D::Error> {
         let mbit_per_s = not_negative(deserializer)?;
         Bandwidth::from_mbit_per_s(mbit_per_s)
-            .ok_or_else(|| coded("not-finite", "the number is not finite"))
+            .ok_or_else(|| Rule::NotFinite.in_json("the number is not finite"))
     }
 }
 

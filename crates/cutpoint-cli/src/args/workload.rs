@@ -92,7 +92,7 @@ impl PlanArgs {
 }
 
 fn refused(path: &Path, error: &InputError) -> Error {
-    let message = format!("{} [{}]", error.rule, error.code());
+    let message = format!("{} [{}]", error.message, error.code());
     let refusal = Error::new(ErrorKind::Workload, message);
     let refusal = if error.place.is_empty() { refusal } else { refusal.at(&error.place) };
     refusal.at(path.display()).hint(format!("docs/errors.md explains the code {}", error.code()))

@@ -1,5 +1,6 @@
 //! The rules of the cost model, and where a plan breaks one.
 
+use crate::error::rules;
 use crate::units::Time;
 use std::fmt;
 
@@ -27,30 +28,9 @@ impl fmt::Display for Violation {
     }
 }
 
-macro_rules! rules {
-    ($($(#[$doc:meta])* $name:ident => $code:literal,)*) => {
-        /// The rules of the cost model.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        #[non_exhaustive]
-        pub enum PlanRule {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl PlanRule {
-            /// All rules.
-            pub const ALL: &[PlanRule] = &[$(PlanRule::$name),*];
-
-            /// The stable code; docs/errors.md has a paragraph on each.
-            pub fn code(self) -> &'static str {
-                match self {
-                    $(PlanRule::$name => $code,)*
-                }
-            }
-        }
-    };
-}
-
 rules! {
+    /// The rules of the cost model.
+    PlanRule {
     /// There is one partition and one completion for each job.
     OneEntryPerJob => "one-entry-per-job",
     /// Jobs, layers, tensors and encodings exist.
@@ -89,6 +69,7 @@ rules! {
     LowerBound => "lower-bound",
     /// A plan that is said to be optimal has no gap.
     Optimal => "optimal",
+}
 }
 
 #[derive(Default)]

@@ -1,13 +1,13 @@
 //! JSON texts, with the place where one is malformed.
 
-use crate::error::{InputError, Rule, coded};
+use crate::error::{InputError, Rule};
 use serde::{Deserialize, Deserializer};
 
 /// Parses JSON; only a file that fails is parsed again to find the place, which costs memory.
 pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8], limit: u64) -> Result<T, InputError> {
     let found = json.len() as u64;
     if found > limit {
-        return Err(InputError::new("", Rule::TooMany { what: "bytes", found, limit }));
+        return Err(InputError::too_many("", "bytes", found, limit));
     }
     if let Ok(value) = serde_json::from_slice(json) {
         return Ok(value);
@@ -27,6 +27,8 @@ pub(super) fn check_schema<'de, D: Deserializer<'de>>(
     let found = String::deserialize(deserializer)?;
     match found == expected {
         true => Ok(found),
-        false => Err(coded("schema", format_args!("schema is {found:?}, expected {expected:?}"))),
+        false => {
+            Err(Rule::Schema.in_json(format_args!("schema is {found:?}, expected {expected:?}")))
+        }
     }
 }

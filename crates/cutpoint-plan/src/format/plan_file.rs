@@ -1,7 +1,7 @@
 //! `plan.json`: reading it against its workload, and writing it line by line.
 
 use crate::cut::LayerSet;
-use crate::error::{InputError, Rule, UnknownName, coded};
+use crate::error::{InputError, Rule, UnknownName};
 use crate::format::json::{check_schema, parse};
 use crate::format::limits::PLAN_BYTES_MAX;
 use crate::options::{Granularity, Objective, Policy};
@@ -121,7 +121,7 @@ fn schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error
 fn by_name<'de, D: Deserializer<'de>, T: FromStr<Err = UnknownName>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(|e| coded("unknown-name", e))
+    String::deserialize(deserializer)?.parse().map_err(|e| Rule::UnknownName.in_json(e))
 }
 
 /// Reads a plan for `workload`. Names are resolved; whether the plan keeps the rules of the cost
@@ -134,7 +134,7 @@ pub fn read_plan(json: &[u8], workload: &Workload) -> Result<Plan> {
     let jobs = workload.jobs.len();
     if file.period_ms.is_some_and(|period| period.checked_mul(jobs as u64).is_none()) {
         let message = format!("the last of {jobs} jobs arrives after more than 2^61 ns (73 years)");
-        return Err(InputError::new("period_ms", Rule::Json { code: "too-long", message }));
+        return Err(InputError::new("period_ms", Rule::TooLong, message));
     }
     let names = Names::of(workload);
     let plan = Plan {
@@ -151,10 +151,12 @@ pub fn read_plan(json: &[u8], workload: &Workload) -> Result<Plan> {
     };
     let (found, expected) = (file.gap, plan.gap());
     let is_close = (found - expected).abs() <= GAP_TOLERANCE * expected.max(1.0);
-    match is_close {
-        true => Ok(plan),
-        false => Err(InputError::new("gap", Rule::WrongGap { found, expected })),
+    if !is_close {
+        let message =
+            format!("the gap is {expected} by makespan and lower bound, the plan says {found}");
+        return Err(InputError::new("gap", Rule::WrongGap, message));
     }
+    Ok(plan)
 }
 
 /// Layers and tensors by name, for each model.
@@ -180,39 +182,44 @@ impl<'a> Names<'a> {
 
     fn job(&self, job: u64, place: Place<'_>) -> Result<(JobId, ModelId)> {
         let index = usize::try_from(job).unwrap_or(usize::MAX);
-        match self.workload.jobs.get(index) {
-            Some(model) => Ok((JobId::at(index), *model)),
-            None => Err(InputError::new(place(".job"), Rule::UnknownJob { job })),
-        }
+        let model = self.workload.jobs.get(index).ok_or_else(|| {
+            let message = format!("the workload has no job {job}");
+            InputError::new(place(".job"), Rule::UnknownJob, message)
+        })?;
+        Ok((JobId::at(index), *model))
     }
 
     fn layer(&self, model: ModelId, name: &str, place: impl Fn() -> String) -> Result<LayerId> {
-        let unknown = || InputError::new(place(), Rule::UnknownLayer { layer: name.to_owned() });
+        let unknown = || {
+            let message = format!("the job's model has no layer {name:?}");
+            InputError::new(place(), Rule::UnknownLayer, message)
+        };
         self.layers[model.index()].get(name).copied().ok_or_else(unknown)
     }
 
     fn tensor(&self, model: ModelId, name: &str, place: impl Fn() -> String) -> Result<TensorId> {
-        let unknown = || InputError::new(place(), Rule::UnknownTensor { tensor: name.to_owned() });
-        self.tensors[model.index()].get(name).copied().ok_or_else(unknown)
+        let found = self.tensors[model.index()].get(name).copied();
+        found.ok_or_else(|| InputError::unknown_tensor(place(), name))
     }
 }
 
 fn partitions(files: &[JobFile<'_>], names: &Names<'_>) -> Result<Vec<Partition>> {
     let Workload { jobs, models, .. } = names.workload;
     if files.len() != jobs.len() {
-        let rule = Rule::JobCount { found: files.len(), expected: jobs.len() };
-        return Err(InputError::new("jobs", rule));
+        let message = format!("the plan has {} jobs, the workload {}", files.len(), jobs.len());
+        return Err(InputError::new("jobs", Rule::JobCount, message));
     }
     let partition = |((i, file), &id): ((usize, &JobFile<'_>), &ModelId)| {
         let place = |key: &str| format!("jobs[{i}]{key}");
         if file.job != i as u64 {
-            let rule = Rule::JobNumber { found: file.job, expected: i };
-            return Err(InputError::new(place(".job"), rule));
+            let message = format!("found job {}, expected job {i}", file.job);
+            return Err(InputError::new(place(".job"), Rule::JobNumber, message));
         }
         let expected = &models[id.index()].name;
         if file.model != *expected {
-            let (found, expected) = (file.model.to_string(), expected.clone());
-            return Err(InputError::new(place(".model"), Rule::WrongModel { found, expected }));
+            let message =
+                format!("the plan says model {:?}, the workload {expected:?}", file.model);
+            return Err(InputError::new(place(".model"), Rule::WrongModel, message));
         }
         partition(file, id, names, &place)
     };
@@ -230,8 +237,8 @@ fn partition(
     for (k, Name(name)) in file.device_layers.iter().enumerate() {
         let here = || place(&format!(".device_layers[{k}]"));
         if !device_layers.insert(names.layer(id, name, here)?) {
-            let rule = Rule::RepeatedLayer { layer: name.to_string() };
-            return Err(InputError::new(here(), rule));
+            let message = format!("layer {name:?} is listed twice");
+            return Err(InputError::new(here(), Rule::RepeatedLayer, message));
         }
     }
     let upload = |(k, upload): (usize, &UploadFile<'_>)| {
@@ -240,8 +247,8 @@ fn partition(
         let encodings = &model.tensors[tensor.index()].encodings;
         let encoding = upload.encoding.as_ref().map(|Name(name)| {
             encodings.iter().position(|e| e.name == *name).ok_or_else(|| {
-                let rule = Rule::UnknownEncoding { encoding: name.to_string() };
-                InputError::new(here("encoding"), rule)
+                let message = format!("the tensor has no encoding {name:?}");
+                InputError::new(here("encoding"), Rule::UnknownEncoding, message)
             })
         });
         Ok(Upload { tensor, encoding: encoding.transpose()? })
@@ -260,7 +267,10 @@ fn schedule(file: &ScheduleFile<'_>, names: &Names<'_>) -> Result<Schedule> {
             (None, Some(Name(tensor))) => {
                 Work::Encode(names.tensor(model, tensor, || place(".encode"))?)
             }
-            _ => return Err(InputError::new(place(""), Rule::LayerOrEncode)),
+            _ => {
+                let message = "expected either `layer` or `encode`";
+                return Err(InputError::new(place(""), Rule::LayerOrEncode, message));
+            }
         };
         Ok(Operation { job, work, start: op.start_ms, end: op.end_ms })
     };

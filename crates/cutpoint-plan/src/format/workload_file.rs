@@ -1,6 +1,6 @@
 //! `workload.json` from the top: the parts are those of the builder.
 
-use crate::error::{InputError, Rule};
+use crate::error::InputError;
 use crate::format::json::check_schema;
 use crate::workload::limits::EXECUTORS_MAX;
 use crate::workload::{
@@ -42,10 +42,8 @@ impl TryFrom<WorkloadFile> for WorkloadBuilder {
 
     fn try_from(file: WorkloadFile) -> Result<WorkloadBuilder, InputError> {
         let found = file.server.map_or(0, |server| server.executors);
-        let executors = u32::try_from(found).map_err(|_| {
-            let rule = Rule::TooLarge { found, limit: EXECUTORS_MAX };
-            InputError::new("server.executors", rule)
-        })?;
+        let executors = u32::try_from(found)
+            .map_err(|_| InputError::too_large("server.executors", found, EXECUTORS_MAX))?;
         let named = |(name, model)| ModelBuilder { name, ..model };
         Ok(WorkloadBuilder {
             link: file.link,

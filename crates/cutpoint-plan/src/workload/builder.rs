@@ -93,15 +93,15 @@ impl WorkloadBuilder {
     /// # Errors
     /// The first broken rule, with its place.
     pub fn build(self) -> Result<Workload> {
-        at_most("models", self.models.len(), MODELS_MAX, "models")?;
+        at_most("models", self.models.len() as u64, MODELS_MAX, "models")?;
         let mut models = Vec::with_capacity(self.models.len());
         for model in self.models {
             models.push(model.build()?);
         }
         models.sort_by(|a: &ModelGraph, b| a.name.cmp(&b.name));
         if let Some(twice) = models.windows(2).find(|w| w[0].name == w[1].name) {
-            let rule = Rule::DuplicateModel { name: twice[0].name.clone() };
-            return Err(InputError::new("models", rule));
+            let message = format!("duplicate model {:?}", twice[0].name);
+            return Err(InputError::new("models", Rule::DuplicateKey, message));
         }
         let jobs = expand(&self.jobs, &models)?;
         let workload = Workload { link: self.link, executors: self.executors, models, jobs };
@@ -115,22 +115,15 @@ fn expand(runs: &[JobRun], models: &[ModelGraph]) -> Result<Vec<ModelId>> {
     let (mut jobs, mut job_count, mut operation_count) = (Vec::new(), 0u64, 0u64);
     for (i, JobRun { model, count }) in runs.iter().enumerate() {
         let Ok(id) = models.binary_search_by(|known| known.name.cmp(model)) else {
-            let rule = Rule::UnknownModel { model: model.clone() };
-            return Err(InputError::new(format!("jobs[{i}].model"), rule));
+            let message = format!("the workload has no model {model:?}");
+            return Err(InputError::new(format!("jobs[{i}].model"), Rule::UnknownModel, message));
         };
         no_larger(*count, JOBS_MAX, || format!("jobs[{i}].count"))?;
         let size = (models[id].layers.len() + models[id].tensors.len()) as u64;
         job_count = job_count.saturating_add(*count);
         operation_count = operation_count.saturating_add(count.saturating_mul(size));
-        let too_many = [
-            ("jobs", job_count, JOBS_MAX),
-            ("layers and tensors over all jobs", operation_count, OPERATIONS_MAX),
-        ];
-        for (what, found, limit) in too_many {
-            if found > limit {
-                return Err(InputError::new("jobs", Rule::TooMany { what, found, limit }));
-            }
-        }
+        at_most("jobs", job_count, JOBS_MAX, "jobs")?;
+        at_most("jobs", operation_count, OPERATIONS_MAX, "layers and tensors over all jobs")?;
         jobs.extend(std::iter::repeat_n(ModelId::at(id), *count as usize));
     }
     Ok(jobs)
@@ -169,25 +162,27 @@ fn check_total(workload: &Workload) -> Result<()> {
         let all = longest.and_then(|time| time.checked_mul(count));
         total = total.and_then(|sum| all.and_then(|time| sum.checked_add(time)));
     }
-    total.map(|_| ()).ok_or_else(|| InputError::new("jobs", Rule::TotalTime))
+    total.map(|_| ()).ok_or_else(|| {
+        let message = "all operations of all jobs together may take longer than 2^61 ns (73 years)";
+        InputError::new("jobs", Rule::TotalTime, message)
+    })
 }
 
 fn possible_transfer(bandwidth: Bandwidth, bytes: u64) -> Option<Time> {
     if bandwidth.mbit_per_s() > 0.0 { bandwidth.transfer_time(bytes) } else { Some(Time::ZERO) }
 }
 
-fn at_most(place: &str, found: usize, limit: usize, what: &'static str) -> Result<()> {
-    let (found, limit) = (found as u64, limit as u64);
+fn at_most(place: &str, found: u64, limit: u64, what: &str) -> Result<()> {
     match found <= limit {
         true => Ok(()),
-        false => Err(InputError::new(place, Rule::TooMany { what, found, limit })),
+        false => Err(InputError::too_many(place, what, found, limit)),
     }
 }
 
 fn no_larger(found: u64, limit: u64, place: impl FnOnce() -> String) -> Result<()> {
     match found <= limit {
         true => Ok(()),
-        false => Err(InputError::new(place(), Rule::TooLarge { found, limit })),
+        false => Err(InputError::too_large(place(), found, limit)),
     }
 }
 
@@ -313,9 +308,9 @@ impl ModelBuilder {
     pub(crate) fn build(self) -> Result<ModelGraph> {
         let ModelBuilder { name, inputs, outputs, layers } = self;
         let place = format!("models.{name}");
-        at_most(&format!("{place}.layers"), layers.len(), LAYERS_MAX, "layers")?;
+        at_most(&format!("{place}.layers"), layers.len() as u64, LAYERS_MAX, "layers")?;
         let count = inputs.len() + layers.iter().map(|l| l.writes.len()).sum::<usize>();
-        at_most(&place, count, TENSORS_MAX, "tensors")?;
+        at_most(&place, count as u64, TENSORS_MAX, "tensors")?;
         let mut graph = Graph { place, tensors: Vec::new(), by_name: BTreeMap::new() };
         for (tensor, size) in inputs {
             let place = format!("{}.inputs.{tensor}", graph.place);
@@ -356,8 +351,9 @@ impl Graph {
         {
             let place = format!("{}.layers[{i}]", self.place);
             if let Some(first) = names.insert(name.clone(), i) {
-                let rule = Rule::DuplicateLayer { name, first };
-                return Err(InputError::new(format!("{place}.name"), rule));
+                let message = format!("layer {name:?} is already at position {first}");
+                let place = format!("{place}.name");
+                return Err(InputError::new(place, Rule::DuplicateLayer, message));
             }
             let mut written = Vec::with_capacity(writes.len());
             for (tensor, size) in writes {
@@ -379,9 +375,11 @@ impl Graph {
     ) -> Result<TensorId> {
         let id = TensorId::at(self.tensors.len());
         if self.by_name.insert(name.clone(), id).is_some() {
-            return Err(InputError::new(place, Rule::WrittenTwice { tensor: name }));
+            let message =
+                format!("tensor {name:?} is already an input or written by another layer");
+            return Err(InputError::new(place, Rule::WrittenTwice, message));
         }
-        at_most(&format!("{place}.encodings"), encodings.len(), ENCODINGS_MAX, "encodings")?;
+        at_most(&format!("{place}.encodings"), encodings.len() as u64, ENCODINGS_MAX, "encodings")?;
         no_larger(bytes, TENSOR_BYTES_MAX, || match encodings.is_empty() {
             true => place.to_string(),
             false => format!("{place}.bytes"),
@@ -395,14 +393,14 @@ impl Graph {
     }
 
     fn find(&self, name: &str, place: impl FnOnce() -> String) -> Result<TensorId> {
-        let unknown = || InputError::new(place(), Rule::UnknownTensor { tensor: name.to_string() });
-        self.by_name.get(name).copied().ok_or_else(unknown)
+        let found = self.by_name.get(name).copied();
+        found.ok_or_else(|| InputError::unknown_tensor(place(), name))
     }
 
     /// What a layer reads, each tensor once.
     fn reads(&mut self, names: &[String], layer: LayerId) -> Result<Vec<TensorId>> {
         let place = format!("{}.layers[{}].reads", self.place, layer.index());
-        at_most(&place, names.len(), READS_MAX, "tensors read")?;
+        at_most(&place, names.len() as u64, READS_MAX, "tensors read")?;
         let mut reads = Vec::with_capacity(names.len());
         for (i, name) in names.iter().enumerate() {
             let tensor = self.find(name, || format!("{place}[{i}]"))?;
@@ -456,7 +454,9 @@ impl Graph {
             return Ok(order);
         }
         let layers = self.cycle(layers, &waits);
-        Err(InputError::new(format!("{}.layers", self.place), Rule::Cycle { layers }))
+        let message =
+            format!("layers wait for each other: {} -> {}", layers.join(" -> "), layers[0]);
+        Err(InputError::new(format!("{}.layers", self.place), Rule::Cycle, message))
     }
 
     /// One cycle among the layers that still wait: each has a predecessor that waits too.

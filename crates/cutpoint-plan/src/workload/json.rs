@@ -1,7 +1,7 @@
 //! Shapes of `workload.json` that serde does not derive: whole numbers however they are written, and
 //! objects whose order counts.
 
-use crate::error::coded;
+use crate::error::Rule;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeSet;
@@ -21,10 +21,10 @@ pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
 pub(crate) fn whole_float<E: Error>(value: f64) -> Result<u64, E> {
     match value {
         _ if value < 0.0 => {
-            Err(coded("negative", format_args!("found {value}, expected 0 or more")))
+            Err(Rule::Negative.in_json(format_args!("found {value}, expected 0 or more")))
         }
         _ if value.fract() != 0.0 => {
-            Err(coded("not-whole", format_args!("found {value}, expected a whole number")))
+            Err(Rule::NotWhole.in_json(format_args!("found {value}, expected a whole number")))
         }
         // Conversion takes what is larger to the largest, which is above every limit.
         _ => Ok(value as u64),
