@@ -1,8 +1,9 @@
 //! What can be said about a lower bound without the planner: trivial plans that it must not
 //! exceed, and a bound of our own, with its certificate recomputed from all cuts.
 
+use crate::check::transfer::{shortest_transfer, transfer_time};
 use crate::options::Granularity;
-use crate::units::{Bandwidth, TIME_MAX, Time};
+use crate::units::Time;
 use crate::workload::{Layer, ModelGraph, Workload};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -43,7 +44,7 @@ fn offload_all(workload: &Workload) -> Option<Time> {
         let mut arrival = Time::ZERO;
         for tensor in model.inputs.iter().map(|t| &model.tensors[t.index()]) {
             if !tensor.readers.is_empty() {
-                uplink_free += transfer(link.uplink, tensor.bytes)? + link.message_overhead;
+                uplink_free += transfer_time(link.uplink, tensor.bytes)? + link.message_overhead;
                 arrival = uplink_free + link.round_trip.half();
             }
         }
@@ -63,29 +64,13 @@ fn offload_all(workload: &Workload) -> Option<Time> {
     let mut last = Time::ZERO;
     for (end, bytes) in ends {
         last = match link.downlink {
-            Some(downlink) => last.max(end) + transfer(downlink, bytes)?,
+            Some(downlink) => last.max(end) + transfer_time(downlink, bytes)?,
             None => last.max(end),
         };
     }
     let is_anything_sent =
         workload.jobs.iter().any(|id| !workload.models[id.index()].layers.is_empty());
     Some(if is_anything_sent { last + link.round_trip.half() } else { last })
-}
-
-fn transfer(bandwidth: Bandwidth, bytes: u64) -> Option<Time> {
-    let nanoseconds = match bytes {
-        0 => 0.0,
-        _ => (bytes as f64 * 8000.0 / bandwidth.mbit_per_s()).round(),
-    };
-    let fits = nanoseconds <= TIME_MAX.nanoseconds() as f64;
-    fits.then(|| Time::from_nanoseconds(nanoseconds as u64))
-}
-
-/// The same, where half a nanosecond may have been rounded down: no shorter transfer is right.
-fn shortest_transfer(bandwidth: Bandwidth, bytes: u64) -> Option<Time> {
-    transfer(bandwidth, bytes)?;
-    let exact = if bytes == 0 { 0.0 } else { bytes as f64 * 8000.0 / bandwidth.mbit_per_s() };
-    Some(Time::from_nanoseconds((exact * (1.0 - 4.0 * f64::EPSILON)).round() as u64))
 }
 
 /// A lower bound on the makespan of every plan at this granularity.

@@ -16,6 +16,7 @@ mod job;
 mod machines;
 mod proof;
 mod rule;
+mod transfer;
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ const FORMS_SUM_MAX: usize = 400_000;
 const MODES_MAX: usize = 1_000;
 
 /// A way to run one job, as far as bounds need it. Times in nanoseconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mode {
     pub loads: Loads,
     /// Device time before its first transfer; `None` if the job is done without the server.
@@ -166,18 +166,7 @@ fn mode(
     let [device, uplink, _, downlink] = loads;
     let encode: u64 = forms.iter().map(|f| f[0]).sum();
     if cut.is_local {
-        let none = Mode {
-            loads,
-            lead: None,
-            tail: 0,
-            trail: 0,
-            end: 0,
-            arrival: 0,
-            back: 0,
-            made: 0,
-            server: 0,
-        };
-        return Some(none);
+        return Some(Mode { loads, ..Mode::default() });
     }
     let back = downlink + half;
     let layers = cut.device as u64;
@@ -190,17 +179,7 @@ fn mode(
     if sent.is_empty() {
         let tail = server + back;
         let made = server;
-        return Some(Mode {
-            loads,
-            lead: Some(0),
-            tail,
-            trail: 0,
-            end: 0,
-            arrival: 0,
-            back,
-            made,
-            server,
-        });
+        return Some(Mode { loads, lead: Some(0), tail, back, made, server, ..Mode::default() });
     }
     let lead = sent.iter().map(|(before, form)| before + form[0]).min().unwrap_or(0);
     let shortest = sent.iter().map(|(_, form)| form[1]).min().unwrap_or(0);
