@@ -1,7 +1,6 @@
 //! The program `cutpoint-eval`: the evidence for Cutpoint, for its developers.
 
 mod encodings;
-mod engines;
 mod experiment;
 mod gaps;
 #[cfg(target_os = "linux")]
@@ -9,10 +8,11 @@ mod grid;
 mod oracle;
 mod origin;
 mod outcomes;
-mod planning;
+mod plan_growth;
 mod plans;
 mod profiles;
 mod program;
+mod split_cost;
 mod statistics;
 mod subject;
 mod testbed;
@@ -31,13 +31,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Compare prefix and suffix in sequence with the whole model, for networks of the zoo.
-    SplitCost(engines::split_cost::Args),
+    SplitCost(split_cost::Args),
     /// Measure sizes and costs of encodings on tensors behind activations.
-    Encodings(encodings::cost::Args),
-    /// Write synthetic photographs as JPEG files.
-    Photos(encodings::photos::Args),
+    Encodings(encodings::Args),
     /// Time the planning of jobs of ten models.
-    PlanGrowth(planning::growth::Args),
+    PlanGrowth(plan_growth::Args),
     /// Plan random workloads and show how far from optimal the plans can be.
     Gaps(gaps::Args),
     /// Measure models on one core of this machine and keep the profiles for tables and figures.
@@ -53,10 +51,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::SplitCost(args) => engines::split_cost::run(&args),
-        Command::Encodings(args) => encodings::cost::run(&args),
-        Command::Photos(args) => encodings::photos::run(&args),
-        Command::PlanGrowth(args) => planning::growth::run(&args),
+        Command::SplitCost(args) => split_cost::run(&args),
+        Command::Encodings(args) => encodings::run(&args),
+        Command::PlanGrowth(args) => plan_growth::run(&args),
         Command::Gaps(args) => gaps::run(&args),
         Command::Profiles(args) => profiles::run(&args),
         Command::Outcomes(args) => outcomes::run(&args),

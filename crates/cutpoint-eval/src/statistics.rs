@@ -10,6 +10,13 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// The least, the median and the greatest of some values; `None` of nothing.
+pub(crate) fn range(values: &[f64]) -> Option<[f64; 3]> {
+    let least = values.iter().copied().reduce(f64::min)?;
+    let greatest = values.iter().copied().reduce(f64::max)?;
+    Some([least, median(values), greatest])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

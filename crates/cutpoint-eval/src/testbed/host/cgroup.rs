@@ -107,15 +107,16 @@ impl Group {
         fs::create_dir(&folder)
             .with_context(|| format!("cannot make the control group {}", folder.display()))?;
         let group = Group { folder };
-        match hierarchy.version {
-            Version::V1 => {
-                write(&group.folder.join("cpu.cfs_period_us"), &quota.period_us.to_string())?;
-                write(&group.folder.join("cpu.cfs_quota_us"), &quota.quota_us.to_string())?;
-            }
-            Version::V2 => {
-                let limit = format!("{} {}", quota.quota_us, quota.period_us);
-                write(&group.folder.join("cpu.max"), &limit)?;
-            }
+        let Quota { quota_us, period_us } = quota;
+        let settings = match hierarchy.version {
+            Version::V1 => vec![
+                ("cpu.cfs_period_us", period_us.to_string()),
+                ("cpu.cfs_quota_us", quota_us.to_string()),
+            ],
+            Version::V2 => vec![("cpu.max", format!("{quota_us} {period_us}"))],
+        };
+        for (file, value) in settings {
+            write(&group.folder.join(file), &value)?;
         }
         Ok(group)
     }

@@ -1,6 +1,6 @@
 //! The device's side of a measurement.
 
-use super::{Bulk, Measured, Order, PING_BYTES, Way, receive, send, set_limits};
+use super::{Bulk, Measured, Order, PING_BYTES, Transfer, Way, receive, send, set_limits};
 use anyhow::Context;
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
@@ -19,15 +19,8 @@ pub(crate) struct Args {
     /// Where a `probe-serve` listens.
     #[arg(long)]
     server: SocketAddr,
-    /// How long each bulk transfer takes.
-    #[arg(long)]
-    bulk_ms: u64,
-    /// How much of that is not measured.
-    #[arg(long)]
-    warm_up_ms: u64,
-    /// How much a sender may have on its way.
-    #[arg(long)]
-    send_buffer_bytes: usize,
+    #[command(flatten)]
+    transfer: Transfer,
     /// How many UDP messages are sent.
     #[arg(long)]
     pings: u64,
@@ -47,21 +40,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn measure_bulk(args: &Args, way: Way) -> anyhow::Result<Bulk> {
-    let order = Order {
-        way,
-        duration_ms: args.bulk_ms,
-        warm_up_ms: args.warm_up_ms,
-        send_buffer_bytes: args.send_buffer_bytes,
-    };
+    let transfer = args.transfer;
     let mut stream = TcpStream::connect(args.server)
         .with_context(|| format!("cannot connect to {}", args.server))?;
     set_limits(&stream)?;
-    writeln!(stream, "{}", serde_json::to_string(&order)?).context("cannot send an order")?;
+    writeln!(stream, "{}", serde_json::to_string(&Order { way, transfer })?)
+        .context("cannot send an order")?;
     if way == Way::Down {
-        let received = receive(&stream, Duration::from_millis(args.warm_up_ms))?;
+        let received = receive(&stream, transfer)?;
         return Ok(Bulk { sent_bytes: None, received });
     }
-    let sent = send(&stream, order)?;
+    let sent = send(&stream, transfer)?;
     stream.shutdown(Shutdown::Write)?;
     let mut answer = String::new();
     BufReader::new(&stream).read_line(&mut answer).context("cannot read the answer")?;

@@ -28,15 +28,25 @@ enum Way {
     Down,
 }
 
+/// A bulk transfer.
+#[derive(Clone, Copy, Debug, clap::Args, Serialize, Deserialize)]
+pub(crate) struct Transfer {
+    /// How long each bulk transfer takes.
+    #[arg(long)]
+    bulk_ms: u64,
+    /// How much of that is not measured.
+    #[arg(long)]
+    warm_up_ms: u64,
+    /// How much a sender may have on its way, so that the link's queue does not overflow.
+    #[arg(long)]
+    send_buffer_bytes: usize,
+}
+
 /// The purpose of a connection: its first line, in JSON.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Order {
     way: Way,
-    duration_ms: u64,
-    /// How long at the beginning is not measured.
-    warm_up_ms: u64,
-    /// Limits what the sender has on its way, so that the link's queue does not overflow.
-    send_buffer_bytes: usize,
+    transfer: Transfer,
 }
 
 /// The receiver's counts.
@@ -72,11 +82,11 @@ pub(crate) struct Measured {
     pub(crate) unanswered: usize,
 }
 
-/// Writes for the duration of the order; returns the number of bytes.
-fn send(mut stream: &TcpStream, order: Order) -> anyhow::Result<u64> {
-    let duration = Duration::from_millis(order.duration_ms);
-    ensure!(duration <= BULK_LIMIT, "a transfer of {} ms is too long", order.duration_ms);
-    socket2::SockRef::from(stream).set_send_buffer_size(order.send_buffer_bytes)?;
+/// Writes for the duration of a transfer; returns the number of bytes.
+fn send(mut stream: &TcpStream, transfer: Transfer) -> anyhow::Result<u64> {
+    let duration = Duration::from_millis(transfer.bulk_ms);
+    ensure!(duration <= BULK_LIMIT, "a transfer of {} ms is too long", transfer.bulk_ms);
+    socket2::SockRef::from(stream).set_send_buffer_size(transfer.send_buffer_bytes)?;
     let chunk = [0x5a; CHUNK_BYTES];
     let deadline = Instant::now() + duration;
     let mut bytes = 0;
@@ -91,7 +101,8 @@ fn send(mut stream: &TcpStream, order: Order) -> anyhow::Result<u64> {
 }
 
 /// Reads to the end and measures from the first byte after the warm-up.
-fn receive(mut stream: impl Read, warm_up: Duration) -> anyhow::Result<Received> {
+fn receive(mut stream: impl Read, transfer: Transfer) -> anyhow::Result<Received> {
+    let warm_up = Duration::from_millis(transfer.warm_up_ms);
     let mut buffer = vec![0; 4 * CHUNK_BYTES];
     let mut bytes = 0;
     let mut first: Option<Instant> = None;

@@ -6,7 +6,6 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
 
 /// The longest first line of a connection.
 const ORDER_BYTES_MAX: u64 = 1_024;
@@ -47,13 +46,13 @@ fn serve(stream: &TcpStream) -> anyhow::Result<()> {
     let mut reader = BufReader::with_capacity(CHUNK_BYTES, stream);
     let mut line = String::new();
     reader.by_ref().take(ORDER_BYTES_MAX).read_line(&mut line).context("cannot read an order")?;
-    let order: Order = serde_json::from_str(&line).context("not an order")?;
-    match order.way {
+    let Order { way, transfer } = serde_json::from_str(&line).context("not an order")?;
+    match way {
         Way::Up => {
-            let received = receive(reader, Duration::from_millis(order.warm_up_ms))?;
+            let received = receive(reader, transfer)?;
             let mut stream = stream;
             writeln!(stream, "{}", serde_json::to_string(&received)?).context("cannot answer")
         }
-        Way::Down => send(stream, order).map(drop),
+        Way::Down => send(stream, transfer).map(drop),
     }
 }

@@ -1,7 +1,7 @@
 //! How small do encodings make the tensors behind activations, and what do they cost? On networks
 //! of the zoo, which are untrained, or on models from files.
 
-use crate::statistics::median;
+use crate::statistics::{median, range};
 use crate::subject::Subject;
 use anyhow::{Context, bail};
 use cutpoint::encoding::{Decoder, Encoder, Encoding};
@@ -110,19 +110,13 @@ fn measure(name: &str, file: &Path, args: &Args) -> anyhow::Result<()> {
 }
 
 fn row(encoding: Encoding, level: i32, samples: &[Sample]) {
-    let sorted = |value: fn(&Sample) -> f64| {
-        let mut values: Vec<f64> = samples.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        values
-    };
-    let ratios = sorted(|s| s.ratio);
-    let (Some(first), Some(last)) = (ratios.first(), ratios.last()) else { return };
+    let of = |value: fn(&Sample) -> f64| samples.iter().map(value).collect::<Vec<_>>();
+    let Some([least, middle, greatest]) = range(&of(|s| s.ratio)) else { return };
     let level = if encoding.is_compressed() { level.to_string() } else { String::new() };
     println!(
-        "| {encoding} | {level} | {:.2} | {first:.2} | {last:.2} | {:.2} | {:.2} |",
-        median(&ratios),
-        median(&sorted(|s| s.encode_ms_per_mb)),
-        median(&sorted(|s| s.decode_ms_per_mb)),
+        "| {encoding} | {level} | {middle:.2} | {least:.2} | {greatest:.2} | {:.2} | {:.2} |",
+        median(&of(|s| s.encode_ms_per_mb)),
+        median(&of(|s| s.decode_ms_per_mb)),
     );
 }
 

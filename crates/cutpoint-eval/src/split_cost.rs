@@ -1,7 +1,7 @@
 //! The cost of cutting a model: prefix and suffix, one after the other on the same engine,
 //! against the whole model, at many boundaries.
 
-use crate::statistics::median;
+use crate::statistics::{median, range};
 use anyhow::Context;
 use cutpoint::engine::select::{EngineChoice, SelectOptions, select};
 use cutpoint::engine::{Engine, EngineOptions, InferenceSession};
@@ -48,14 +48,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     println!("| network | boundaries | median of parts / whole | smallest | largest |");
     println!("|---|---|---|---|---|");
     for network in networks {
-        let mut ratios = ratios(*network, &*engine, args).with_context(|| network.to_string())?;
-        ratios.sort_by(f64::total_cmp);
-        let (first, last) = (ratios[0], ratios[ratios.len() - 1]);
-        println!(
-            "| {network} | {} | {:.3} | {first:.3} | {last:.3} |",
-            ratios.len(),
-            median(&ratios)
-        );
+        let ratios = ratios(*network, &*engine, args).with_context(|| network.to_string())?;
+        let [least, middle, greatest] = range(&ratios).context("no boundaries")?;
+        let count = ratios.len();
+        println!("| {network} | {count} | {middle:.3} | {least:.3} | {greatest:.3} |");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,3 +1,0 @@
-//! The planner's time.
-
-pub(crate) mod growth;
