@@ -196,12 +196,9 @@ impl BandwidthEstimator {
 
     /// Transfers take another path from now on; earlier samples are dropped.
     pub(crate) fn handle_connected(&mut self) {
-        self.left = Samples::default();
-        self.left_late = Samples::default();
-        self.arrived = Samples::default();
-        self.arrival_rate = ArrivalRate::default();
-        self.open_bytes = 0;
-        (self.open_time, self.open_late, self.ahead) = (Time::ZERO, Time::ZERO, Time::ZERO);
+        let went_up = self.went_up;
+        let fresh = BandwidthEstimator::new(self.planned, self.acknowledgement, self.overhead);
+        *self = BandwidthEstimator { went_up, ..fresh };
     }
 }
 

@@ -181,14 +181,6 @@ impl Client {
     /// # Errors
     /// As for every call; [`ErrorKind::Usage`] if the file is longer than a message may be.
     pub fn push_model(&self, name: &str, onnx: Bytes) -> Result<()> {
-        self.push_model_with_config(name, r#"{"backend":"onnxruntime"}"#, onnx)
-    }
-
-    /// Sends a model together with its configuration in JSON, which generic servers need.
-    ///
-    /// # Errors
-    /// As [`Client::push_model`].
-    pub fn push_model_with_config(&self, name: &str, config: &str, onnx: Bytes) -> Result<()> {
         if onnx.len() >= MESSAGE_BYTES_MAX {
             let size = onnx.len();
             let message =
@@ -197,7 +189,9 @@ impl Client {
                 .hint("start the server with the model: cutpoint serve MODEL"));
         }
         let mut parameters = RepositoryParameters::new();
-        parameters.insert(names::CONFIG.to_owned(), repository_text(config));
+        // Generic servers need a configuration.
+        let config = repository_text(r#"{"backend":"onnxruntime"}"#);
+        parameters.insert(names::CONFIG.to_owned(), config);
         parameters.insert(names::FILE.to_owned(), repository_bytes(onnx));
         self.load(name, parameters)
     }

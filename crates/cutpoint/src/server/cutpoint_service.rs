@@ -1,8 +1,7 @@
 //! Cutpoint's own service: who the server is, how long layers and decoding take on it, how fast the
 //! link is.
 
-use super::executors::Executors;
-use super::repository::Repository;
+use super::gate::Services;
 use super::stopping::stopped;
 use crate::limits::PROBE_REPLY_BYTES_MAX;
 use crate::wire::PROTOCOL;
@@ -10,20 +9,12 @@ use crate::wire::cutpoint::cutpoint_server::Cutpoint;
 use crate::wire::cutpoint::*;
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-/// The service.
-pub(super) struct CutpointService {
-    pub(super) repository: Arc<Repository>,
-    pub(super) executors: Arc<Executors>,
-    pub(super) message_bytes_max: usize,
-    pub(super) stopping: watch::Receiver<bool>,
-}
-
 #[tonic::async_trait]
-impl Cutpoint for CutpointService {
+impl Cutpoint for Services {
     async fn hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let models = self.repository.all();

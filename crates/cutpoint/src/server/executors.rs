@@ -6,10 +6,10 @@ use crate::encoding::{Decoder, Form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{QUEUE_BYTES_MAX, QUEUE_JOBS_MAX};
 use crate::tensor::Tensor;
-use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -43,27 +43,15 @@ pub(super) struct Room {
 /// Work for the executor that it is given the index and the decoder of.
 type Work = Box<dyn FnOnce(usize, &mut Decoder) + Send>;
 
-#[derive(Default)]
-struct Queue {
-    work: VecDeque<Work>,
-    is_closed: bool,
-}
-
-#[derive(Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    has_work: Condvar,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// The end of the queue from which work is taken. An idle executor holds it while it waits, so it is
+/// held for long only while nothing waits.
+type Waiting = Arc<Mutex<Receiver<Work>>>;
 
 /// The threads that compute, and the queue before them.
 pub(super) struct Executors {
-    shared: Arc<Shared>,
+    /// `None` once the server is stopping.
+    queue: Mutex<Option<Sender<Work>>>,
+    waiting: Waiting,
     job_slots: Arc<Semaphore>,
     byte_slots: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -72,18 +60,20 @@ pub(super) struct Executors {
 impl Executors {
     /// Starts `count` threads.
     pub(super) fn start(count: NonZeroUsize) -> Result<Executors> {
-        let shared = Arc::new(Shared::default());
+        let (queue, waiting) = channel();
+        let waiting = Arc::new(Mutex::new(waiting));
         let spawn = |index: usize| {
-            let shared = shared.clone();
+            let waiting = waiting.clone();
             let thread = std::thread::Builder::new().name(format!("cutpoint-exec-{index}"));
-            thread.spawn(move || execute(index, &shared)).map_err(|error| {
+            thread.spawn(move || execute(index, &waiting)).map_err(|error| {
                 let message = format!("executor {index} cannot be started");
                 Error::new(ErrorKind::Engine, message).because(error)
             })
         };
         let threads = (0..count.get()).map(spawn).collect::<Result<_>>()?;
         Ok(Executors {
-            shared,
+            queue: Mutex::new(Some(queue)),
+            waiting,
             job_slots: Arc::new(Semaphore::new(QUEUE_JOBS_MAX)),
             byte_slots: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / SLOT_BYTES)),
             threads: Mutex::new(threads),
@@ -125,10 +115,9 @@ impl Executors {
                 let _ = answer.send(function(index, decoder));
             }
         };
-        let mut queue = self.shared.lock();
-        if !queue.is_closed {
-            queue.work.push_back(Box::new(work));
-            self.shared.has_work.notify_one();
+        if let Some(queue) = &*lock(&self.queue) {
+            // Fails only if all executors have ended.
+            let _ = queue.send(Box::new(work));
         }
         receiver
     }
@@ -137,15 +126,10 @@ impl Executors {
     pub(super) fn stop(&self) {
         self.job_slots.close();
         self.byte_slots.close();
-        let waiting = {
-            let mut queue = self.shared.lock();
-            queue.is_closed = true;
-            std::mem::take(&mut queue.work)
-        };
-        drop(waiting);
-        self.shared.has_work.notify_all();
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
+        // An idle executor ends with the queue.
+        drop(lock(&self.queue).take());
+        lock(&self.waiting).try_iter().for_each(drop);
+        for thread in lock(&self.threads).drain(..) {
             if thread.join().is_err() {
                 log::error!("an executor has panicked");
             }
@@ -159,21 +143,14 @@ fn slots(job: &Job) -> u32 {
     u32::try_from(slots).unwrap_or(u32::MAX)
 }
 
-fn execute(index: usize, shared: &Shared) {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn execute(index: usize, waiting: &Waiting) {
     let mut decoder = Decoder::default();
-    loop {
-        let work = {
-            let mut queue = shared.lock();
-            loop {
-                if let Some(work) = queue.work.pop_front() {
-                    break work;
-                }
-                if queue.is_closed {
-                    return;
-                }
-                queue = shared.has_work.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            }
-        };
+    let next = || lock(waiting).recv().ok();
+    while let Some(work) = next() {
         if catch_unwind(AssertUnwindSafe(|| work(index, &mut decoder))).is_err() {
             log::error!("executor {index} has panicked and goes on");
         }

@@ -1,8 +1,8 @@
 //! What stands before the services: the token, and which service a call is for.
 
-use super::cutpoint_service::CutpointService;
-use super::health_service::HealthService;
-use super::inference_service::Inference;
+use super::executors::Executors;
+use super::repository::Repository;
+use crate::limits::PROBE_REPLY_BYTES_MAX;
 use crate::wire::cutpoint::cutpoint_server::CutpointServer;
 use crate::wire::health::health_server::HealthServer;
 use crate::wire::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
@@ -11,6 +11,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::codegen::http::{Request, Response, header::AUTHORIZATION};
@@ -19,10 +20,10 @@ use tonic::{Code, Status};
 
 /// A token, kept as its hash: comparing hashes tells nothing about the token by its timing.
 #[derive(Clone)]
-pub(super) struct Token(Arc<[u8; 32]>);
+struct Token(Arc<[u8; 32]>);
 
 impl Token {
-    pub(super) fn new(token: &str) -> Token {
+    fn new(token: &str) -> Token {
         Token(Arc::new(Sha256::digest(token.as_bytes()).into()))
     }
 
@@ -32,16 +33,38 @@ impl Token {
     }
 }
 
+/// What answers the calls of the three protocols.
+#[derive(Clone)]
+pub(super) struct Services {
+    pub(super) repository: Arc<Repository>,
+    pub(super) executors: Arc<Executors>,
+    pub(super) message_bytes_max: usize,
+    /// Whether the server is to stop.
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
 /// All services behind one port.
 #[derive(Clone)]
 pub(super) struct Gate {
-    pub(super) inference: GrpcInferenceServiceServer<Inference>,
-    pub(super) cutpoint: CutpointServer<CutpointService>,
-    pub(super) health: HealthServer<HealthService>,
-    pub(super) token: Option<Token>,
+    inference: GrpcInferenceServiceServer<Services>,
+    cutpoint: CutpointServer<Services>,
+    health: HealthServer<Services>,
+    token: Option<Token>,
 }
 
 impl Gate {
+    pub(super) fn new(services: Services, token: Option<&str>) -> Gate {
+        let message_bytes_max = services.message_bytes_max;
+        Gate {
+            inference: GrpcInferenceServiceServer::new(services.clone())
+                .max_decoding_message_size(message_bytes_max),
+            cutpoint: CutpointServer::new(services.clone())
+                .max_decoding_message_size(PROBE_REPLY_BYTES_MAX as usize),
+            health: HealthServer::new(services),
+            token: token.map(Token::new),
+        }
+    }
+
     fn refusal(&self, request: &Request<Body>) -> Option<Status> {
         let token = self.token.as_ref()?;
         let Some(presented) = request.headers().get(AUTHORIZATION) else {
@@ -72,17 +95,17 @@ impl Service<Request<Body>> for Gate {
         let path = request.uri().path();
         let service = path.strip_prefix('/').and_then(|p| p.split_once('/')).map_or("", |p| p.0);
         // Whoever balances load or restarts servers has no token, and learns nothing else.
-        if service == <HealthServer<HealthService> as NamedService>::NAME {
+        if service == <HealthServer<Services> as NamedService>::NAME {
             return self.health.call(request);
         }
         if let Some(refusal) = self.refusal(&request) {
             return Box::pin(std::future::ready(Ok(refusal.into_http())));
         }
         match service {
-            <GrpcInferenceServiceServer<Inference> as NamedService>::NAME => {
+            <GrpcInferenceServiceServer<Services> as NamedService>::NAME => {
                 self.inference.call(request)
             }
-            <CutpointServer<CutpointService> as NamedService>::NAME => self.cutpoint.call(request),
+            <CutpointServer<Services> as NamedService>::NAME => self.cutpoint.call(request),
             _ => {
                 let refusal = Status::new(Code::Unimplemented, "no such service");
                 Box::pin(std::future::ready(Ok(refusal.into_http())))

@@ -1,18 +1,14 @@
 //! The gRPC health checking protocol: the server, and each of its services, serves until it stops.
 
+use super::gate::Services;
 use crate::wire::health::health_check_response::ServingStatus;
 use crate::wire::health::health_server::Health;
 use crate::wire::health::{HealthCheckRequest, HealthCheckResponse};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 const SERVICES: [&str; 3] = ["", "inference.GRPCInferenceService", "cutpoint.v1.Cutpoint"];
-
-/// The service.
-pub(super) struct HealthService {
-    pub(super) stopping: watch::Receiver<bool>,
-}
 
 fn reply(status: ServingStatus) -> HealthCheckResponse {
     HealthCheckResponse { status: status.into() }
@@ -23,7 +19,7 @@ fn status_of(is_stopping: bool) -> ServingStatus {
 }
 
 #[tonic::async_trait]
-impl Health for HealthService {
+impl Health for Services {
     async fn check(
         &self,
         request: Request<HealthCheckRequest>,

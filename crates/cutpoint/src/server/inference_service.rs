@@ -1,8 +1,8 @@
 //! The Open Inference Protocol's service.
 
-use super::executors::Executors;
+use super::gate::Services;
 use super::loading;
-use super::repository::{LoadedModel, Repository};
+use super::repository::LoadedModel;
 use super::streams::{Reply, StreamServer};
 use super::{jobs, status};
 use crate::engine::declared::{Dimension, Port};
@@ -13,7 +13,7 @@ use crate::wire::inference::repository_index_response::ModelIndex;
 use crate::wire::inference::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -23,14 +23,7 @@ const PLATFORM: &str = "onnx_onnxv1";
 /// Replies that wait for the connection; beyond these, jobs keep their place in the stream.
 const REPLIES_WAITING: usize = 8;
 
-/// The service.
-pub(super) struct Inference {
-    pub(super) repository: Arc<Repository>,
-    pub(super) executors: Arc<Executors>,
-    pub(super) stopping: watch::Receiver<bool>,
-}
-
-impl Inference {
+impl Services {
     fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
@@ -41,7 +34,7 @@ impl Inference {
 }
 
 #[tonic::async_trait]
-impl GrpcInferenceService for Inference {
+impl GrpcInferenceService for Services {
     async fn server_live(
         &self,
         _: Request<ServerLiveRequest>,

@@ -29,13 +29,10 @@ use crate::engine::{Engine, EngineOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{
     CONNECTION_CALLS_MAX, CONNECTION_WINDOW_BYTES, KEEP_ALIVE_TIMEOUT, MESSAGE_BYTES_MAX,
-    MODELS_MAX, PROBE_REPLY_BYTES_MAX, STREAM_WINDOW_BYTES,
+    MODELS_MAX, STREAM_WINDOW_BYTES,
 };
-use crate::wire::cutpoint::cutpoint_server::CutpointServer;
-use crate::wire::health::health_server::HealthServer;
-use crate::wire::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
 use executors::Executors;
-use gate::{Gate, Token};
+use gate::{Gate, Services};
 use repository::{Candidate, Origin, Repository};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -142,7 +139,6 @@ impl Server {
         for model in models {
             serve_model(&repository, model)?;
         }
-        let repository = Arc::new(repository);
         let executors = Arc::new(Executors::start(options.executors)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -154,7 +150,13 @@ impl Server {
         let runtime = runtime
             .map_err(|e| network("the network threads cannot be started".into()).because(e))?;
         let (stopping, watched) = watch::channel(false);
-        let gate = gate(&options, &repository, &executors, &watched);
+        let services = Services {
+            repository: Arc::new(repository),
+            executors: executors.clone(),
+            message_bytes_max: options.message_bytes_max.unwrap_or(MESSAGE_BYTES_MAX),
+            stopping: watched.clone(),
+        };
+        let gate = Gate::new(services, options.security.token.as_deref());
         let (address, service) = {
             let _context = runtime.enter();
             listen(&options, gate, watched)?
@@ -250,35 +252,6 @@ fn serve_model(repository: &Repository, served: ServedModel) -> Result<()> {
         onnx,
     };
     repository.insert(candidate)
-}
-
-fn gate(
-    options: &ServerOptions,
-    repository: &Arc<Repository>,
-    executors: &Arc<Executors>,
-    stopping: &watch::Receiver<bool>,
-) -> Gate {
-    let message_bytes_max = options.message_bytes_max.unwrap_or(MESSAGE_BYTES_MAX);
-    let inference = inference_service::Inference {
-        repository: repository.clone(),
-        executors: executors.clone(),
-        stopping: stopping.clone(),
-    };
-    let cutpoint = cutpoint_service::CutpointService {
-        repository: repository.clone(),
-        executors: executors.clone(),
-        message_bytes_max,
-        stopping: stopping.clone(),
-    };
-    let health = health_service::HealthService { stopping: stopping.clone() };
-    Gate {
-        inference: GrpcInferenceServiceServer::new(inference)
-            .max_decoding_message_size(message_bytes_max),
-        cutpoint: CutpointServer::new(cutpoint)
-            .max_decoding_message_size(PROBE_REPLY_BYTES_MAX as usize),
-        health: HealthServer::new(health),
-        token: options.security.token.as_deref().map(Token::new),
-    }
 }
 
 /// Binds the address; returns it and what serves it. Needs to be called within a runtime.

@@ -1,6 +1,6 @@
 //! From plans to programs.
 
-use super::order::{Run, add_departures, drops_after, labels_of, runs_of, segments_of, sends_of};
+use super::order::{add_departures, drops_after, labels_of, segments_of, sends_of, steps_of};
 use super::steps::{JobProgram, NEVER, Program, SegmentLayers, Segments, Step, StepWork};
 use crate::error::Result;
 use cutpoint_plan::cut::LayerSet;
@@ -18,7 +18,7 @@ pub(crate) fn segments_for(plans: &[(&Workload, &Plan)]) -> Result<Segments> {
     let models = plans.first().map_or(&[][..], |(workload, _)| workload.models());
     let mut ways: Vec<BTreeSet<Vec<u32>>> = vec![BTreeSet::new(); models.len()];
     for (workload, plan) in plans {
-        let labels = labels_of(workload, &runs_of(workload, plan)?);
+        let labels = labels_of(workload, &steps_of(workload, plan)?);
         for (model, labels) in workload.jobs().iter().zip(labels) {
             ways[model.index()].insert(labels);
         }
@@ -44,8 +44,8 @@ impl Program {
     /// # Errors
     /// As [`Program::new`].
     pub fn on(segments: &Segments, workload: &Workload, plan: &Plan) -> Result<Option<Program>> {
-        let runs = runs_of(workload, plan)?;
-        let labels = labels_of(workload, &runs);
+        let mut steps = steps_of(workload, plan)?;
+        let labels = labels_of(workload, &steps);
         let mut ways = BTreeMap::new();
         for (model, labels) in workload.jobs().iter().zip(&labels) {
             let Some(way) = by_label(&segments[model.index()], labels) else { return Ok(None) };
@@ -56,37 +56,17 @@ impl Program {
             way.get(&label).cloned().unwrap_or_default()
         };
 
-        let counts = |count: fn(&Run) -> bool| {
-            let mut counts = vec![0u32; workload.jobs().len()];
-            runs.iter().filter(|run| count(run)).for_each(|run| counts[run.job.index()] += 1);
-            counts
-        };
-        let (layer_runs, all_runs) = (counts(|run| run.encode.is_none()), counts(|_| true));
-        let mut seen_layer_runs = vec![0u32; workload.jobs().len()];
-        let mut seen_runs = vec![0u32; workload.jobs().len()];
-        let mut steps = Vec::with_capacity(runs.len());
-        for run in &runs {
-            let j = run.job.index();
-            let model = workload.model_of(run.job);
-            let mut drops = Vec::new();
-            let work = match run.encode {
-                Some((tensor, encoding)) => StepWork::Encode(tensor, encoding),
-                None => {
-                    let number = seen_layer_runs[j];
-                    seen_layer_runs[j] += 1;
-                    drops = drops_after(model, plan, run.job, &labels[j], number);
-                    let segments = segments_with(j, number);
-                    StepWork::Layers { segments, layers: run.layers.clone() }
-                }
-            };
-            seen_runs[j] += 1;
-            steps.push(Step {
-                job: run.job,
-                work,
-                departs: Vec::new(),
-                drops,
-                is_last: seen_runs[j] == all_runs[j],
-            });
+        let mut layer_runs = vec![0u32; workload.jobs().len()];
+        let mut has_steps = vec![false; workload.jobs().len()];
+        for step in &mut steps {
+            let j = step.job.index();
+            has_steps[j] = true;
+            if let StepWork::Layers { segments, .. } = &mut step.work {
+                *segments = segments_with(j, layer_runs[j]);
+                let model = workload.model_of(step.job);
+                step.drops = drops_after(model, plan, step.job, &labels[j], layer_runs[j]);
+                layer_runs[j] += 1;
+            }
         }
         add_departures(workload, plan, &mut steps);
 
@@ -98,7 +78,7 @@ impl Program {
                 job: JobId::at(j),
                 model: workload.jobs()[j],
                 partition,
-                has_steps: all_runs[j] > 0,
+                has_steps: has_steps[j],
                 is_offloaded,
                 suffix: None,
                 server_segments: if is_offloaded { segments_with(j, NEVER) } else { vec![] },

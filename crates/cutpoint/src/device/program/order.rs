@@ -8,43 +8,47 @@ use cutpoint_plan::plan::{Plan, Upload, Work};
 use cutpoint_plan::workload::{JobId, LayerId, ModelGraph, TensorId, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the device does for one job without interruption: layers, or one encode.
-pub(super) struct Run {
-    pub(super) job: JobId,
-    pub(super) layers: Vec<LayerId>,
-    pub(super) encode: Option<(TensorId, Encoding)>,
-}
-
-/// Groups the plan's device operations into runs: a run ends where another job takes over, where a
-/// tensor is encoded, and, at layer granularity, where a tensor leaves.
-pub(super) fn runs_of(workload: &Workload, plan: &Plan) -> Result<Vec<Run>> {
+/// Groups the plan's device operations into steps: a step ends where another job takes over, where a
+/// tensor is encoded, and, at layer granularity, where a tensor leaves. Their segments, and what
+/// departs and is dropped after them, are still open.
+pub(super) fn steps_of(workload: &Workload, plan: &Plan) -> Result<Vec<Step>> {
     let leaves = |job: JobId, layer: LayerId| {
         let uploads = &plan.partitions[job.index()].uploads;
         let model = workload.model_of(job);
         plan.granularity == Granularity::Layer
             && uploads.iter().any(|u| model.tensors[u.tensor.index()].producer == Some(layer))
     };
-    let mut runs: Vec<Run> = Vec::new();
+    let mut steps: Vec<Step> = Vec::new();
     let mut is_open = false;
     for operation in &plan.schedule.device {
         let job = operation.job;
-        let layer = match operation.work {
-            Work::Layer(layer) => layer,
+        let work = match operation.work {
+            Work::Layer(layer) => {
+                let was_open = std::mem::replace(&mut is_open, !leaves(job, layer));
+                if let Some(Step { job: last, work: StepWork::Layers { layers, .. }, .. }) =
+                    steps.last_mut().filter(|_| was_open)
+                    && *last == job
+                {
+                    layers.push(layer);
+                    continue;
+                }
+                StepWork::Layers { segments: Vec::new(), layers: vec![layer] }
+            }
             Work::Encode(tensor) => {
-                let encode = encoding_of(workload, plan, job, tensor)?;
-                runs.push(Run { job, layers: Vec::new(), encode: Some((tensor, encode)) });
                 is_open = false;
-                continue;
+                StepWork::Encode(tensor, encoding_of(workload, plan, job, tensor)?)
             }
             Work::Transfer(_) | Work::Suffix | Work::Download => continue,
         };
-        match runs.last_mut() {
-            Some(run) if is_open && run.job == job => run.layers.push(layer),
-            _ => runs.push(Run { job, layers: vec![layer], encode: None }),
-        }
-        is_open = !leaves(job, layer);
+        let (departs, drops) = (Vec::new(), Vec::new());
+        steps.push(Step { job, work, departs, drops, is_last: false });
     }
-    Ok(runs)
+    // The last step of each job is the first one from the end.
+    let mut is_over = vec![false; workload.jobs().len()];
+    for step in steps.iter_mut().rev() {
+        step.is_last = !std::mem::replace(&mut is_over[step.job.index()], true);
+    }
+    Ok(steps)
 }
 
 /// The encoding in which a plan sends a tensor.
@@ -105,17 +109,18 @@ pub(super) fn add_departures(workload: &Workload, plan: &Plan, steps: &mut [Step
 }
 
 /// For each job, the label of each layer.
-pub(super) fn labels_of(workload: &Workload, runs: &[Run]) -> Vec<Vec<u32>> {
+pub(super) fn labels_of(workload: &Workload, steps: &[Step]) -> Vec<Vec<u32>> {
     let mut labels: Vec<Vec<u32>> = workload
         .jobs()
         .iter()
         .map(|m| vec![NEVER; workload.models()[m.index()].layers.len()])
         .collect();
     let mut count = vec![0u32; workload.jobs().len()];
-    for run in runs.iter().filter(|run| run.encode.is_none()) {
-        let number = &mut count[run.job.index()];
-        for layer in &run.layers {
-            labels[run.job.index()][layer.index()] = *number;
+    for step in steps {
+        let StepWork::Layers { layers, .. } = &step.work else { continue };
+        let number = &mut count[step.job.index()];
+        for layer in layers {
+            labels[step.job.index()][layer.index()] = *number;
         }
         *number += 1;
     }
