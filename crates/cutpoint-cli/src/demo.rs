@@ -180,8 +180,8 @@ fn execute(
     if let Some((job, cause)) = execution.failures.first() {
         return Err(Error::new(ErrorKind::Engine, cause.clone()).at(format!("job {}", job.0)));
     }
-    if let Some(fallback) = execution.fallbacks.first() {
-        let message = format!("the server was lost: {}", fallback.cause);
+    if let Some((_, cause)) = execution.fallbacks.first() {
+        let message = format!("the server was lost: {cause}");
         return Err(Error::new(ErrorKind::Network, message));
     }
     let mut worst = 0.0f64;

@@ -3,7 +3,7 @@
 use super::values;
 use crate::files::read_whole;
 use cutpoint::error::{Error, ErrorKind, Result};
-use cutpoint::trace::{MeasuredRun, TRACE_BYTES_MAX, read_measured};
+use cutpoint::trace::{Execution, TRACE_BYTES_MAX, read_measured};
 use cutpoint_plan::check::check_plan;
 use cutpoint_plan::error::InputError;
 use cutpoint_plan::format::{self, limits};
@@ -104,7 +104,7 @@ pub(crate) fn read_trace(
     path: Option<&Path>,
     workload: &Workload,
     plan: &Plan,
-) -> Result<Option<MeasuredRun>> {
+) -> Result<Option<Execution>> {
     let Some(path) = path else { return Ok(None) };
     let trace = read_whole(path, TRACE_BYTES_MAX)?;
     let found = read_measured(&trace, workload, plan).map_err(|e| e.at(path.display()))?;

@@ -20,7 +20,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-use crate::trace::MeasuredRun;
+use crate::trace::Execution;
 use contents::Report;
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::workload::Workload;
@@ -31,6 +31,6 @@ use cutpoint_plan::workload::Workload;
 /// Plans the workload by every policy, for comparison. The page's size is bounded: blocks of the
 /// timeline, layers, cuts and jobs are joined or left out, and the page says so, where there are too
 /// many to be seen. A workload of 500 jobs gives less than a megabyte.
-pub fn html(workload: &Workload, plan: &Plan, measured: Option<&MeasuredRun>) -> String {
+pub fn html(workload: &Workload, plan: &Plan, measured: Option<&Execution>) -> String {
     page::page(&Report::new(workload, plan, measured))
 }

@@ -1,7 +1,7 @@
 //! Where the prediction erred: measured against planned, by what the time was spent on and by
 //! single operation.
 
-use crate::trace::MeasuredRun;
+use crate::trace::Execution;
 use cutpoint_plan::plan::{Machine, Operation, Plan, Schedule, Work};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, TensorId, Workload};
@@ -34,7 +34,7 @@ pub(super) struct PredictionError {
 
 impl PredictionError {
     /// Compares a run with its plan; keeps the `count` operations furthest apart.
-    pub(super) fn of(workload: &Workload, plan: &Plan, run: &MeasuredRun, count: usize) -> Self {
+    pub(super) fn of(workload: &Workload, plan: &Plan, run: &Execution, count: usize) -> Self {
         let half = workload.link().round_trip.half();
         let [planned, measured] = [&plan.schedule, &run.schedule].map(|s| spent(s, half));
         let sums = planned.into_iter().zip(measured);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     /// Job 0's layers a and b are measured as one operation, as the program runs them.
-    fn run() -> MeasuredRun {
+    fn run() -> Execution {
         let transfer = |t| Work::Transfer(TensorId(t));
         let schedule = Schedule {
             device: vec![
@@ -178,7 +178,7 @@ mod tests {
             server: vec![operation(0, Work::Suffix, 10, 13), operation(1, Work::Suffix, 13, 15)],
             downlink: vec![],
         };
-        MeasuredRun { schedule, makespan: ms(16), ..MeasuredRun::default() }
+        Execution { schedule, makespan: ms(16), ..Execution::default() }
     }
 
     #[test]

@@ -3,11 +3,12 @@
 
 use super::plan::PlannedRun;
 use super::stream::StreamPlan;
-use crate::trace::{Execution, Fallback, PlanChange, utilisation};
+use crate::trace::{Execution, PlanChange, utilisation};
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::{Machine, Plan};
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::Time;
+use cutpoint_plan::workload::JobId;
 use serde::Serialize;
 use std::fmt::{self, Write};
 
@@ -22,9 +23,14 @@ impl PlannedRun {
 }
 
 impl StreamPlan {
-    /// What a run of it has shown.
+    /// What a run of it has shown: the jobs are those that came, not those of the pattern.
     pub fn summary(&self, execution: &Execution) -> RunSummary {
-        RunSummary::of_stream(self, execution)
+        let jobs = execution.ended + execution.failure_count;
+        RunSummary {
+            jobs: usize::try_from(jobs).unwrap_or(usize::MAX),
+            stream: Some(StreamSummary::new(self, execution)),
+            ..RunSummary::of_batch(&self.plan, execution, [None, None])
+        }
     }
 }
 
@@ -140,7 +146,7 @@ impl fmt::Display for Percentiles {
 
 impl StreamSummary {
     /// How the jobs of an execution fared, and how they were planned to.
-    pub fn new(stream: &StreamPlan, execution: &Execution) -> StreamSummary {
+    fn new(stream: &StreamPlan, execution: &Execution) -> StreamSummary {
         let waits = &execution.waits;
         StreamSummary {
             period_ms: stream.stream.period.milliseconds(),
@@ -210,7 +216,7 @@ const CAUSES_MAX: usize = 5;
 
 impl RunSummary {
     /// The summary of a run; the makespans of local-only and server-only where they exist.
-    pub fn of_batch(
+    pub(super) fn of_batch(
         plan: &Plan,
         execution: &Execution,
         [local_only, server_only]: [Option<Time>; 2],
@@ -244,16 +250,6 @@ impl RunSummary {
             failures: execution.failure_count,
             stream: None,
             plan_changes: execution.changes.iter().map(Change::from).collect(),
-        }
-    }
-
-    /// The summary of a stream: it counts the jobs that came, not those of the pattern.
-    pub fn of_stream(stream: &StreamPlan, execution: &Execution) -> RunSummary {
-        let jobs = execution.ended + execution.failure_count;
-        RunSummary {
-            jobs: usize::try_from(jobs).unwrap_or(usize::MAX),
-            stream: Some(StreamSummary::new(stream, execution)),
-            ..RunSummary::of_batch(&stream.plan, execution, [None, None])
         }
     }
 
@@ -313,9 +309,9 @@ impl RunSummary {
 }
 
 /// The jobs that fell back, by cause.
-fn causes(fallbacks: &[Fallback]) -> Vec<FallbackCause> {
+fn causes(fallbacks: &[(JobId, String)]) -> Vec<FallbackCause> {
     let mut causes: Vec<FallbackCause> = Vec::new();
-    for Fallback { job, cause } in fallbacks {
+    for (job, cause) in fallbacks {
         match causes.iter_mut().find(|known| known.cause == *cause) {
             Some(known) => known.jobs.push(job.0),
             None => causes.push(FallbackCause { cause: cause.clone(), jobs: vec![job.0] }),

@@ -53,21 +53,14 @@ pub fn chrome_trace(workload: &Workload, plan: &Plan, execution: Option<&Executi
         other["measured_makespan_ms"] = json!(execution.makespan.milliseconds());
         other["completions_ms"] =
             execution.completions.iter().map(|c| json!(c.map(Time::milliseconds))).collect();
-        other["fallbacks"] = execution
-            .fallbacks
-            .iter()
-            .map(|f| json!({ "job": f.job.0, "cause": f.cause }))
-            .collect();
+        let cause = |(job, cause): &(JobId, String)| json!({ "job": job.0, "cause": cause });
+        other["fallbacks"] = execution.fallbacks.iter().map(cause).collect();
         other["plan_changes"] = execution.changes.iter().map(change_json).collect();
         if !execution.latencies.is_empty() {
             let latencies = execution.latencies.iter();
             other["latencies_ms"] = latencies.map(|l| json!(l.milliseconds())).collect();
         }
-        other["failures"] = execution
-            .failures
-            .iter()
-            .map(|(job, cause)| json!({ "job": job.0, "cause": cause }))
-            .collect();
+        other["failures"] = execution.failures.iter().map(cause).collect();
     }
     json!({ "displayTimeUnit": "ms", "traceEvents": events, "otherData": other })
 }

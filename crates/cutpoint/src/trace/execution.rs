@@ -5,7 +5,7 @@ use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::JobId;
 
 /// What really happened in a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Execution {
     /// Measured operations. A device operation covers all the layers of its job that ran without
     /// interruption up to and including the one it names.
@@ -22,7 +22,7 @@ pub struct Execution {
     /// How many jobs are complete.
     pub ended: u64,
     /// Jobs that the device finished in the server's stead, and why.
-    pub fallbacks: Vec<Fallback>,
+    pub fallbacks: Vec<(JobId, String)>,
     /// How many they are, should not all be listed.
     pub fallback_count: usize,
     /// Jobs that failed, and why.
@@ -69,15 +69,6 @@ pub fn busy_share_of_span(operations: &[Operation]) -> f64 {
         Some((first, last)) if last > first => utilisation(operations, last - first),
         _ => 1.0,
     }
-}
-
-/// A job that the device finished in the server's stead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fallback {
-    /// Which.
-    pub job: JobId,
-    /// Why.
-    pub cause: String,
 }
 
 /// A new plan in mid-run.

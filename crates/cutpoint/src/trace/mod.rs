@@ -6,6 +6,6 @@ mod read;
 
 pub use chrome::{chrome_trace, label};
 pub use execution::{
-    Execution, Fallback, PlanChange, RECORDED_JOBS_MAX, Waits, busy_share_of_span, utilisation,
+    Execution, PlanChange, RECORDED_JOBS_MAX, Waits, busy_share_of_span, utilisation,
 };
-pub use read::{MeasuredRun, TRACE_BYTES_MAX, read_measured};
+pub use read::{TRACE_BYTES_MAX, read_measured};

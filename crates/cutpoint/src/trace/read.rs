@@ -1,5 +1,6 @@
 //! What really happened, read back from `trace.json`.
 
+use super::execution::Execution;
 use crate::error::{Error, ErrorKind, Result};
 use cutpoint_plan::plan::{Machine, Operation, Plan, Schedule, Work};
 use cutpoint_plan::units::Time;
@@ -15,22 +16,6 @@ pub const TRACE_BYTES_MAX: u64 = 512 << 20;
 
 /// The process that holds what was measured, unless the trace names another so.
 const MEASURED_PID: u64 = 2;
-
-/// The measured part of a trace.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct MeasuredRun {
-    /// Operations by start time. A device operation covers all layers of its job that ran without
-    /// interruption up to and including the one it names.
-    pub schedule: Schedule,
-    /// When each job was complete; `None` where the trace has nothing of it.
-    pub completions: Vec<Option<Time>>,
-    /// When the last job was complete.
-    pub makespan: Time,
-    /// Jobs that the device finished in the server's stead, and why.
-    pub fallbacks: Vec<(JobId, String)>,
-    /// Jobs that failed, and why.
-    pub failures: Vec<(JobId, String)>,
-}
 
 #[derive(Deserialize)]
 struct TraceFile {
@@ -78,11 +63,12 @@ struct ArgsFile {
     job: Option<u64>,
 }
 
-/// Reads what was measured from a trace of `plan`; `None` if the trace has only what was planned.
+/// Reads what was measured from a trace of `plan`: operations by start time, completions, fallbacks and
+/// failures. `None` if the trace has only what was planned.
 ///
 /// # Errors
 /// The first thing that is not of the format, or not of this workload and plan, with its place.
-pub fn read_measured(json: &[u8], workload: &Workload, plan: &Plan) -> Result<Option<MeasuredRun>> {
+pub fn read_measured(json: &[u8], workload: &Workload, plan: &Plan) -> Result<Option<Execution>> {
     if json.len() as u64 > TRACE_BYTES_MAX {
         let message = format!("the trace has {} bytes, more than {TRACE_BYTES_MAX}", json.len());
         return Err(Error::new(ErrorKind::File, message));
@@ -96,7 +82,7 @@ pub fn read_measured(json: &[u8], workload: &Workload, plan: &Plan) -> Result<Op
     is_of_plan(&file.other, plan)?;
     let pid = measured_pid(&file.events);
     let names = Names::of(workload);
-    let mut measured = MeasuredRun::default();
+    let mut measured = Execution::default();
     let mut total = Time::ZERO;
     for (i, event) in file.events.iter().enumerate() {
         if event.ph != "X" || event.pid != pid {
@@ -206,7 +192,7 @@ fn operation(event: &EventFile, names: &Names<'_>) -> Result<Operation> {
 }
 
 /// Orders the operations, and fills in completions, makespan, fallbacks and failures.
-fn finish(measured: &mut MeasuredRun, other: &OtherFile, workload: &Workload) -> Result<()> {
+fn finish(measured: &mut Execution, other: &OtherFile, workload: &Workload) -> Result<()> {
     let Schedule { device, uplink, server, downlink } = &mut measured.schedule;
     measured.completions = vec![None; workload.jobs().len()];
     for operations in [device, uplink, server, downlink] {
@@ -233,5 +219,8 @@ fn finish(measured: &mut MeasuredRun, other: &OtherFile, workload: &Workload) ->
     };
     measured.fallbacks = causes(&other.fallbacks)?;
     measured.failures = causes(&other.failures)?;
+    measured.fallback_count = measured.fallbacks.len();
+    measured.failure_count = measured.failures.len() as u64;
+    measured.ended = measured.completions.iter().flatten().count() as u64;
     Ok(())
 }

@@ -15,7 +15,6 @@
 #[cfg(test)]
 mod tests;
 
-use crate::trace::Fallback;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::JobId;
 use std::collections::{BTreeMap, VecDeque};
@@ -81,7 +80,7 @@ pub(crate) struct JobStates {
     heard: Time,
     /// The jobs that the device finished in place of the server, and why; of very many the first
     /// [`FALLBACKS_LISTED_MAX`].
-    pub(crate) fallbacks: Vec<Fallback>,
+    pub(crate) fallbacks: Vec<(JobId, String)>,
     /// How many those are.
     pub(crate) fallback_count: usize,
 }
@@ -387,7 +386,7 @@ impl JobStates {
             self.set(job, ServerPart::OnDevice);
             self.fallback_count += 1;
             if self.fallbacks.len() < FALLBACKS_LISTED_MAX {
-                self.fallbacks.push(Fallback { job, cause: cause.to_owned() });
+                self.fallbacks.push((job, cause.to_owned()));
             }
             if self.jobs[&job].is_device_done {
                 self.to_finish.push_back(job);

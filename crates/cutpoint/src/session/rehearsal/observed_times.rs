@@ -183,7 +183,7 @@ fn decode_ms(model: &ModelGraph, partition: &Partition) -> f64 {
 }
 
 fn fell_back(execution: &Execution, job: usize) -> bool {
-    execution.fallbacks.iter().any(|fallback| fallback.job == JobId::at(job))
+    execution.fallbacks.iter().any(|(fallen, _)| *fallen == JobId::at(job))
 }
 
 /// The device's operations, each with the time since the one before it, unless the device waited.

@@ -206,9 +206,9 @@ fn plan_at(workload: &Workload, device_layers: &[usize], granularity: Granularit
 
 /// The jobs that fell back, in order, and the cause of the first.
 fn fallbacks(execution: &Execution) -> (Vec<u32>, String) {
-    let mut jobs: Vec<u32> = execution.fallbacks.iter().map(|f| f.job.0).collect();
+    let mut jobs: Vec<u32> = execution.fallbacks.iter().map(|(job, _)| job.0).collect();
     jobs.sort_unstable();
-    (jobs, execution.fallbacks.first().map(|f| f.cause.clone()).unwrap_or_default())
+    (jobs, execution.fallbacks.first().map(|(_, cause)| cause.clone()).unwrap_or_default())
 }
 
 pub(crate) fn rten() -> Arc<dyn Engine> {

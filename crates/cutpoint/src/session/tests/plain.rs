@@ -258,7 +258,7 @@ fn a_plain_server_that_is_lost_costs_no_job_and_is_given_its_suffixes_again() {
     assert_eq!(execution.ended, u64::from(ended.get()), "each job ends once");
     let on_server = &execution.schedule.server;
     let is_there = |job: &JobId| on_server.iter().any(|o| o.job == *job);
-    let fell_back = |job: &JobId| execution.fallbacks.iter().any(|f| f.job == *job);
+    let fell_back = |job: &JobId| execution.fallbacks.iter().any(|(fallen, _)| fallen == job);
     let jobs = (0..ended.get()).map(JobId);
     let stayed = jobs.filter(|job| !is_there(job) && !fell_back(job)).count();
     assert!(stayed > 0, "jobs went on while there was no server");

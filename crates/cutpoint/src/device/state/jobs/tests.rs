@@ -329,7 +329,7 @@ proptest! {
         prop_assert!(run.ended.iter().all(|&count| count == 1), "{:?}", run.ended);
         prop_assert!(run.jobs.is_finished());
         let fallbacks = &run.jobs.fallbacks;
-        let is_twice = |f: &Fallback| fallbacks.iter().filter(|g| g.job == f.job).count() > 1;
-        prop_assert!(!fallbacks.iter().any(is_twice));
+        let is_twice = |job| fallbacks.iter().filter(|(other, _)| *other == job).count() > 1;
+        prop_assert!(!fallbacks.iter().any(|(job, _)| is_twice(*job)));
     }
 }
