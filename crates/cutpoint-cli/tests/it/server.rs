@@ -7,7 +7,9 @@ mod security;
 use bytes::Bytes;
 use cutpoint::engine::rten::Rten;
 use cutpoint::engine::{Engine, EngineOptions};
-use cutpoint::link::{Client, ConnectOptions, InferRequest, Suffix};
+use cutpoint::link::{
+    Client, ConnectOptions, InferRequest, StreamReceiver, StreamReply, Suffix, Waited,
+};
 use cutpoint::onnx::{LayeredModel, OnnxModel, ReadOptions};
 use cutpoint::server::{Security, ServedModel, Server, ServerOptions};
 use cutpoint::tensor::Tensor;
@@ -84,3 +86,11 @@ fn suffix_of(model: &LayeredModel) -> Suffix {
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The next reply, if one comes.
+fn next_reply(receiver: &mut StreamReceiver) -> Option<StreamReply> {
+    match receiver.recv_timeout(PATIENCE).unwrap() {
+        Waited::Reply(reply) => Some(reply),
+        Waited::Nothing | Waited::Ended => None,
+    }
+}

@@ -9,7 +9,7 @@ use super::job::Job;
 use super::monitor::{Monitor, time_of};
 use super::options::{Access, Connection, ServerLink};
 use super::planner::{Planned, Planner, Standing};
-use super::program::Segments;
+use super::program::{JobProgram, Segments};
 use super::recorder::Recorder;
 use crate::bandwidth::estimator::BandwidthEstimator;
 use crate::bandwidth::probe_schedule::ProbeSchedule;
@@ -21,7 +21,7 @@ use crate::trace::{Execution, PlanChange};
 use cutpoint_plan::plan::{Operation, Partition};
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -302,7 +302,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         }
     }
 
-    /// How many jobs could be planned again, at most; none without a planner or a server, or if the
+    /// How many jobs could be planned again, as far as that matters; none without a planner or a server, or if the
     /// link is not followed.
     fn jobs_to_replan(&self) -> usize {
         if !self.follows_link || self.planner.is_none() || self.uplink().is_none() {
@@ -310,7 +310,9 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         }
         match self.is_open {
             true => usize::MAX,
-            false => self.monitor.ask(|state| state.jobs.fresh_count),
+            false => {
+                self.monitor.ask(|s| s.jobs.fresh().take(BandwidthEstimator::JOBS_MIN).count())
+            }
         }
     }
 
@@ -331,10 +333,8 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
 
     /// Has a probe sent if the idle uplink is due for one.
     fn probe(&mut self, now: Time) {
-        if self.server.is_none() || self.jobs_to_replan() < BandwidthEstimator::JOBS_MIN {
-            return;
-        }
-        let Some(access) = &self.server else { return };
+        let may_replan = self.jobs_to_replan() >= BandwidthEstimator::JOBS_MIN;
+        let Some(access) = self.server.as_ref().filter(|_| may_replan) else { return };
         let uplink = self.monitor.ask(|state| state.uplink());
         let Some(bytes) = self.probes.poll(now, uplink, self.estimator.planned()) else { return };
         let (access, events, connection) = (access.clone(), self.events.clone(), self.connection);
@@ -457,15 +457,11 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
 
 /// Whether a new plan cuts the jobs as the one in force does, whichever job is cut in which way.
 fn is_same(fresh: &[(JobId, Arc<Job>)], planned: &Planned) -> bool {
-    let mut counts: Vec<(ModelId, &Partition, i64)> = Vec::new();
-    let mut add = |model: ModelId, partition, by: i64| match counts
-        .iter_mut()
-        .find(|(m, p, _)| *m == model && *p == partition)
-    {
-        Some((_, _, count)) => *count += by,
-        None => counts.push((model, partition, by)),
-    };
-    fresh.iter().for_each(|(_, job)| add(job.program.model, &*job.program.partition, 1));
-    planned.program.jobs.iter().for_each(|job| add(job.model, &*job.partition, -1));
-    counts.iter().all(|(_, _, count)| *count == 0)
+    let mut counts: HashMap<(ModelId, &Partition), i64> = HashMap::new();
+    let before = fresh.iter().map(|(_, job)| (&job.program, 1));
+    let after = planned.program.jobs.iter().map(|job| (job, -1));
+    for (JobProgram { model, partition, .. }, by) in before.chain(after) {
+        *counts.entry((*model, &**partition)).or_default() += by;
+    }
+    counts.into_values().all(|count| count == 0)
 }

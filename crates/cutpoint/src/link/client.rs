@@ -94,11 +94,6 @@ impl Client {
         self.core.peer.in_flight.expect(uplink, acknowledgement);
     }
 
-    /// The uplink limit that the client was made with.
-    pub fn uplink_limit(&self) -> Option<Bandwidth> {
-        self.core.peer.options.uplink_limit
-    }
-
     fn greet(&self, meter: &Meter) -> Result<()> {
         let peer = &self.core.peer;
         let patience = peer.options.connect_timeout;

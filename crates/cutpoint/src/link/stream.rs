@@ -58,16 +58,6 @@ pub enum Waited {
     Ended,
 }
 
-impl Waited {
-    /// The reply, if there is one.
-    pub fn reply(self) -> Option<StreamReply> {
-        match self {
-            Waited::Reply(reply) => Some(reply),
-            Waited::Nothing | Waited::Ended => None,
-        }
-    }
-}
-
 /// The state that both ends share with the task between them.
 #[derive(Default)]
 struct State {
@@ -224,55 +214,33 @@ impl StreamSender {
 }
 
 impl StreamReceiver {
-    /// Waits for the next reply; `None` when the sending end is dropped and all replies have
-    /// arrived.
+    /// Waits at most `patience` for the next reply. The stream has ended when the sending end is
+    /// dropped and all replies have arrived.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Network`] if the connection broke;
     /// [`crate::error::ErrorKind::Protocol`] if the server ended the stream with an error.
-    pub fn recv(&mut self) -> Result<Option<StreamReply>> {
-        let next = self.replies.blocking_recv();
-        self.reply(next)
-    }
-
-    /// Like [`StreamReceiver::recv`], but waits at most `patience`.
-    ///
-    /// # Errors
-    /// As [`StreamReceiver::recv`].
     pub fn recv_timeout(&mut self, patience: Duration) -> Result<Waited> {
         let replies = &mut self.replies;
         let next = async { tokio::time::timeout(patience, replies.recv()).await };
-        match self.core.runtime().block_on(next) {
-            Ok(next) => self.reply(next).map(|reply| reply.map_or(Waited::Ended, Waited::Reply)),
-            Err(_) => Ok(Waited::Nothing),
-        }
-    }
-
-    fn reply(
-        &self,
-        next: Option<(ModelStreamInferResponse, Instant)>,
-    ) -> Result<Option<StreamReply>> {
+        let Ok(next) = self.core.runtime().block_on(next) else { return Ok(Waited::Nothing) };
         let Some((message, received)) = next else {
             let end = self.state.end.lock().unwrap_or_else(PoisonError::into_inner);
             return match &*end {
                 Some(status) => Err(self.core.peer.failed(status, None)),
-                None => Ok(None),
+                None => Ok(Waited::Ended),
             };
         };
         let reply = message.infer_response.unwrap_or_default();
-        if !message.error_message.is_empty() {
-            let message = message.error_message;
-            return Ok(Some(StreamReply::Failed { id: reply.id, message, received }));
-        }
         let id = reply.id.clone();
-        Ok(Some(match infer_reply(reply, received) {
-            Ok(reply) => StreamReply::Done(reply),
-            Err(error) => {
-                let place = format!("server {}", self.core.peer.address);
-                let message = format!("{:?}", error.at(place));
-                StreamReply::Failed { id, message, received }
-            }
-        }))
+        let failed = |message| StreamReply::Failed { id, message, received };
+        if !message.error_message.is_empty() {
+            return Ok(Waited::Reply(failed(message.error_message)));
+        }
+        Ok(Waited::Reply(infer_reply(reply, received).map_or_else(
+            |error| failed(format!("{:?}", error.at(format!("server {}", self.core.peer.address)))),
+            StreamReply::Done,
+        )))
     }
 }
 

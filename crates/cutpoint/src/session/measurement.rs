@@ -105,21 +105,20 @@ impl DeviceSide {
         if let Some(client) = &self.client {
             let hello = client.hello()?;
             executors = hello.as_ref().map_or(1, |hello| hello.executors);
-            link = Some(client.measure_link(MeasureOptions::default())?);
-            if let (None, Some(link)) = (&hello, &link) {
-                for (model, device) in self.models.iter().zip(&device) {
-                    server.push(generic_server::profile(client, model, device, link));
-                }
-            }
-            let held = hello.as_ref().map_or(&[][..], |hello| &hello.models);
-            for model in self.models.iter().filter(|_| hello.is_some()) {
-                let there = offer(client, held, model)?;
+            let measured = client.measure_link(MeasureOptions::default())?;
+            for (model, device) in self.models.iter().zip(&device) {
+                let Some(hello) = &hello else {
+                    server.push(generic_server::profile(client, model, device, &measured));
+                    continue;
+                };
+                let there = offer(client, &hello.models, model)?;
                 let mut profile = client.profile(&there.name, options)?;
                 if profile.sha256 == there.sha256 {
                     profile.sha256 = model.model.model().sha256().to_owned();
                 }
                 server.push(profile);
             }
+            link = Some(measured);
         }
         let encodings = match &request.encodings {
             Some(wanted) if self.client.is_some() || wanted.without_server => {

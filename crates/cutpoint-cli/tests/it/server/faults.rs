@@ -2,7 +2,7 @@
 
 use super::*;
 use cutpoint::error::ErrorKind;
-use cutpoint::link::{Part, StreamReply, Waited};
+use cutpoint::link::Part;
 use cutpoint::tensor::ElementType;
 use cutpoint::wire::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use cutpoint::wire::inference::model_infer_request::InferInputTensor;
@@ -43,12 +43,12 @@ fn a_bad_job_fails_alone() {
         assert_eq!(error.kind(), ErrorKind::Protocol);
         assert!(error.to_string().contains(reason), "{reason}: {error}");
         sender.send(&job).unwrap();
-        let (id, message) = failure(receiver.recv_timeout(PATIENCE).unwrap().reply());
+        let (id, message) = failure(next_reply(&mut receiver));
         assert_eq!(id, index.to_string());
         assert!(message.contains(reason), "{reason}: {message}");
     }
     sender.send(&request(9)).unwrap();
-    let reply = receiver.recv_timeout(PATIENCE).unwrap().reply();
+    let reply = next_reply(&mut receiver);
     assert!(matches!(reply, Some(StreamReply::Done(ref r)) if r.id == "9"), "{reply:?}");
 }
 
@@ -64,11 +64,11 @@ fn a_bad_part_fails_its_job_once() {
     sender.send(&part(1, 2, 3)).unwrap();
     sender.send(&part(2, 5, 2)).unwrap();
     sender.send(&request(3)).unwrap();
-    let (id, message) = failure(receiver.recv_timeout(PATIENCE).unwrap().reply());
+    let (id, message) = failure(next_reply(&mut receiver));
     assert!(id == "1" && message.contains("came twice"), "{id}: {message}");
-    let (id, message) = failure(receiver.recv_timeout(PATIENCE).unwrap().reply());
+    let (id, message) = failure(next_reply(&mut receiver));
     assert!(id == "2" && message.contains("part 5 of 2"), "{id}: {message}");
-    let reply = receiver.recv_timeout(PATIENCE).unwrap().reply();
+    let reply = next_reply(&mut receiver);
     assert!(matches!(reply, Some(StreamReply::Done(ref r)) if r.id == "3"), "{reply:?}");
 }
 
@@ -312,7 +312,7 @@ fn a_server_that_stops_ends_its_streams() {
     let server = start(options(1));
     let (mut sender, mut receiver) = connect(&server).open_stream().unwrap();
     sender.send(&request(0)).unwrap();
-    assert!(receiver.recv_timeout(PATIENCE).unwrap().reply().is_some());
+    assert!(next_reply(&mut receiver).is_some());
     server.stop();
     let end = receiver.recv_timeout(PATIENCE);
     assert!(!matches!(end, Ok(Waited::Reply(_))), "{end:?}");
@@ -331,5 +331,5 @@ fn what_is_dropped_early_hangs_nothing() {
     let (sender, mut receiver) = client.open_stream().unwrap();
     drop(client);
     drop(sender);
-    assert!(receiver.recv().unwrap().is_none());
+    assert!(matches!(receiver.recv_timeout(PATIENCE), Ok(Waited::Ended)));
 }

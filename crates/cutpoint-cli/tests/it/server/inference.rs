@@ -2,13 +2,13 @@
 
 use super::*;
 use cutpoint::encoding::{Encoded, Encoder, Encoding, Form};
-use cutpoint::link::{MeasureOptions, Part, StreamReply};
+use cutpoint::link::{MeasureOptions, Part};
 use cutpoint::profile::ProfileOptions;
 use cutpoint_plan::units::Bandwidth;
 use std::collections::BTreeMap;
 
-fn receive(receiver: &mut cutpoint::link::StreamReceiver) -> (String, Vec<(String, Tensor)>) {
-    match receiver.recv_timeout(PATIENCE).unwrap().reply() {
+fn receive(receiver: &mut StreamReceiver) -> (String, Vec<(String, Tensor)>) {
+    match next_reply(receiver) {
         Some(StreamReply::Done(reply)) => (reply.id, reply.outputs),
         other => panic!("no reply: {other:?}"),
     }
@@ -42,7 +42,7 @@ fn a_stream_answers_every_job_once_under_its_id() {
     }
     drop(sender);
     let mut replies = BTreeMap::new();
-    while let Some(reply) = receiver.recv().unwrap() {
+    while let Some(reply) = next_reply(&mut receiver) {
         let StreamReply::Done(reply) = reply else { panic!("{reply:?}") };
         assert!(replies.insert(reply.id, reply.outputs).is_none());
     }
@@ -207,7 +207,7 @@ fn a_shaped_uplink_carries_everything_and_no_faster_than_it_may() {
     // 250,000 B at 20 Mbit/s take 100 ms; the timer aims 0.5 ms early, and a pause
     // of 0.5 ms before is bridged.
     assert!(sent.end - sent.start >= Duration::from_millis(98), "{sent:?}");
-    let reply = receiver.recv_timeout(PATIENCE).unwrap().reply();
+    let reply = next_reply(&mut receiver);
     assert!(matches!(reply, Some(StreamReply::Failed { ref id, .. }) if id == "7"), "{reply:?}");
     let measured =
         client.measure_link(MeasureOptions { budget: Duration::from_millis(500) }).unwrap();

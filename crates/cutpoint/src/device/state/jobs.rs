@@ -64,10 +64,6 @@ enum Server {
 #[derive(Clone, Debug)]
 pub(crate) struct JobStates {
     jobs: BTreeMap<JobId, Job>,
-    /// How many jobs have not begun.
-    pub(crate) fresh_count: usize,
-    unsent_count: usize,
-    owed_count: usize,
     is_open: bool,
     is_cancelled: bool,
     to_finish: VecDeque<JobId>,
@@ -91,9 +87,6 @@ impl JobStates {
     pub(crate) fn new(patience: Time) -> JobStates {
         JobStates {
             jobs: BTreeMap::new(),
-            fresh_count: 0,
-            unsent_count: 0,
-            owed_count: 0,
             is_open: true,
             is_cancelled: false,
             to_finish: VecDeque::new(),
@@ -121,13 +114,7 @@ impl JobStates {
         }
         let server_part = if is_offloaded { ServerPart::Unsent } else { ServerPart::None };
         let planned = Job { has_begun: false, is_device_done: !has_steps, server_part };
-        match self.jobs.insert(job, planned) {
-            None => self.fresh_count += 1,
-            Some(before) => {
-                self.unsent_count -= usize::from(before.server_part == ServerPart::Unsent)
-            }
-        }
-        self.unsent_count += usize::from(is_offloaded);
+        self.jobs.insert(job, planned);
         self.end_if_complete(job)
     }
 
@@ -143,7 +130,6 @@ impl JobStates {
             return false;
         };
         state.has_begun = true;
-        self.fresh_count -= 1;
         let Server::Lost { cause, .. } = &self.server else { return false };
         let cause = cause.clone();
         self.fall_back(job, &cause)
@@ -162,7 +148,7 @@ impl JobStates {
     /// The last tensor of a job has left at `now`.
     pub(crate) fn handle_sent(&mut self, job: JobId, now: Time) {
         if self.server_part(job) == Some(ServerPart::Unsent) {
-            if self.owed_count == 0 {
+            if !self.owes_answers() {
                 // The server owed nothing before, so its silence begins to count here.
                 self.heard = self.heard.max(now);
             }
@@ -206,8 +192,7 @@ impl JobStates {
         if connection != self.connection || self.is_lost() || self.is_cancelled {
             return false;
         }
-        self.server = Server::Lost { cause: cause.to_owned(), at: Some(now + self.call_again) };
-        self.call_again = (self.call_again * 2).min(CALL_AGAIN_MAX);
+        self.server = Server::Lost { cause: cause.to_owned(), at: Some(self.next_call(now)) };
         let begun: Vec<JobId> =
             self.jobs.iter().filter(|(_, state)| state.has_begun).map(|(&job, _)| job).collect();
         for job in begun {
@@ -242,10 +227,17 @@ impl JobStates {
 
     /// The server was called in vain, and the attempt ended at `now`.
     pub(crate) fn handle_no_answer(&mut self, now: Time) {
+        let next = self.next_call(now);
         if let Server::Lost { at, .. } = &mut self.server {
-            *at = Some(now + self.call_again);
-            self.call_again = (self.call_again * 2).min(CALL_AGAIN_MAX);
+            *at = Some(next);
         }
+    }
+
+    /// When a server that does not answer at `now` is called again; each time it takes twice as long.
+    fn next_call(&mut self, now: Time) -> Time {
+        let at = now + self.call_again;
+        self.call_again = (self.call_again * 2).min(CALL_AGAIN_MAX);
+        at
     }
 
     /// There is a new connection, at `now`; the result is its number.
@@ -309,7 +301,7 @@ impl JobStates {
     }
 
     fn silent_at(&self) -> Option<Time> {
-        (!self.is_lost() && !self.is_cancelled && self.owed_count > 0)
+        (!self.is_lost() && !self.is_cancelled && self.owes_answers())
             .then(|| self.heard + self.patience)
     }
 
@@ -346,12 +338,13 @@ impl JobStates {
 
     /// Whether the server has a part in some job, or may come to have one.
     pub(crate) fn needs_server(&self) -> bool {
-        !self.is_cancelled && (self.unsent_count + self.owed_count > 0 || self.may_offload_again())
+        let has_part = |job: &Job| matches!(job.server_part, ServerPart::Unsent | ServerPart::Owed);
+        !self.is_cancelled && (self.jobs.values().any(has_part) || self.may_offload_again())
     }
 
     /// Whether the server has all of some job and has not answered.
     pub(crate) fn owes_answers(&self) -> bool {
-        self.owed_count > 0
+        self.jobs.values().any(|job| job.server_part == ServerPart::Owed)
     }
 
     /// The number of the connection, if there is one.
@@ -373,7 +366,7 @@ impl JobStates {
 
     /// Whether a plan may yet give the server a part in a job.
     pub(crate) fn may_offload_again(&self) -> bool {
-        !self.is_cancelled && (self.is_open || self.fresh_count > 0)
+        !self.is_cancelled && (self.is_open || self.fresh().next().is_some())
     }
 
     fn server_part(&self, job: JobId) -> Option<ServerPart> {
@@ -396,20 +389,17 @@ impl JobStates {
     }
 
     fn set(&mut self, job: JobId, part: ServerPart) {
-        let Some(state) = self.jobs.get_mut(&job) else { return };
-        let old = std::mem::replace(&mut state.server_part, part);
-        self.unsent_count -= usize::from(old == ServerPart::Unsent);
-        self.unsent_count += usize::from(part == ServerPart::Unsent);
-        self.owed_count -= usize::from(old == ServerPart::Owed);
-        self.owed_count += usize::from(part == ServerPart::Owed);
+        if let Some(state) = self.jobs.get_mut(&job) {
+            state.server_part = part;
+        }
     }
 
     fn end_if_complete(&mut self, job: JobId) -> bool {
         let is_complete = self.jobs.get(&job).is_some_and(|state| {
             state.is_device_done && matches!(state.server_part, ServerPart::None | ServerPart::Done)
         });
-        if is_complete && let Some(ended) = self.jobs.remove(&job) {
-            self.fresh_count -= usize::from(!ended.has_begun);
+        if is_complete {
+            self.jobs.remove(&job);
         }
         is_complete
     }

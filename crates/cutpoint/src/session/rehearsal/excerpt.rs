@@ -4,6 +4,7 @@ use cutpoint_plan::plan::{Partition, Plan, Work};
 use cutpoint_plan::simulate::{Decision, plan_of};
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
+use std::collections::HashMap;
 
 /// So many jobs of each cut are tried out, if the plan has as many.
 const JOBS_OF_CUT: usize = 2;
@@ -12,15 +13,12 @@ const JOBS_OF_CUT: usize = 2;
 /// both ends of a plan have cuts of their own, and some of every cut.
 pub(super) fn chosen(workload: &Workload, plan: &Plan, most: usize) -> Vec<JobId> {
     let order = plan.jobs_in_order();
-    let mut by_cut: Vec<((ModelId, &Partition), Vec<JobId>)> = Vec::new();
+    let mut by_cut: HashMap<(ModelId, &Partition), Vec<JobId>> = HashMap::new();
     for &job in &order {
         let cut = (workload.jobs()[job.index()], &plan.partitions[job.index()]);
-        match by_cut.iter_mut().find(|(known, _)| *known == cut) {
-            Some((_, jobs)) => jobs.push(job),
-            None => by_cut.push((cut, vec![job])),
-        }
+        by_cut.entry(cut).or_default().push(job);
     }
-    let of_cuts = by_cut.iter().flat_map(|(_, jobs)| evenly_chosen(jobs, JOBS_OF_CUT));
+    let of_cuts = by_cut.values().flat_map(|jobs| evenly_chosen(jobs, JOBS_OF_CUT));
     let mut taken: Vec<JobId> = of_cuts.collect();
     let missing = most.saturating_sub(taken.len());
     let others: Vec<JobId> = order.iter().copied().filter(|job| !taken.contains(job)).collect();
