@@ -194,8 +194,10 @@ impl Device {
 
     /// Rests after segments of a model were run, as long as the device's speed has it.
     pub(crate) fn rest_after(&mut self, stint: Stint, model: ModelId, segments: &[usize]) {
-        let clock = ComputeClock::new(&*self.engine, self.options);
-        self.speed.rest_after_usual(stint, clock, &mut self.usual, (model, segments.to_vec()));
+        if self.speed != SpeedFraction::FULL {
+            let busy = stint.busy(self.clock());
+            self.speed.rest_for(self.usual.undisturbed((model, segments.to_vec()), busy));
+        }
     }
 
     /// Runs one segment of a model on the tensors that `find` finds; returns what it writes.

@@ -42,27 +42,13 @@ impl SpeedFraction {
         busy.div_f64(self.0)
     }
 
-    /// As [`SpeedFraction::rest_after`], after a piece of work that is done again and again, and known
-    /// by `name`.
-    pub(crate) fn rest_after_usual<N: Ord>(
-        self,
-        stint: Stint,
-        clock: ComputeClock<'_>,
-        usual: &mut Usual<N>,
-        name: N,
-    ) {
-        if self != SpeedFraction::FULL {
-            self.rest_for(usual.undisturbed(name, stint.busy(clock)));
-        }
-    }
-
     /// Rests for what a piece of work that is done now takes longer on the slower device.
     pub(crate) fn rest_after(self, stint: Stint, clock: ComputeClock<'_>) {
         self.rest_for(stint.busy(clock));
     }
 
     /// Rests for what work that took `busy` takes longer on the slower device.
-    fn rest_for(self, busy: Duration) {
+    pub(super) fn rest_for(self, busy: Duration) {
         let rest = self.stretch(busy).saturating_sub(busy);
         if !rest.is_zero() {
             std::thread::sleep(rest);
@@ -80,7 +66,7 @@ impl<N: Ord> Usual<N> {
     }
 
     /// Of a piece of work that took `busy`, the part without a disturbance.
-    fn undisturbed(&mut self, name: N, busy: Duration) -> Duration {
+    pub(super) fn undisturbed(&mut self, name: N, busy: Duration) -> Duration {
         let times = self.0.entry(name).or_default();
         let most = (times.len() >= USUAL_MIN).then(|| {
             let seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
@@ -133,7 +119,7 @@ impl Stint {
 
     /// How long the machine has worked on it: the time since it began, but no more than the
     /// processor time that was used for it.
-    fn busy(&self, clock: ComputeClock<'_>) -> Duration {
+    pub(super) fn busy(&self, clock: ComputeClock<'_>) -> Duration {
         let elapsed = self.start.elapsed();
         match (self.processor, clock.read()) {
             (Some(before), Some(now)) => elapsed.min(now.saturating_sub(before)),

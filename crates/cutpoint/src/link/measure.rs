@@ -41,18 +41,8 @@ const FOLLOWING: usize = 2;
 /// The most bytes of a message.
 const PAUSE_BYTES_MAX: u64 = 8 << 20;
 
-/// How thoroughly to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MeasureOptions {
-    /// After this time no optional probe is started.
-    pub budget: Duration,
-}
-
-impl Default for MeasureOptions {
-    fn default() -> MeasureOptions {
-        MeasureOptions { budget: Duration::from_secs(3) }
-    }
-}
+/// How long measuring a link usually may take.
+pub const MEASURE_BUDGET: Duration = Duration::from_secs(3);
 
 /// The link as measured through the real connection, its limit and encryption included.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,15 +61,16 @@ pub struct LinkMeasurement {
 }
 
 impl Client {
-    /// Measures the link on its own connection, after warming it up.
+    /// Measures the link on its own connection, after warming it up. After `budget` no optional probe
+    /// is started.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Network`] if the connection fails or an answer takes longer
     /// than the request timeout; [`crate::error::ErrorKind::Protocol`] if the server answers with
     /// an error.
-    pub fn measure_link(&self, options: MeasureOptions) -> Result<LinkMeasurement> {
+    pub fn measure_link(&self, budget: Duration) -> Result<LinkMeasurement> {
         let peer = self.core.peer.clone();
-        self.core.runtime().block_on(measure(peer, options))
+        self.core.runtime().block_on(measure(peer, budget))
     }
 
     /// How much longer a message of `bytes` (8 MiB at most) takes to the server after a pause than
@@ -113,7 +104,7 @@ impl Client {
     }
 }
 
-async fn measure(peer: std::sync::Arc<Peer>, options: MeasureOptions) -> Result<LinkMeasurement> {
+async fn measure(peer: std::sync::Arc<Peer>, budget: Duration) -> Result<LinkMeasurement> {
     let (channel, _) = peer.open(None).await?;
     let mut prober = Prober::new(&peer, channel, PROBE_BYTES.end).await?;
     let mut round_trips = Vec::new();
@@ -124,13 +115,12 @@ async fn measure(peer: std::sync::Arc<Peer>, options: MeasureOptions) -> Result<
         }
     }
     let round_trip = median_time(&mut round_trips);
-    let up = sample(&mut prober, Direction::Up, round_trip, options.budget * 3 / 5).await?;
+    let up = sample(&mut prober, Direction::Up, round_trip, budget * 3 / 5).await?;
     let up = fit(&up);
     let downlink = match prober.probes {
         Probes::Refused(_) => None,
         Probes::Own { .. } => {
-            let budget = options.budget * 2 / 5;
-            let down = sample(&mut prober, Direction::Down, round_trip, budget).await?;
+            let down = sample(&mut prober, Direction::Down, round_trip, budget * 2 / 5).await?;
             Some(fit(&down).bandwidth)
         }
     };

@@ -17,7 +17,7 @@ mod warm_up;
 
 pub use crate::bandwidth::window::Acknowledgement;
 pub use client::Client;
-pub use measure::{LinkMeasurement, MeasureOptions};
+pub use measure::{LinkMeasurement, MEASURE_BUDGET};
 pub use messages::{DecodeMeasurement, HeldModel, Hello, InferReply, InferRequest, Part, Suffix};
 pub use options::{ConnectOptions, Tls};
 pub use probe::LinkProbe;

@@ -2,6 +2,7 @@
 //! any order.
 
 use super::client::{Client, Core};
+use super::connect::Peer;
 use super::messages::{InferReply, InferRequest, infer_message, infer_reply};
 use super::socket::Meter;
 use super::warm_up::warm_up;
@@ -58,9 +59,9 @@ pub enum Waited {
     Ended,
 }
 
-/// The state that both ends share with the task between them.
-#[derive(Default)]
-struct State {
+/// What both ends share with the task between them.
+struct Shared {
+    meter: Arc<Meter>,
     requests: AtomicU64,
     end: Mutex<Option<Status>>,
 }
@@ -68,8 +69,7 @@ struct State {
 /// The sending end of a stream. Dropping it announces that no more jobs come.
 pub struct StreamSender {
     core: Arc<Core>,
-    state: Arc<State>,
-    meter: Arc<Meter>,
+    shared: Arc<Shared>,
     requests: mpsc::Sender<ModelInferRequest>,
     /// When the last message had left, as far as its sender knows.
     returned: Option<Instant>,
@@ -78,8 +78,7 @@ pub struct StreamSender {
 /// The receiving end of a stream. Dropping it abandons the stream.
 pub struct StreamReceiver {
     core: Arc<Core>,
-    state: Arc<State>,
-    meter: Arc<Meter>,
+    shared: Arc<Shared>,
     replies: mpsc::UnboundedReceiver<(ModelStreamInferResponse, Instant)>,
     task: JoinHandle<()>,
 }
@@ -106,26 +105,20 @@ impl Client {
         })?;
         let (requests, queue) = mpsc::channel(1);
         let (reply_sender, replies) = mpsc::unbounded_channel();
-        let state = Arc::new(State::default());
         let mut calls = core.peer.inference(channel);
-        let (shared, watched) = (state.clone(), meter.clone());
+        let (requests_sent, end) = (AtomicU64::new(0), Mutex::new(None));
+        let shared = Arc::new(Shared { meter, requests: requests_sent, end });
+        let watched = shared.clone();
         let task = core.runtime().spawn(async move {
             let end = match calls.model_stream_infer(ReceiverStream::new(queue)).await {
                 Err(status) => Some(status),
-                Ok(response) => pump(response.into_inner(), &reply_sender, &shared).await.err(),
+                Ok(response) => pump(response.into_inner(), &reply_sender, &watched).await.err(),
             };
-            shared.finish(end);
-            // Only now: whoever waits for this finds the reason.
-            watched.abandon();
+            watched.finish(end);
         });
-        let sender = StreamSender {
-            core: core.clone(),
-            state: state.clone(),
-            meter: meter.clone(),
-            requests,
-            returned: None,
-        };
-        Ok((sender, StreamReceiver { core, state, meter, replies, task }))
+        let sender =
+            StreamSender { core: core.clone(), shared: shared.clone(), requests, returned: None };
+        Ok((sender, StreamReceiver { core, shared, replies, task }))
     }
 }
 
@@ -133,13 +126,13 @@ impl Client {
 async fn pump(
     mut stream: tonic::Streaming<ModelStreamInferResponse>,
     replies: &mpsc::UnboundedSender<(ModelStreamInferResponse, Instant)>,
-    state: &State,
+    shared: &Shared,
 ) -> Result<(), Status> {
     let mut count = 0;
     while let Some(reply) = stream.message().await? {
         count += 1;
         // This also bounds the queue.
-        if count > state.requests.load(Ordering::SeqCst) {
+        if count > shared.requests.load(Ordering::SeqCst) {
             return Err(Status::internal("there are more replies than requests"));
         }
         if replies.send((reply, Instant::now())).is_err() {
@@ -149,21 +142,22 @@ async fn pump(
     Ok(())
 }
 
-impl State {
-    /// Keeps the first reason.
+impl Shared {
+    /// The stream has ended, for the first reason that is given.
     fn finish(&self, end: Option<Status>) {
         let mut held = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_none() {
             *held = end;
         }
+        drop(held);
+        // Only now: whoever waits for this finds the reason.
+        self.meter.abandon();
     }
 
-    fn error(&self, core: &Core) -> Error {
+    /// The error that has ended the stream, if one has.
+    fn error(&self, peer: &Peer) -> Option<Error> {
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*end {
-            Some(status) => core.peer.failed(status, None),
-            None => core.peer.network("the server has ended the stream"),
-        }
+        end.as_ref().map(|status| peer.failed(status, None))
     }
 }
 
@@ -181,8 +175,8 @@ impl StreamSender {
         }
         let message = infer_message(request);
         let bytes = message.encoded_len() as u64 + MESSAGE_PREFIX_BYTES;
-        let passage = self.meter.announce(bytes);
-        self.state.requests.fetch_add(1, Ordering::SeqCst);
+        let passage = self.shared.meter.announce(bytes);
+        self.shared.requests.fetch_add(1, Ordering::SeqCst);
         let sent = async {
             // An error here means that the other end is dropped, which the passage tells too.
             let _ = self.requests.send(message).await;
@@ -195,13 +189,17 @@ impl StreamSender {
 
     async fn watch(&self, mut passage: oneshot::Receiver<Instant>) -> Result<Instant> {
         let patience = self.core.peer.options.request_timeout;
-        let mut before = self.meter.sent_bytes();
+        let mut before = self.shared.meter.sent_bytes();
         loop {
             match tokio::time::timeout(patience, &mut passage).await {
                 Ok(Ok(end)) => return Ok(end),
-                Ok(Err(_)) => return Err(self.state.error(&self.core)),
+                Ok(Err(_)) => {
+                    let peer = &self.core.peer;
+                    let ended = || peer.network("the server has ended the stream");
+                    return Err(self.shared.error(peer).unwrap_or_else(ended));
+                }
                 Err(_) => {
-                    let now = self.meter.sent_bytes();
+                    let now = self.shared.meter.sent_bytes();
                     if now == before {
                         let message = format!("no byte could be sent for {patience:?}");
                         return Err(self.core.peer.network(message));
@@ -225,11 +223,7 @@ impl StreamReceiver {
         let next = async { tokio::time::timeout(patience, replies.recv()).await };
         let Ok(next) = self.core.runtime().block_on(next) else { return Ok(Waited::Nothing) };
         let Some((message, received)) = next else {
-            let end = self.state.end.lock().unwrap_or_else(PoisonError::into_inner);
-            return match &*end {
-                Some(status) => Err(self.core.peer.failed(status, None)),
-                None => Ok(Waited::Ended),
-            };
+            return self.shared.error(&self.core.peer).map_or(Ok(Waited::Ended), Err);
         };
         let reply = message.infer_response.unwrap_or_default();
         let id = reply.id.clone();
@@ -247,7 +241,6 @@ impl StreamReceiver {
 impl Drop for StreamReceiver {
     fn drop(&mut self) {
         self.task.abort();
-        self.state.finish(Some(Status::cancelled("the stream was given up on this side")));
-        self.meter.abandon();
+        self.shared.finish(Some(Status::cancelled("the stream was given up on this side")));
     }
 }

@@ -114,9 +114,6 @@ fn model_name(model: &str, tensors: &BTreeMap<String, Option<Encoding>>) -> Stri
     if tensors.is_empty() {
         return model.to_owned();
     }
-    let safe = |name: &str| -> String {
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
-    };
     let tensor = |(name, encoding): (&String, &Option<Encoding>)| match encoding {
         Some(encoding) => format!("{}.{}", safe(name), encoding.name()),
         None => safe(name),
@@ -127,6 +124,11 @@ fn model_name(model: &str, tensors: &BTreeMap<String, Option<Encoding>>) -> Stri
         return name;
     }
     format!("{}__at_{}", safe(model), &crate::digest::sha256(tensors.as_bytes())[..16])
+}
+
+/// A name without the characters that file systems and servers treat in ways of their own.
+pub(super) fn safe(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
 /// How long a plain server takes for the layers of a model: as long as the device in proportion, and

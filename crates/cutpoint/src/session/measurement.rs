@@ -7,7 +7,7 @@ use super::workload::{MeasuredModel, measured_workload};
 use super::{generic_server, paced_times};
 use crate::error::{ErrorKind, Result};
 use crate::input::{Inputs, Supply, tensors};
-use crate::link::{LinkMeasurement, MeasureOptions};
+use crate::link::{LinkMeasurement, MEASURE_BUDGET};
 use crate::profile::{
     AccuracyBudget, EncodingOptions, EncodingProfile, INPUTS_MAX, ModelProfile, ProfileOptions,
     profile_encodings, profile_model,
@@ -105,7 +105,7 @@ impl DeviceSide {
         if let Some(client) = &self.client {
             let hello = client.hello()?;
             executors = hello.as_ref().map_or(1, |hello| hello.executors);
-            let measured = client.measure_link(MeasureOptions::default())?;
+            let measured = client.measure_link(MEASURE_BUDGET)?;
             for (model, device) in self.models.iter().zip(&device) {
                 let Some(hello) = &hello else {
                     server.push(generic_server::profile(client, model, device, &measured));

@@ -9,6 +9,7 @@ use crate::device::{
     Access, Arrivals, Batch, Connection, Device, Executor, Inbox, Loaded, LoadedSuffix, Planner,
     Prepared, RunOptions, ServerLink, SuffixContent, Suffixes, segments_for,
 };
+use crate::digest::sha256;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::Supply;
 use crate::link::{Acknowledgement, Client, Suffix};
@@ -18,7 +19,6 @@ use cutpoint_plan::check::check_plan;
 use cutpoint_plan::cut::LayerSet;
 use cutpoint_plan::plan::{Partition, Plan};
 use cutpoint_plan::workload::{JobId, ModelGraph, ModelId, Workload};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 impl DeviceSide {
@@ -229,17 +229,10 @@ fn call_again(
 
 /// A name for a suffix that says what it is: the same suffix gets the same name.
 fn suffix_name(model: &str, suffix: &Suffix) -> String {
-    let mut hash = Sha256::new();
-    hash.update(suffix.source_sha256.as_bytes());
-    for layer in &suffix.device_layers {
-        hash.update(layer.as_bytes());
-        hash.update([0]);
-    }
-    for (name, shape) in &suffix.shapes {
-        hash.update(format!("{name}={shape:?};").as_bytes());
-    }
-    let digest: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
-    let safe: String =
-        model.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    format!("{safe}__after_{}_{digest}", suffix.device_layers.len())
+    let mut content = suffix.source_sha256.clone();
+    suffix.device_layers.iter().for_each(|layer| content += &format!("{layer}\0"));
+    suffix.shapes.iter().for_each(|(name, shape)| content += &format!("{name}={shape:?};"));
+    let digest = &sha256(content.as_bytes())[..16];
+    let (model, layers) = (generic_server::safe(model), suffix.device_layers.len());
+    format!("{model}__after_{layers}_{digest}")
 }

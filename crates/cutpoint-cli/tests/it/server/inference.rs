@@ -2,7 +2,7 @@
 
 use super::*;
 use cutpoint::encoding::{Encoded, Encoder, Encoding, Form};
-use cutpoint::link::{MeasureOptions, Part};
+use cutpoint::link::Part;
 use cutpoint::profile::ProfileOptions;
 use cutpoint_plan::units::Bandwidth;
 use std::collections::BTreeMap;
@@ -209,8 +209,7 @@ fn a_shaped_uplink_carries_everything_and_no_faster_than_it_may() {
     assert!(sent.end - sent.start >= Duration::from_millis(98), "{sent:?}");
     let reply = next_reply(&mut receiver);
     assert!(matches!(reply, Some(StreamReply::Failed { ref id, .. }) if id == "7"), "{reply:?}");
-    let measured =
-        client.measure_link(MeasureOptions { budget: Duration::from_millis(500) }).unwrap();
+    let measured = client.measure_link(Duration::from_millis(500)).unwrap();
     assert!(measured.uplink.mbit_per_s() < 1.2 * mbit_per_s, "{measured:?}");
     assert!(measured.downlink.is_some());
 }

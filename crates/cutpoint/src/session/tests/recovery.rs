@@ -49,8 +49,13 @@ impl Planner for Watched<'_> {
         let Some(made) = planned.as_ref().filter(|_| !jobs.is_empty()) else { return Ok(planned) };
         let offloaded = made.program.jobs.iter().filter(|job| job.is_offloaded);
         let offloaded: Vec<JobId> = offloaded.map(|job| job.job).collect();
+        let mut late = self.story.late.borrow_mut();
         match self.story.has_stayed.get() {
-            true => self.story.late.borrow_mut().extend(offloaded),
+            true if standing.cuts.is_empty() => late.extend(offloaded),
+            // A job that is planned again may have begun meanwhile, so it is not sure to be offloaded.
+            true => late.retain(|job| {
+                offloaded.contains(job) || jobs.iter().all(|(replanned, _)| replanned != job)
+            }),
             false if offloaded.is_empty() => {
                 self.story.has_stayed.set(true);
                 self.client.set_uplink_limit(mbps(FAST_MBPS))?;
