@@ -68,7 +68,7 @@ class Model:
 
 class Checker:
     def __init__(self, workload, plan):
-        self.workload, self.plan, self.faults = workload, plan, []
+        self.plan, self.faults = plan, []
         link = workload["link"]
         self.uplink = link["uplink_mbps"]
         self.downlink = link.get("downlink_mbps")
@@ -83,24 +83,8 @@ class Checker:
     def fault(self, place, text):
         self.faults.append(f"{place}: {text}")
 
-    def same(self, place, what, found, expected):
-        if abs(found - expected) > TOLERANCE:
-            self.fault(place, f"{what} is {float(found)}, expected {float(expected)}")
-
-    def not_before(self, place, what, found, earliest):
-        if found < earliest - TOLERANCE:
-            self.fault(place, f"{what} at {float(found)}, possible from {float(earliest)}")
-
-    def transfer(self, place, size, mbps):
-        if size == 0:
-            return F(0)
-        if mbps == 0:
-            self.fault(place, "something crosses a link without bandwidth")
-            return F(0)
-        return size * 8 / (mbps * 1000)
-
     def check(self):
-        plan, schedule = self.plan, self.plan["schedule"]
+        plan = self.plan
         if plan["schema"] != "cutpoint.plan/1":
             self.fault("schema", plan["schema"])
         if plan["granularity"] not in ("layer", "job"):
@@ -111,39 +95,34 @@ class Checker:
         self.check_keys()
         operations = {}
         for machine in ("device", "uplink", "server", "downlink"):
-            for op in schedule[machine]:
+            for op in plan["schedule"][machine]:
+                if op["job"] not in range(len(self.jobs)):
+                    self.fault(machine, f"operation of unknown job {op['job']}")
                 operations.setdefault((machine, int(op["job"])), []).append(op)
-            self.check_machine(machine, schedule[machine])
-        known = {("jobs", j) for j in range(len(self.jobs))}
-        for machine, job in operations:
-            if ("jobs", job) not in known:
-                self.fault(machine, f"operation of unknown job {job}")
+            self.check_machine(machine, plan["schedule"][machine])
         for j, entry in enumerate(plan["jobs"]):
-            self.check_job(j, entry, lambda m, j=j: operations.get((m, j), []))
+            Job(self, j, entry, lambda machine, j=j: operations.get((machine, j), [])).check()
         self.check_numbers()
         return self.faults
 
     def check_keys(self):
-        def keys(place, value, allowed, optional=()):
-            found = set(value)
-            if not set(allowed) <= found or not found <= set(allowed) | set(optional):
-                self.fault(place, f"keys {sorted(found)}, expected {sorted(allowed)}")
+        def keys(place, values, allowed, optional=()):
+            for value in values:
+                found = set(value)
+                if not set(allowed) <= found or not found <= set(allowed) | set(optional):
+                    self.fault(place, f"keys {sorted(found)}, expected {sorted(allowed)}")
 
-        keys("plan", self.plan, ("schema", "policy", "granularity", "makespan_ms",
-             "lower_bound_ms", "gap", "optimal", "jobs", "schedule"))
-        for job in self.plan["jobs"]:
-            keys("jobs", job, ("job", "model", "device_layers", "uploads", "completion_ms"))
-            for upload in job["uploads"]:
-                keys("uploads", upload, ("tensor",), ("encoding",))
-        schedule = self.plan["schedule"]
-        keys("schedule", schedule, ("device", "uplink", "server", "downlink"))
-        for op in schedule["device"]:
-            what = "encode" if "encode" in op else "layer"
-            keys("device", op, ("job", what, "start_ms", "end_ms"))
-        for op in schedule["uplink"]:
-            keys("uplink", op, ("job", "tensor", "start_ms", "end_ms"))
-        for op in schedule["server"] + schedule["downlink"]:
-            keys("blocks", op, ("job", "start_ms", "end_ms"))
+        plan, schedule = self.plan, self.plan["schedule"]
+        keys("plan", [plan], ("schema", "policy", "granularity", "makespan_ms", "lower_bound_ms", "gap",
+             "optimal", "jobs", "schedule"))
+        keys("jobs", plan["jobs"], ("job", "model", "device_layers", "uploads", "completion_ms"))
+        keys("uploads", (upload for job in plan["jobs"] for upload in job["uploads"]), ("tensor",), ("encoding",))
+        keys("schedule", [schedule], ("device", "uplink", "server", "downlink"))
+        for what in ("encode", "layer"):
+            meant = [op for op in schedule["device"] if ("encode" in op) == (what == "encode")]
+            keys("device", meant, ("job", what, "start_ms", "end_ms"))
+        keys("uplink", schedule["uplink"], ("job", "tensor", "start_ms", "end_ms"))
+        keys("blocks", schedule["server"] + schedule["downlink"], ("job", "start_ms", "end_ms"))
 
     def check_machine(self, machine, operations):
         capacity = self.executors if machine == "server" else 1
@@ -159,125 +138,12 @@ class Checker:
             if len(running) > capacity:
                 self.fault(machine, f"{len(running)} at once at {float(op['start_ms'])}")
 
-    def check_job(self, j, entry, operations):
-        place, name = f"job {j}", self.jobs[j]
-        if entry["model"] != name:
-            self.fault(place, f"model {entry['model']}, expected {name}")
-            return
-        model = self.models[name]
-        on_device = set(entry["device_layers"])
-        if len(on_device) != len(entry["device_layers"]) or not on_device <= set(model.layers):
-            self.fault(place, "device_layers has repeated or unknown layers")
-            return
-        for layer in on_device:
-            if not model.needed_before(layer) <= on_device:
-                self.fault(place, f"{layer} is on the device without what it reads from")
-        tensors = [upload["tensor"] for upload in entry["uploads"]]
-        if sorted(tensors) != sorted(model.frontier(on_device)):
-            self.fault(place, f"uploads {tensors}, frontier {sorted(model.frontier(on_device))}")
-            return
-        encoding = {u["tensor"]: u.get("encoding") for u in entry["uploads"]}
-        for tensor, form in encoding.items():
-            if form is not None and form not in model.size[tensor][1]:
-                self.fault(place, f"{tensor} has no encoding {form}")
-                return
-        ends, encode_ends, last_layer = self.check_device(
-            place, model, entry, encoding, operations("device")
-        )
-        if ends is None:
-            return
-        arrival = self.check_uplink(
-            place, model, encoding, ends, encode_ends, last_layer, operations("uplink")
-        )
-        off_device = set(model.layers) - on_device
-        back = self.check_server(place, model, off_device, encoding, arrival, operations)
-        completion = max(last_layer, back) if off_device else last_layer
-        self.same(place, "completion", entry["completion_ms"], completion)
-
-    def check_device(self, place, model, entry, encoding, operations):
-        layers = {op["layer"]: op for op in operations if "layer" in op}
-        encodes = {op["encode"]: op for op in operations if "encode" in op}
-        wanted = {t for t, form in encoding.items() if form is not None}
-        if (
-            set(layers) != set(entry["device_layers"])
-            or set(encodes) != wanted
-            or len(operations) != len(layers) + len(encodes)
-        ):
-            self.fault(place, "device operations are not the device layers and encodes, each once")
-            return None, None, None
-        order = [op["layer"] for op in sorted(operations, key=lambda op: (op["start_ms"], op["end_ms"])) if "layer" in op]
-        zero_length = any(op["start_ms"] == op["end_ms"] for op in operations)
-        if order != entry["device_layers"] and not zero_length:
-            self.fault(place, f"device_layers {entry['device_layers']}, run in order {order}")
-        ends = {layer: op["end_ms"] for layer, op in layers.items()}
-        for layer, op in layers.items():
-            self.same(place, f"time of {layer}", op["end_ms"] - op["start_ms"],
-                      model.layers[layer]["device_ms"])
-            for before in model.needed_before(layer) & set(ends):
-                self.not_before(place, layer, op["start_ms"], ends[before])
-        for tensor, op in encodes.items():
-            encode_ms = model.size[tensor][1][encoding[tensor]][1]
-            self.same(place, f"encode of {tensor}", op["end_ms"] - op["start_ms"], encode_ms)
-            if tensor in model.producer:
-                self.not_before(place, f"encode of {tensor}", op["start_ms"],
-                                ends[model.producer[tensor]])
-        encode_ends = {tensor: op["end_ms"] for tensor, op in encodes.items()}
-        return ends, encode_ends, max(ends.values(), default=F(0))
-
-    def check_uplink(self, place, model, encoding, ends, encode_ends, last_layer, operations):
-        arrival = F(0)
-        if sorted(op["tensor"] for op in operations) != sorted(encoding):
-            self.fault(place, "transfers are not the uploads, each once")
-            return arrival
-        for op in operations:
-            tensor = op["tensor"]
-            size, forms = model.size[tensor]
-            if encoding[tensor] is not None:
-                size = forms[encoding[tensor]][0]
-            time = self.transfer(place, size, self.uplink) + self.overhead
-            self.same(place, f"transfer of {tensor}", op["end_ms"] - op["start_ms"], time)
-            ready = encode_ends.get(tensor, F(0))
-            if tensor in model.producer:
-                ready = max(ready, ends[model.producer[tensor]])
-            if self.plan["granularity"] == "job":
-                ready = max(ready, last_layer)
-            self.not_before(place, f"transfer of {tensor}", op["start_ms"], ready)
-            arrival = max(arrival, op["end_ms"] + self.half)
-        return arrival
-
-    def check_server(self, place, model, off_device, encoding, arrival, operations):
-        """When the results are back at the device."""
-        server, downlink = operations("server"), operations("downlink")
-        if len(server) != (1 if off_device else 0):
-            self.fault(place, f"{len(server)} server blocks")
-            return F(0)
-        results = [t for t in model.outputs if model.producer.get(t) in off_device]
-        size = sum(model.size[t][0] for t in results)
-        least = 1 if self.downlink is not None and size > 0 else 0
-        most = 1 if self.downlink is not None and off_device else 0
-        if not least <= len(downlink) <= most:
-            self.fault(place, f"{len(downlink)} downlink blocks")
-            return F(0)
-        if not off_device:
-            return F(0)
-        block = server[0]
-        time = sum(model.layers[l].get("server_ms", F(0)) for l in off_device)
-        time += sum(model.size[t][1][form][2] for t, form in encoding.items() if form is not None)
-        self.same(place, "server block", block["end_ms"] - block["start_ms"], time)
-        self.not_before(place, "server block", block["start_ms"], arrival)
-        end = block["end_ms"]
-        for block in downlink:
-            self.same(place, "downlink block", block["end_ms"] - block["start_ms"],
-                      self.transfer(place, size, self.downlink))
-            self.not_before(place, "downlink block", block["start_ms"], end)
-            end = block["end_ms"]
-        return end + self.half
-
     def check_numbers(self):
         plan = self.plan
         makespan, bound = plan["makespan_ms"], plan["lower_bound_ms"]
         last = max((job["completion_ms"] for job in plan["jobs"]), default=F(0))
-        self.same("plan", "makespan", makespan, last)
+        if abs(makespan - last) > TOLERANCE:
+            self.fault("plan", f"makespan is {float(makespan)}, expected {float(last)}")
         if bound > makespan + TOLERANCE:
             self.fault("plan", "the lower bound is above the makespan")
         everything_here = sum(
@@ -289,6 +155,127 @@ class Checker:
             self.fault("plan", f"gap {float(plan['gap'])}")
         if plan["optimal"] and makespan > bound + TOLERANCE:
             self.fault("plan", "optimal with a gap")
+
+
+class Unfit(Exception):
+    """What makes it pointless to look at the rest of a job."""
+
+
+class Job:
+    """A job's entry in a plan and its operations."""
+
+    def __init__(self, checker, number, entry, operations):
+        self.checker, self.entry, self.operations = checker, entry, operations
+        self.place, self.name = f"job {number}", checker.jobs[number]
+        self.model = checker.models[self.name]
+        self.on_device = set(entry["device_layers"])
+        self.off_device = set(self.model.layers) - self.on_device
+        self.encoding = {upload["tensor"]: upload.get("encoding") for upload in entry["uploads"]}
+
+    def fault(self, text):
+        self.checker.fault(self.place, text)
+
+    def same(self, what, found, expected):
+        if abs(found - expected) > TOLERANCE:
+            self.fault(f"{what} is {float(found)}, expected {float(expected)}")
+
+    def operation(self, what, op, time, *earliest):
+        """Checks how long an operation takes, and that it does not begin before anything it needs."""
+        self.same(what, op["end_ms"] - op["start_ms"], time)
+        for before in earliest:
+            if op["start_ms"] < before - TOLERANCE:
+                self.fault(f"{what} at {float(op['start_ms'])}, possible from {float(before)}")
+
+    def form(self, tensor):
+        """Bytes, encode and decode time of an upload."""
+        size, forms = self.model.size[tensor]
+        return (size, F(0), F(0)) if self.encoding[tensor] is None else forms[self.encoding[tensor]]
+
+    def transfer(self, size, mbps):
+        if size > 0 and mbps == 0:
+            self.fault("something crosses a link without bandwidth")
+        return size * 8 / (mbps * 1000) if size > 0 and mbps > 0 else F(0)
+
+    def check(self):
+        try:
+            self.check_cut()
+            ready, last_layer = self.check_device()
+            back = self.check_server(self.check_uplink(ready, last_layer))
+        except Unfit as reason:
+            return self.fault(str(reason))
+        self.same("completion", self.entry["completion_ms"], max(last_layer, back))
+
+    def check_cut(self):
+        model, entry = self.model, self.entry
+        if entry["model"] != self.name:
+            raise Unfit(f"model {entry['model']}, expected {self.name}")
+        if len(self.on_device) != len(entry["device_layers"]) or not self.on_device <= set(model.layers):
+            raise Unfit("device_layers has repeated or unknown layers")
+        for layer in self.on_device:
+            if not model.needed_before(layer) <= self.on_device:
+                self.fault(f"{layer} is on the device without what it reads from")
+        tensors, frontier = [upload["tensor"] for upload in entry["uploads"]], model.frontier(self.on_device)
+        if sorted(tensors) != sorted(frontier):
+            raise Unfit(f"uploads {tensors}, frontier {sorted(frontier)}")
+        for tensor, form in self.encoding.items():
+            if form is not None and form not in model.size[tensor][1]:
+                raise Unfit(f"{tensor} has no encoding {form}")
+
+    def check_device(self):
+        """When each upload may be sent at granularity layer, and when the last layer ends."""
+        model, operations = self.model, self.operations("device")
+        layers = {op["layer"]: op for op in operations if "layer" in op}
+        encodes = {op["encode"]: op for op in operations if "encode" in op}
+        wanted = {tensor for tensor, form in self.encoding.items() if form is not None}
+        if (set(layers), set(encodes)) != (self.on_device, wanted) or len(operations) != len(layers) + len(encodes):
+            raise Unfit("device operations are not the device layers and encodes, each once")
+        in_turn = sorted(operations, key=lambda op: (op["start_ms"], op["end_ms"]))
+        order = [op["layer"] for op in in_turn if "layer" in op]
+        zero_length = any(op["start_ms"] == op["end_ms"] for op in operations)
+        if order != self.entry["device_layers"] and not zero_length:
+            self.fault(f"device_layers {self.entry['device_layers']}, run in order {order}")
+        ends = {layer: op["end_ms"] for layer, op in layers.items()}
+        for layer, op in layers.items():
+            before = [ends[needed] for needed in model.needed_before(layer) & set(ends)]
+            self.operation(layer, op, model.layers[layer]["device_ms"], *before)
+        ready = {tensor: ends.get(model.producer.get(tensor), F(0)) for tensor in self.encoding}
+        for tensor, op in encodes.items():
+            self.operation(f"encode of {tensor}", op, self.form(tensor)[1], ready[tensor])
+            ready[tensor] = op["end_ms"]
+        return ready, max(ends.values(), default=F(0))
+
+    def check_uplink(self, ready, last_layer):
+        """When all uploads are at the server."""
+        operations, arrival = self.operations("uplink"), F(0)
+        if sorted(op["tensor"] for op in operations) != sorted(self.encoding):
+            raise Unfit("transfers are not the uploads, each once")
+        for op in operations:
+            time = self.transfer(self.form(op["tensor"])[0], self.checker.uplink) + self.checker.overhead
+            needed = [ready[op["tensor"]]] + [last_layer] * (self.checker.plan["granularity"] == "job")
+            self.operation(f"transfer of {op['tensor']}", op, time, *needed)
+            arrival = max(arrival, op["end_ms"] + self.checker.half)
+        return arrival
+
+    def check_server(self, arrival):
+        """When the results are back at the device; 0 if the device has them all."""
+        model, downlink_mbps = self.model, self.checker.downlink
+        server, downlink = self.operations("server"), self.operations("downlink")
+        if len(server) != (1 if self.off_device else 0):
+            raise Unfit(f"{len(server)} server blocks")
+        size = sum(model.size[t][0] for t in model.outputs if model.producer.get(t) in self.off_device)
+        least = 1 if downlink_mbps is not None and size > 0 else 0
+        most = 1 if downlink_mbps is not None and self.off_device else 0
+        if not least <= len(downlink) <= most:
+            raise Unfit(f"{len(downlink)} downlink blocks")
+        if not self.off_device:
+            return F(0)
+        time = sum(model.layers[layer].get("server_ms", F(0)) for layer in self.off_device)
+        self.operation("server block", server[0], time + sum(self.form(t)[2] for t in self.encoding), arrival)
+        end = server[0]["end_ms"]
+        for block in downlink:
+            self.operation("downlink block", block, self.transfer(size, downlink_mbps), end)
+            end = block["end_ms"]
+        return end + self.checker.half
 
 
 def faults(workload, plan):

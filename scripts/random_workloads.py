@@ -41,22 +41,26 @@ def random_model(rng):
     return model
 
 
+def random_link(rng, uplink_mbps, **further):
+    """A link on which each further thing, with its chance and values, is there or not."""
+    found = {name: rng.choice(values) for name, (chance, values) in further.items() if rng.random() < chance}
+    return {"uplink_mbps": uplink_mbps, **found}
+
+
+def with_executors(rng, workload, counts):
+    """The workload with a number of executors, unless it is none."""
+    executors = rng.choice(counts)
+    return workload if executors is None else {**workload, "server": {"executors": executors}}
+
+
 def random_workload(rng):
     models = {f"model{i}": random_model(rng) for i in range(rng.randint(1, 3))}
-    link = {"uplink_mbps": rng.choice([0.5, 1.1, 5.85, 18.88, 100])}
-    if rng.random() < 0.5:
-        link["downlink_mbps"] = rng.choice([2.0, 40.0])
-    if rng.random() < 0.5:
-        link["rtt_ms"] = rng.choice([1, 5.0, 40, 0.000003])
-    if rng.random() < 0.4:
-        link["message_overhead_ms"] = rng.choice([0.1, 2])
-    workload = {"schema": "cutpoint.workload/1", "link": link, "models": models, "jobs": [
-        {"model": rng.choice(list(models)), "count": rng.randint(1, 6)}
-        for _ in range(rng.randint(1, 3))]}
-    executors = rng.choice([None, 0, 1, 2, 3])
-    if executors is not None:
-        workload["server"] = {"executors": executors}
-    return workload
+    link = random_link(
+        rng, rng.choice([0.5, 1.1, 5.85, 18.88, 100]), downlink_mbps=(0.5, [2.0, 40.0]),
+        rtt_ms=(0.5, [1, 5.0, 40, 0.000003]), message_overhead_ms=(0.4, [0.1, 2]))
+    jobs = [{"model": rng.choice(list(models)), "count": rng.randint(1, 6)} for _ in range(rng.randint(1, 3))]
+    workload = {"schema": "cutpoint.workload/1", "link": link, "models": models, "jobs": jobs}
+    return with_executors(rng, workload, [None, 0, 1, 2, 3])
 
 
 def random_chain(rng):
@@ -127,20 +131,11 @@ def random_small(rng):
     has_server, has_encodings = rng.random() < 0.6, rng.random() < 0.4
     names = [f"model{i}" for i in range(rng.randint(1, 2))]
     models = {name: small_model(rng, shape, has_server, has_encodings) for name in names}
-    link = {"uplink_mbps": 8}
-    if rng.random() < 0.4:
-        link["downlink_mbps"] = rng.choice([4, 16])
-    if rng.random() < 0.5:
-        link["rtt_ms"] = rng.choice([0.5, 4, 20])
-    if rng.random() < 0.4:
-        link["message_overhead_ms"] = rng.choice([0.25, 2])
-    counts = [rng.randint(1, 4 // len(names)) for _ in names]
-    workload = {"schema": "cutpoint.workload/1", "link": link, "models": models,
-                "jobs": [{"model": m, "count": n} for m, n in zip(names, counts)]}
-    executors = rng.choice([0, 1, 2])
-    if executors or rng.random() < 0.5:
-        workload["server"] = {"executors": executors}
-    return workload
+    link = random_link(
+        rng, 8, downlink_mbps=(0.4, [4, 16]), rtt_ms=(0.5, [0.5, 4, 20]), message_overhead_ms=(0.4, [0.25, 2]))
+    jobs = [{"model": name, "count": rng.randint(1, 4 // len(names))} for name in names]
+    workload = {"schema": "cutpoint.workload/1", "link": link, "models": models, "jobs": jobs}
+    return with_executors(rng, workload, [None, 0, 1, 1, 2, 2])
 
 
 def workloads(seed, count, chains):

@@ -2,6 +2,7 @@
 
 use super::link::GridLink;
 use crate::subject::Subject;
+use clap::Parser as _;
 use cutpoint::zoo::Network;
 use cutpoint_plan::options::{Granularity, Policy};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,13 @@ pub(super) struct Choice {
     /// prediction, are run once more after all turns.
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     pub(super) spread_max: f64,
+}
+
+/// A command line of its own, for grids that have a name.
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    choice: Choice,
 }
 
 /// The networks of the default grid.
@@ -125,23 +133,9 @@ pub(super) struct Figures {
 impl Choice {
     /// Two networks on a fast link, once.
     pub(super) fn smoke() -> Choice {
-        Choice {
-            networks: vec![Network::MobileNetV2, Network::FourCamera],
-            models: Vec::new(),
-            links: vec![GridLink::Shaped { uplink_mbps: 18.88, rtt_ms: 5.0 }],
-            device_fractions: vec![0.25],
-            jobs: vec![6],
-            slow_jobs_max: 5,
-            policies: vec![
-                Policy::LocalOnly,
-                Policy::ServerOnly,
-                Policy::PartitionOnly,
-                Policy::Joint,
-            ],
-            granularities: vec![Granularity::Layer],
-            turns: 1,
-            spread_max: f64::INFINITY,
-        }
+        let words = "grid --networks=mobilenet-v2,four-camera --links=18.88:5 --jobs=6 --turns=1 \
+                     --policies=local-only,server-only,partition-only,joint";
+        Line::parse_from(words.split_whitespace()).choice
     }
 
     /// All cells, by what they share. The policies of a number of jobs follow each other, so that the

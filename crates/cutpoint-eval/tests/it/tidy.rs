@@ -114,3 +114,22 @@ fn every_test_that_the_paper_map_names_exists() {
     let missing: Vec<_> = named.filter(|name| !sources.contains(&format!("fn {name}"))).collect();
     assert!(missing.is_empty(), "docs/paper-map.md names tests that do not exist: {missing:?}");
 }
+
+#[test]
+fn the_page_of_errors_has_the_codes_of_the_sources() {
+    let page = fs::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md");
+    let codes: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    let read = |folder: &str| -> String {
+        let files = files(&root().join(folder), ".rs");
+        files.iter().map(|path| fs::read_to_string(path).expect("UTF-8")).collect()
+    };
+    let sources = read("crates/cutpoint-plan/src") + &read("crates/cutpoint/src");
+    let unknown: Vec<_> =
+        codes.iter().filter(|code| !sources.contains(&format!("\"{code}\""))).collect();
+    assert!(unknown.is_empty(), "docs/errors.md has codes that no source has: {unknown:?}");
+    let kinds = sources.lines().filter_map(|line| line.trim().strip_prefix("ErrorKind::"));
+    let kinds = kinds.filter_map(|line| line.split_once(" => \"")?.1.strip_suffix("\","));
+    let missing: Vec<_> = kinds.filter(|kind| !codes.contains(kind)).collect();
+    assert!(missing.is_empty(), "docs/errors.md lacks the kinds {missing:?}");
+}
