@@ -6,7 +6,7 @@ use crate::args::workload::WorkloadArgs;
 use crate::files::{print, write_whole};
 use cutpoint::error::{Error, ErrorKind};
 use cutpoint_plan::check::check_plan;
-use cutpoint_plan::explain::{PlanSummary, render_summary};
+use cutpoint_plan::explain::render_summary;
 use cutpoint_plan::format::write_plan;
 use cutpoint_plan::options::{Granularity, Objective, PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
@@ -66,7 +66,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             // Both are always possible to compare with, if the link lets anything pass.
             let other = |policy| checked_plan(&workload, policy, &options).ok().map(|p| p.makespan);
             let others = [Policy::LocalOnly, Policy::ServerOnly].map(|p| (p, other(p)));
-            print(&render_summary(&PlanSummary::of(&workload, &plan, &others)))?;
+            print(&render_summary(&workload, &plan, &others))?;
         }
     }
     Ok(ExitCode::SUCCESS)

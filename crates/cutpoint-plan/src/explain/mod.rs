@@ -1,7 +1,6 @@
 //! What does a plan say, in words: which cuts it uses, what the machines are busy with, what would
 //! change it, and whether splitting pays at all.
 
-mod hull;
 mod stream;
 mod summary;
 
@@ -9,37 +8,36 @@ mod summary;
 mod tests;
 
 pub use stream::Stream;
-pub use summary::{CutUse, PlanSummary, render_summary};
+pub use summary::{CutUse, cuts_in_use, render_summary};
 
 use crate::bound::{add_cheapest_cuts, lower_bound};
+use crate::hull::lower_hull;
 use crate::partition::modes;
 use crate::plan::{Machine, Plan};
-use crate::problem::{Context, Problem};
+use crate::problem::{Class, Context, Mode, Problem};
 use crate::units::Time;
 use crate::workload::Workload;
-use hull::{HullCut, hull};
 use std::fmt::Write;
+use summary::{busy_shares, sent_bytes, table};
 
 /// The plan in words. The figures on prices and on bandwidth are those of the lower bound: they
 /// are exact for many jobs, and a guide for few.
 pub fn explain_plan(workload: &Workload, plan: &Plan) -> String {
-    let summary = PlanSummary::of(workload, plan, &[]);
     let mut out = String::new();
     let mut say = |text: String| {
         out.push_str(&text);
         out.push_str("\n\n");
     };
-    say(render_summary(&summary).trim_end().to_string());
-    say(bottleneck(&summary, plan.makespan));
+    say(render_summary(workload, plan, &[]).trim_end().to_string());
+    say(bottleneck(&busy_shares(workload, plan), plan.makespan));
     let context = Context::new(workload, plan.granularity);
     let problem = context.problem(|_, pricer| modes(pricer, context.executors));
     match problem.map(with_cheapest_cuts) {
         Some(problem) if !problem.classes.is_empty() => {
             say(price(lower_bound(&problem).prices));
+            let uses = cuts_in_use(workload, plan);
             for class in &problem.classes {
-                let model = class.pricer.model;
-                let uses = summary.cuts.iter().filter(|c| c.model == model.name);
-                say(cuts(&model.name, &hull(workload, class), &uses.collect::<Vec<_>>()));
+                say(cuts(workload, class, &uses));
             }
         }
         _ => {}
@@ -56,12 +54,12 @@ fn with_cheapest_cuts(mut problem: Problem<'_>) -> Problem<'_> {
 }
 
 /// Which machine the makespan waits for.
-fn bottleneck(summary: &PlanSummary, makespan: Time) -> String {
-    let busiest = summary.busy.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+fn bottleneck(busy: &[(Machine, f64)], makespan: Time) -> String {
+    let busiest = busy.iter().max_by(|a, b| a.1.total_cmp(&b.1));
     let Some((machine, share)) = busiest.filter(|_| makespan > Time::ZERO) else {
         return "There is nothing to do.".to_string();
     };
-    let idle = summary.busy.iter().filter(|(m, s)| m != machine && *s < 0.9 * share);
+    let idle = busy.iter().filter(|(m, s)| m != machine && *s < 0.9 * share);
     let idle: Vec<&str> = idle.map(|(machine, _)| machine.name()).collect();
     let share = share * 100.0;
     let name = machine.name();
@@ -101,36 +99,44 @@ fn price(prices: [u64; 4]) -> String {
     format!("Prices: {trade}. A second less work shortens the lower bound by {parts}.")
 }
 
-/// The cuts that a long run of jobs would mix, with the bandwidth at which each is balanced.
-fn cuts(model: &str, hull: &[HullCut], uses: &[&CutUse]) -> String {
-    let mut text = format!("Cuts of {model} worth mixing, by device time:\n");
+/// The cuts that a long run of jobs would mix, with the bandwidth at which each is balanced: those
+/// on the lower hull of device and uplink time.
+fn cuts(workload: &Workload, class: &Class<'_>, uses: &[CutUse<'_>]) -> String {
+    let model = class.pricer.model;
+    let is_of_model = |u: &&CutUse<'_>| workload.models[u.model.index()].name == model.name;
+    let uses: Vec<_> = uses.iter().filter(is_of_model).collect();
+    let hull = lower_hull(&class.modes, |mode| (mode.device, mode.uplink));
+    let hull: Vec<&Mode> = hull.into_iter().map(|m| &class.modes[m]).collect();
+    let mut text = format!("Cuts of {} worth mixing, by device time:\n", model.name);
     let head = ["on device", "device", "uplink", "bytes", "balanced at", "jobs"];
     let mut rows: Vec<[String; 6]> = vec![head.map(str::to_string)];
-    for cut in hull {
-        let used = uses.iter().filter(|u| u.is_at(&cut.layers, &cut.uploads));
-        let jobs: usize = used.map(|u| u.jobs).sum();
-        let balanced = match cut.balanced_mbps {
-            Some(mbps) => format!("{mbps:.2} Mbit/s"),
-            None if cut.bytes == 0 => "0".to_string(),
-            None => "infinite".to_string(),
-        };
+    for mode in &hull {
+        let used = uses.iter().filter(|u| u.is_at(&mode.layers, &mode.uploads));
+        let jobs: usize = used.map(|u| u.jobs.len()).sum();
+        let bytes = sent_bytes(model, &mode.uploads);
+        let overhead = workload.link.message_overhead * mode.uploads.len() as u64;
+        let seconds = mode.device.saturating_sub(overhead).nanoseconds() as f64 / 1e9;
         rows.push([
-            format!("{} of {}", cut.layers.count(), cut.layer_count),
-            cut.device.to_string(),
-            cut.uplink.to_string(),
-            cut.bytes.to_string(),
-            balanced,
+            format!("{} of {}", mode.layers.count(), model.layers.len()),
+            mode.device.to_string(),
+            mode.uplink.to_string(),
+            bytes.to_string(),
+            match bytes {
+                0 => "0".to_string(),
+                _ if seconds <= 0.0 => "infinite".to_string(),
+                _ => format!("{:.2} Mbit/s", bytes as f64 * 8.0 / 1e6 / seconds),
+            },
             if jobs == 0 { "-".to_string() } else { jobs.to_string() },
         ]);
     }
-    text.push_str(&summary::table(&rows));
+    text.push_str(&table(&rows));
     text.push_str(
         "At a bandwidth between the figures of two neighbours these two share the jobs of this model \
          alone; faster links move the jobs up the table, slower ones down. Server, downlink and \
          round trip are not counted here.",
     );
-    let listed = |u: &&&CutUse| hull.iter().any(|cut| u.is_at(&cut.layers, &cut.uploads));
-    let others: usize = uses.iter().filter(|u| !listed(u)).map(|u| u.jobs).sum();
+    let is_listed = |u: &CutUse<'_>| hull.iter().any(|mode| u.is_at(&mode.layers, &mode.uploads));
+    let others: usize = uses.iter().filter(|u| !is_listed(u)).map(|u| u.jobs.len()).sum();
     if others > 0 {
         let jobs = if others == 1 { "job is" } else { "jobs are" };
         write!(text, " {others} {jobs} at other cuts, which even out what is left.")

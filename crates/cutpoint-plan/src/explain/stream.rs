@@ -34,8 +34,9 @@ impl Stream {
         self.period >= self.shortest_period
     }
 
-    /// Nothing if the jobs of the plan are all there from the start.
-    pub(super) fn of(workload: &Workload, plan: &Plan) -> Option<Stream> {
+    /// How the jobs of a plan fare; `None` if they are all there from the start, or a job cannot be
+    /// done.
+    pub fn of(workload: &Workload, plan: &Plan) -> Option<Stream> {
         let period = plan.period?;
         let context = Context::new(workload, plan.granularity);
         let problem = context.problem(|_, pricer| modes(pricer, context.executors))?;

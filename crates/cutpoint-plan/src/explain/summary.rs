@@ -2,147 +2,86 @@
 
 use crate::cut::LayerSet;
 use crate::explain::stream::{Stream, mean_completion};
-use crate::options::{Granularity, Objective, Policy};
-use crate::plan::{Machine, Plan, Upload};
+use crate::options::{Objective, Policy};
+use crate::plan::{Machine, Partition, Plan, Upload};
 use crate::units::Time;
-use crate::workload::{JobId, Workload};
+use crate::workload::{JobId, ModelGraph, ModelId, Workload};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Jobs of one model that are cut at one place and sent in one way.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CutUse {
-    /// The name of the model.
-    pub model: String,
-    /// How many jobs.
-    pub jobs: usize,
-    /// The layers on the device.
-    pub layers: LayerSet,
-    /// How many layers the model has.
-    pub layer_count: usize,
-    /// What is sent.
-    pub uploads: Vec<Upload>,
-    /// What is sent, by name and encoding.
-    pub sent: Vec<String>,
-    /// How many bytes that is.
-    pub bytes: u64,
+/// One cut of one model with the forms in which its tensors are sent, as some jobs use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutUse<'p> {
+    /// The model.
+    pub model: ModelId,
+    /// The cut, and what is sent in the order of the first of the jobs.
+    pub partition: &'p Partition,
+    /// Who uses it.
+    pub jobs: Vec<JobId>,
 }
 
-impl CutUse {
+impl CutUse<'_> {
     /// Whether these jobs are cut there and sent so, in whatever order.
     pub(super) fn is_at(&self, layers: &LayerSet, uploads: &[Upload]) -> bool {
-        self.layers == *layers
-            && self.uploads.len() == uploads.len()
-            && uploads.iter().all(|upload| self.uploads.contains(upload))
+        let Partition { device_layers, uploads: own } = self.partition;
+        device_layers == layers
+            && own.len() == uploads.len()
+            && uploads.iter().all(|upload| own.contains(upload))
     }
 }
 
-/// A plan at a glance.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PlanSummary {
-    /// What made the plan.
-    pub policy: Policy,
-    /// When transfers may start.
-    pub granularity: Granularity,
-    /// Jobs in all.
-    pub jobs: usize,
-    /// The last completion.
-    pub makespan: Time,
-    /// No plan has a smaller makespan.
-    pub lower_bound: Time,
-    /// (makespan - lower bound) / lower bound.
-    pub gap: f64,
-    /// Whether the makespan is proved to be the smallest possible.
-    pub is_optimal: bool,
-    /// The cuts, most used first.
-    pub cuts: Vec<CutUse>,
-    /// The share of the makespan that each machine works; of a server with several executors, the
-    /// share of all of them; of one without limit, how many jobs it computes on average.
-    pub busy: Vec<(Machine, f64)>,
-    /// The makespans of other policies; `None` where the link does not let them be.
-    pub others: Vec<(Policy, Option<Time>)>,
-    /// If every layer of every job stays on the device: why.
-    pub do_not_split: Option<String>,
-    /// How jobs fare that arrive over time.
-    pub stream: Option<Stream>,
-    /// If that was to be small: the mean completion, and one that no plan beats.
-    pub mean_completion: Option<(Time, Option<Time>)>,
-}
-
-impl PlanSummary {
-    /// The summary of a plan, with the makespans of other policies to compare with.
-    pub fn of(workload: &Workload, plan: &Plan, others: &[(Policy, Option<Time>)]) -> PlanSummary {
-        let cuts = cut_uses(workload, plan);
-        let busy = Machine::ALL.map(|machine| (machine, busy_share(workload, plan, machine)));
-        let is_used = |(machine, _): &(Machine, f64)| {
-            *machine != Machine::Downlink || workload.link.downlink.is_some()
-        };
-        let is_local = cuts.iter().all(|cut| cut.layers.count() == cut.layer_count);
-        let do_not_split = is_local && plan.policy != Policy::LocalOnly && !cuts.is_empty();
-        PlanSummary {
-            policy: plan.policy,
-            granularity: plan.granularity,
-            jobs: plan.partitions.len(),
-            makespan: plan.makespan,
-            lower_bound: plan.lower_bound,
-            gap: plan.gap(),
-            is_optimal: plan.optimal,
-            do_not_split: do_not_split.then(|| reason(workload, plan, others)),
-            cuts,
-            busy: busy.into_iter().filter(is_used).collect(),
-            others: others.to_vec(),
-            stream: Stream::of(workload, plan),
-            mean_completion: (plan.objective == Objective::MeanCompletion)
-                .then(|| mean_completion(workload, plan)),
-        }
+/// The cuts that a plan uses, by model.
+pub fn cuts_in_use<'p>(workload: &Workload, plan: &'p Plan) -> Vec<CutUse<'p>> {
+    let mut users: BTreeMap<_, Vec<JobId>> = BTreeMap::new();
+    for (j, partition) in plan.partitions.iter().enumerate() {
+        let mut forms: Vec<_> = partition.uploads.iter().map(|u| (u.tensor, u.encoding)).collect();
+        forms.sort_unstable();
+        let key = (workload.jobs[j], &partition.device_layers, forms);
+        users.entry(key).or_default().push(JobId::at(j));
     }
-}
-
-fn cut_uses(workload: &Workload, plan: &Plan) -> Vec<CutUse> {
-    type Key<'a> = (usize, &'a LayerSet, Vec<(u32, Option<usize>)>);
-    let mut uses: BTreeMap<Key<'_>, (usize, &[Upload])> = BTreeMap::new();
-    for (job, partition) in plan.partitions.iter().enumerate() {
-        let mut key: Vec<_> = partition.uploads.iter().map(|u| (u.tensor.0, u.encoding)).collect();
-        key.sort_unstable();
-        let key = (workload.jobs[job].index(), &partition.device_layers, key);
-        uses.entry(key).or_insert((0, &partition.uploads)).0 += 1;
-    }
-    let mut cuts: Vec<CutUse> = uses
-        .into_iter()
-        .map(|((model, layers, _), (jobs, uploads))| {
-            let model = &workload.models[model];
-            let tensor = |u: &Upload| &model.tensors[u.tensor.index()];
-            let encoding = |u: &Upload| u.encoding.map(|e| &tensor(u).encodings[e]);
-            let name = |u: &Upload| match encoding(u) {
-                Some(encoding) => format!("{} as {}", tensor(u).name, encoding.name),
-                None => tensor(u).name.clone(),
-            };
-            let size = |u: &Upload| encoding(u).map_or(tensor(u).bytes, |e| e.bytes);
-            CutUse {
-                model: model.name.clone(),
-                jobs,
-                layers: layers.clone(),
-                layer_count: model.layers.len(),
-                sent: uploads.iter().map(name).collect(),
-                bytes: uploads.iter().map(size).sum(),
-                uploads: uploads.to_vec(),
-            }
-        })
-        .collect();
-    cuts.sort_by_key(|cut| std::cmp::Reverse(cut.jobs));
-    cuts
-}
-
-fn busy_share(workload: &Workload, plan: &Plan, machine: Machine) -> f64 {
-    let operations = plan.schedule.on(machine).iter();
-    let lengths = operations.map(|op| op.end.saturating_sub(op.start).nanoseconds() as f64);
-    let busy = lengths.fold(0.0, |sum, length| sum + length);
-    let units = match machine {
-        Machine::Server => workload.executors.map_or(1, |n| n.get()),
-        _ => 1,
+    let cut = |((model, ..), jobs): ((ModelId, _, _), Vec<JobId>)| {
+        let partition = &plan.partitions[jobs[0].index()];
+        CutUse { model, partition, jobs }
     };
-    let available = plan.makespan.nanoseconds() as f64 * f64::from(units);
-    if available > 0.0 { busy / available } else { 0.0 }
+    users.into_iter().map(cut).collect()
+}
+
+/// Bytes on the uplink.
+pub(super) fn sent_bytes(model: &ModelGraph, uploads: &[Upload]) -> u64 {
+    uploads.iter().map(|u| model.tensors[u.tensor.index()].sent_bytes(u.encoding)).sum()
+}
+
+/// The share of the makespan that each machine works; of a server with several executors, the
+/// share of all of them; of one without limit, how many jobs it computes on average.
+pub(super) fn busy_shares(workload: &Workload, plan: &Plan) -> Vec<(Machine, f64)> {
+    let share = |machine| {
+        let operations = plan.schedule.on(machine).iter();
+        let lengths = operations.map(|op| op.end.saturating_sub(op.start).nanoseconds() as f64);
+        let busy = lengths.fold(0.0, |sum, length| sum + length);
+        let units = match machine {
+            Machine::Server => workload.executors.map_or(1, |n| n.get()),
+            _ => 1,
+        };
+        let available = plan.makespan.nanoseconds() as f64 * f64::from(units);
+        (machine, if available > 0.0 { busy / available } else { 0.0 })
+    };
+    let is_modelled =
+        |machine: &Machine| *machine != Machine::Downlink || workload.link.downlink.is_some();
+    Machine::ALL.into_iter().filter(is_modelled).map(share).collect()
+}
+
+/// If every layer of every job stays on the device, though that was not asked for: why.
+pub(super) fn do_not_split(
+    workload: &Workload,
+    plan: &Plan,
+    others: &[(Policy, Option<Time>)],
+) -> Option<String> {
+    let mut cuts = workload.jobs.iter().zip(&plan.partitions);
+    let is_local = cuts.all(|(id, partition)| {
+        partition.device_layers.count() == workload.models[id.index()].layers.len()
+    });
+    let is_asked_for = plan.policy == Policy::LocalOnly || plan.partitions.is_empty();
+    (is_local && !is_asked_for).then(|| reason(workload, plan, others))
 }
 
 /// Why nothing is sent.
@@ -188,57 +127,84 @@ fn smallest_upload(workload: &Workload) -> Option<Time> {
     times.min().map(|time| time + link.message_overhead + link.round_trip)
 }
 
-/// The summary in lines of text.
-pub fn render_summary(summary: &PlanSummary) -> String {
+/// A plan at a glance, with the makespans of other policies to compare with; `None` where the link
+/// does not let them be.
+pub fn render_summary(
+    workload: &Workload,
+    plan: &Plan,
+    others: &[(Policy, Option<Time>)],
+) -> String {
     let mut out = String::new();
     let mut line = |name: &str, text: String| {
-        writeln!(out, "{name:<12} {text}").expect("a String takes everything");
+        writeln!(out, "{name:<13}{text}").expect("a String takes everything");
     };
-    line("policy", format!("{}, granularity {}", summary.policy, summary.granularity));
-    line("jobs", summary.jobs.to_string());
-    line("makespan", summary.makespan.to_string());
-    let proof = match summary.is_optimal {
+    line("policy", format!("{}, granularity {}", plan.policy, plan.granularity));
+    line("jobs", plan.partitions.len().to_string());
+    line("makespan", plan.makespan.to_string());
+    let proof = match plan.optimal {
         true => "optimal".to_string(),
-        false => format!("gap {:.2} %", summary.gap * 100.0),
+        false => format!("gap {:.2} %", plan.gap() * 100.0),
     };
-    line("lower bound", format!("{} ({proof})", summary.lower_bound));
-    if let Some((mean, bound)) = summary.mean_completion {
+    line("lower bound", format!("{} ({proof})", plan.lower_bound));
+    if plan.objective == Objective::MeanCompletion {
+        let (mean, bound) = mean_completion(workload, plan);
         let bound = bound.map(|b| format!(" (no plan is below {b})")).unwrap_or_default();
         line("mean", format!("{mean}{bound}"));
     }
-    if let Some(stream) = &summary.stream {
-        stream_lines(stream, &mut line);
+    if let Some(stream) = Stream::of(workload, plan) {
+        stream_lines(&stream, &mut line);
     }
-    let busy = summary.busy.iter().map(|&(machine, share)| match share > 1.0 + 1e-9 {
+    let busy = busy_shares(workload, plan);
+    let busy = busy.iter().map(|&(machine, share)| match share > 1.0 + 1e-9 {
         true => format!("{} {share:.1} at a time", machine.name()),
         false => format!("{} {:.0} %", machine.name(), share * 100.0),
     });
     line("busy", busy.collect::<Vec<_>>().join(", "));
-    for (policy, makespan) in &summary.others {
+    for (policy, makespan) in others {
         let text = match makespan {
             None => "not possible on this link".to_string(),
-            Some(time) if summary.makespan > Time::ZERO => {
-                let ratio = time.nanoseconds() as f64 / summary.makespan.nanoseconds() as f64;
+            Some(time) if plan.makespan > Time::ZERO => {
+                let ratio = time.nanoseconds() as f64 / plan.makespan.nanoseconds() as f64;
                 format!("{time}, {ratio:.2} times this plan")
             }
             Some(time) => time.to_string(),
         };
         line(policy.name(), text);
     }
-    if let Some(reason) = &summary.do_not_split {
+    if let Some(reason) = do_not_split(workload, plan, others) {
         line("verdict", format!("do not split: {reason}"));
     }
-    if !summary.cuts.is_empty() {
-        let head = ["jobs", "model", "on device", "sent", "bytes"].map(str::to_string);
-        let rows = summary.cuts.iter().map(|cut| {
-            let sent = if cut.sent.is_empty() { "-".to_string() } else { cut.sent.join(", ") };
-            let layers = format!("{} of {} layers", cut.layers.count(), cut.layer_count);
-            [cut.jobs.to_string(), cut.model.clone(), layers, sent, cut.bytes.to_string()]
-        });
+    if !plan.partitions.is_empty() {
         out.push('\n');
-        out.push_str(&table(&[head].into_iter().chain(rows).collect::<Vec<_>>()));
+        out.push_str(&cuts_table(workload, plan));
     }
     out
+}
+
+/// The cuts, most used first.
+fn cuts_table(workload: &Workload, plan: &Plan) -> String {
+    let mut cuts = cuts_in_use(workload, plan);
+    cuts.sort_by_key(|cut| std::cmp::Reverse(cut.jobs.len()));
+    let mut rows = vec![["jobs", "model", "on device", "sent", "bytes"].map(str::to_string)];
+    for CutUse { model, partition, jobs } in cuts {
+        let model = &workload.models[model.index()];
+        let name = |upload: &Upload| {
+            let tensor = &model.tensors[upload.tensor.index()];
+            match upload.encoding.map(|e| &tensor.encodings[e].name) {
+                Some(encoding) => format!("{} as {encoding}", tensor.name),
+                None => tensor.name.clone(),
+            }
+        };
+        let sent: Vec<String> = partition.uploads.iter().map(name).collect();
+        rows.push([
+            jobs.len().to_string(),
+            model.name.clone(),
+            format!("{} of {} layers", partition.device_layers.count(), model.layers.len()),
+            if sent.is_empty() { "-".to_string() } else { sent.join(", ") },
+            sent_bytes(model, &partition.uploads).to_string(),
+        ]);
+    }
+    table(&rows)
 }
 
 fn stream_lines(stream: &Stream, line: &mut dyn FnMut(&str, String)) {

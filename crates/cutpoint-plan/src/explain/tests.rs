@@ -48,7 +48,7 @@ fn without_bandwidth_the_verdict_is_not_to_split() {
     let mut workload = workload("two-jobs.json");
     workload.link.uplink = Bandwidth::from_mbit_per_s(0.0).unwrap();
     let others = [(Policy::ServerOnly, None)];
-    let summary = PlanSummary::of(&workload, &joint(&workload), &others);
+    let summary = render_summary(&workload, &joint(&workload), &others);
     expect![[r#"
         policy       joint, granularity job
         jobs         2
@@ -61,15 +61,15 @@ fn without_bandwidth_the_verdict_is_not_to_split() {
           jobs  model  on device      sent  bytes
           2     pair   2 of 2 layers  -     0
     "#]]
-    .assert_eq(&render_summary(&summary));
+    .assert_eq(&summary);
 }
 
 #[test]
 fn on_a_slow_link_the_verdict_says_why() {
     let mut workload = workload("two-jobs.json");
     workload.link.uplink = Bandwidth::from_mbit_per_s(0.01).unwrap();
-    let summary = PlanSummary::of(&workload, &joint(&workload), &[]);
-    expect!["the device does everything in 16.000 ms, and no plan that sends anything is shorter; on this link (0.01 Mbit/s) even the smallest cut keeps a job's tensors 1602.000 ms on the way, and the device finishes its first job after 8.000 ms"].assert_eq(&summary.do_not_split.unwrap());
+    let verdict = summary::do_not_split(&workload, &joint(&workload), &[]);
+    expect!["the device does everything in 16.000 ms, and no plan that sends anything is shorter; on this link (0.01 Mbit/s) even the smallest cut keeps a job's tensors 1602.000 ms on the way, and the device finishes its first job after 8.000 ms"].assert_eq(&verdict.unwrap());
 }
 
 proptest! {
@@ -78,7 +78,7 @@ proptest! {
         let plan = joint(&workload);
         let text = explain_plan(&workload, &plan);
         prop_assert!(text.contains("makespan"));
-        let jobs: usize = PlanSummary::of(&workload, &plan, &[]).cuts.iter().map(|c| c.jobs).sum();
+        let jobs: usize = cuts_in_use(&workload, &plan).iter().map(|c| c.jobs.len()).sum();
         prop_assert_eq!(jobs, workload.jobs.len());
     }
 }

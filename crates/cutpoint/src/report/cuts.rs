@@ -1,11 +1,10 @@
 //! Which cuts a plan uses, each with a letter, so that every chart can speak of the same ones.
 
 use super::text::label;
-use cutpoint_plan::cut::LayerSet;
+use cutpoint_plan::explain::{self, CutUse};
 use cutpoint_plan::plan::{Partition, Plan, Upload};
 use cutpoint_plan::units::{TIME_MAX, Time};
 use cutpoint_plan::workload::{JobId, LayerId, Link, ModelGraph, ModelId, Workload};
-use std::collections::BTreeMap;
 
 /// One cut of one model, as some jobs use it.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,26 +66,12 @@ impl CutInUse {
 /// that keeps most.
 pub(super) fn cuts_in_use(workload: &Workload, plan: &Plan, id: ModelId) -> Vec<CutInUse> {
     let model = &workload.models()[id.index()];
-    /// How many layers, which, and in which form each tensor crosses.
-    type Key<'p> = (usize, &'p LayerSet, Vec<(u32, Option<usize>)>);
-    let mut users: BTreeMap<Key<'_>, Vec<JobId>> = BTreeMap::new();
-    for (j, partition) in plan.partitions.iter().enumerate() {
-        if workload.jobs()[j] == id {
-            let layers = &partition.device_layers;
-            let mut forms: Vec<_> =
-                partition.uploads.iter().map(|u| (u.tensor.0, u.encoding)).collect();
-            forms.sort_unstable();
-            users.entry((layers.count(), layers, forms)).or_default().push(JobId::at(j));
-        }
-    }
-    let mut cuts: Vec<CutInUse> = users
-        .into_values()
-        .map(|jobs| {
-            let partition = plan.partitions[jobs[0].index()].clone();
-            let cost = cut_cost(model, &workload.link(), &partition);
-            CutInUse { letter: String::new(), partition, jobs, cost }
-        })
-        .collect();
+    let uses = explain::cuts_in_use(workload, plan).into_iter().filter(|cut| cut.model == id);
+    let cut = |CutUse { partition, jobs, .. }: CutUse<'_>| {
+        let (letter, cost) = (String::new(), cut_cost(model, &workload.link(), partition));
+        CutInUse { letter, partition: partition.clone(), jobs, cost }
+    };
+    let mut cuts: Vec<CutInUse> = uses.map(cut).collect();
     cuts.sort_by_key(|c| (c.partition.device_layers.count(), c.cost.device));
     for (i, cut) in cuts.iter_mut().enumerate() {
         cut.letter = letter(i);

@@ -7,7 +7,7 @@ use super::text::{escaped, json_for_script};
 use super::verdict::{title, verdict};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cutpoint_plan::explain::{PlanSummary, render_summary};
+use cutpoint_plan::explain::render_summary;
 use sha2::{Digest as _, Sha256};
 
 const STYLE: &str = include_str!("style.css");
@@ -47,6 +47,6 @@ fn summary(report: &Report<'_>) -> String {
     let others = report.policies.iter().filter(|o| o.policy != report.plan.policy);
     let others: Vec<_> =
         others.map(|o| (o.policy, o.plan.as_ref().ok().map(|plan| plan.makespan))).collect();
-    let text = render_summary(&PlanSummary::of(report.workload, report.plan, &others));
+    let text = render_summary(report.workload, report.plan, &others);
     text.lines().take(SUMMARY_LINES_MAX).collect::<Vec<_>>().join("\n")
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::bound::sum_of_completions;
 use crate::check::check_plan;
-use crate::explain::PlanSummary;
+use crate::explain::{Stream, render_summary};
 use crate::instances::{arbitrary_cuts, line_of_cuts, unit_link, workload};
 use crate::options::{Granularity, Objective, PlanOptions};
 use crate::partition::modes;
@@ -175,7 +175,7 @@ fn sec57_a_mix_keeps_up_with_twice_the_rate_of_any_single_cut() {
     let workload = jobs_with_cuts(&[(0, 10), (10, 0)], 200);
     let options = PlanOptions { period: Some(ms(5)), ..PlanOptions::raw(Granularity::Job) };
     let joint = plan(&workload, Policy::Joint, &options).expect("the link works");
-    let stream = PlanSummary::of(&workload, &joint, &[]).stream.expect("jobs arrive");
+    let stream = Stream::of(&workload, &joint).expect("jobs arrive");
     assert_eq!(stream.shortest_period, ms(5));
     assert_eq!(stream.shortest_period_of_one_cut, Some(ms(10)));
     assert!(stream.is_stable());
@@ -183,7 +183,7 @@ fn sec57_a_mix_keeps_up_with_twice_the_rate_of_any_single_cut() {
     // No job waits: each machine gets every second job, 10 ms after the last one.
     assert_eq!(stream.worst_latency, ms(10));
     let single = plan(&workload, Policy::BestSingle, &options).expect("the link works");
-    let single = PlanSummary::of(&workload, &single, &[]).stream.expect("jobs arrive");
+    let single = Stream::of(&workload, &single).expect("jobs arrive");
     assert!(single.worst_latency > ms(500), "{single:?}");
 }
 
@@ -192,9 +192,8 @@ fn jobs_that_arrive_too_fast_are_said_to_pile_up() {
     let workload = jobs_with_cuts(&[(0, 10), (10, 0)], 100);
     let options = PlanOptions { period: Some(ms(4)), ..PlanOptions::raw(Granularity::Job) };
     let joint = plan(&workload, Policy::Joint, &options).expect("the link works");
-    let summary = PlanSummary::of(&workload, &joint, &[]);
-    assert!(!summary.stream.as_ref().expect("jobs arrive").is_stable());
-    assert!(crate::explain::render_summary(&summary).contains("jobs pile up"));
+    assert!(!Stream::of(&workload, &joint).expect("jobs arrive").is_stable());
+    assert!(render_summary(&workload, &joint, &[]).contains("jobs pile up"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::device::{
     JobProgram, Loaded, Planned, Planner, Program, Segments, Send, Standing, Step,
 };
 use crate::error::{Error, ErrorKind, Result};
-use cutpoint_plan::explain::PlanSummary;
+use cutpoint_plan::explain::Stream;
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::plan;
@@ -44,7 +44,7 @@ impl Pattern {
             job: job.clone(),
         };
         let parts: Vec<Part> = program.jobs.iter().map(part).collect();
-        let stream = PlanSummary::of(workload, plan, &[]).stream;
+        let stream = Stream::of(workload, plan);
         let repeats_after = stream.and_then(|stream| stream.repeats_after);
         Ok(Some(Pattern { middle: middle(parts.len(), repeats_after), is_whole, parts }))
     }

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::session::plan::{plan_text, workload_text};
 use crate::session::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, has_cut};
 use crate::trace::{Execution, chrome_trace};
-use cutpoint_plan::explain::{PlanSummary, Stream};
+use cutpoint_plan::explain::Stream;
 use cutpoint_plan::options::{Objective, PlanOptions, Policy};
 use cutpoint_plan::plan::{Partition, Plan};
 use cutpoint_plan::policy::plan;
@@ -105,7 +105,7 @@ fn planned(
         let options = PlanOptions { objective, period: Some(period), ..*options };
         let plan = plan(workload, policy, &options)
             .map_err(|error| Error::new(ErrorKind::Workload, error.to_string()))?;
-        let stream = PlanSummary::of(workload, &plan, &[]).stream;
+        let stream = Stream::of(workload, &plan);
         let stream = stream.ok_or_else(|| Error::new(ErrorKind::Workload, "no job can be done"));
         Ok::<_, Error>((plan, stream?))
     };
