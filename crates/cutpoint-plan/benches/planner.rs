@@ -76,7 +76,7 @@ fn replan_hundred_inception_jobs(bencher: Bencher<'_, '_>, granularity: Granular
     bencher.bench_local(|| {
         turn += 1;
         let replan = replanner.replan(bandwidths[turn % bandwidths.len()]).expect("the link works");
-        replan.shares().map(|share| share.jobs).sum::<u64>()
+        replan.makespan()
     });
 }
 

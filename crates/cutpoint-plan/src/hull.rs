@@ -9,31 +9,19 @@
 
 use crate::units::Time;
 
-/// The fewest points that are sorted together.
-const SORTED_MIN: usize = 64;
-
 /// The points by their first time; each has a smaller second time than all before it. Of points
 /// equal in both the one with the least third time is kept, and of these the first.
-/// O(points log kept) for few kept, and never more than for sorting all.
-pub(crate) fn pareto<T: Copy>(points: impl Iterator<Item = ((Time, Time, Time), T)>) -> Vec<T> {
-    let mut kept: Vec<((Time, Time, Time), T)> = Vec::new();
-    let mut fresh: Vec<((Time, Time, Time), T)> = Vec::new();
-    for point in points {
-        let (first, second, _) = point.0;
-        let place = kept.partition_point(|((f, _, _), _)| *f <= first);
-        let is_beaten = place.checked_sub(1).is_some_and(|before| {
-            let (f, s, _) = kept[before].0;
-            s < second || (s == second && (f < first || kept[before].0 <= point.0))
-        });
-        if !is_beaten {
-            fresh.push(point);
-            if fresh.len() >= SORTED_MIN.max(kept.len()) {
-                merge(&mut kept, &mut fresh);
-            }
-        }
-    }
-    merge(&mut kept, &mut fresh);
-    kept.into_iter().map(|(_, point)| point).collect()
+/// O(points log points).
+pub(crate) fn pareto<T>(points: impl Iterator<Item = ((Time, Time, Time), T)>) -> Vec<T> {
+    let mut points: Vec<((Time, Time, Time), T)> = points.collect();
+    points.sort_by_key(|&(times, _)| times);
+    let mut least = None;
+    points.retain(|&((_, second, _), _)| {
+        let is_less = least.is_none_or(|least| second < least);
+        least = if is_less { Some(second) } else { least };
+        is_less
+    });
+    points.into_iter().map(|(_, point)| point).collect()
 }
 
 /// The positions of the items on the lower hull of their device and uplink times, by device time.
@@ -59,21 +47,6 @@ pub fn lower_hull<T>(all: &[T], times: impl Fn(&T) -> (Time, Time)) -> Vec<usize
         hull.push(m);
     }
     hull
-}
-
-/// Brings new points among those kept, and leaves out what is beaten.
-fn merge<T: Copy>(
-    kept: &mut Vec<((Time, Time, Time), T)>,
-    fresh: &mut Vec<((Time, Time, Time), T)>,
-) {
-    kept.append(fresh);
-    kept.sort_by_key(|&(times, _)| times);
-    let mut least = None;
-    kept.retain(|&((_, second, _), _)| {
-        let is_less = least.is_none_or(|least| second < least);
-        least = if is_less { Some(second) } else { least };
-        is_less
-    });
 }
 
 #[cfg(test)]

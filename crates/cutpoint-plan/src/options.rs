@@ -147,7 +147,7 @@ impl FromStr for Granularity {
 pub struct PlanOptions {
     /// When transfers may start.
     pub granularity: Granularity,
-    /// What is to be small.
+    /// The time to minimise.
     pub objective: Objective,
     /// If jobs arrive one after the other, in the order of the workload: the time between two.
     pub period: Option<Time>,

@@ -5,9 +5,9 @@
 //! layers. Both are built on the simulation alone.
 
 use crate::cut::{LayerSet, frontier, is_downward_closed};
-use crate::options::Granularity;
+use crate::options::{Granularity, Objective, Policy};
 use crate::plan::{Partition, Upload, Work};
-use crate::simulate::{Decision, simulate};
+use crate::simulate::{Decision, plan_of};
 use crate::units::Time;
 use crate::workload::{JobId, LayerId, ModelGraph, TensorId, Workload};
 
@@ -148,8 +148,7 @@ pub(crate) fn best_of_everything(workload: &Workload, granularity: Granularity) 
                                     server: Some(server.to_vec()),
                                     period: None,
                                 };
-                                best =
-                                    best.min(simulate(workload, granularity, &decision).makespan);
+                                best = best.min(makespan(workload, granularity, decision));
                             },
                         );
                     },
@@ -181,7 +180,7 @@ pub(crate) fn best_of_uplink_orders(workload: &Workload, granularity: Granularit
                             server: Some(server.to_vec()),
                             period: None,
                         };
-                        best = best.min(simulate(workload, granularity, &decision).makespan);
+                        best = best.min(makespan(workload, granularity, decision));
                     },
                 );
             },
@@ -225,4 +224,9 @@ fn following(
 /// Whether `layer` is `on` or depends on it.
 fn depends(model: &ModelGraph, layer: LayerId, on: LayerId) -> bool {
     layer == on || crate::cut::frontier::parents(model, layer).any(|p| depends(model, p, on))
+}
+
+fn makespan(workload: &Workload, granularity: Granularity, decision: Decision) -> Time {
+    let (policy, objective) = (Policy::Exhaustive, Objective::Makespan);
+    plan_of(workload, policy, granularity, objective, decision, |_| Time::ZERO).makespan
 }

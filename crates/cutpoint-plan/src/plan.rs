@@ -1,4 +1,4 @@
-//! What is to be done, completely: where each job is cut and when each operation runs.
+//! A complete plan: where each job is cut and when each operation runs.
 
 use crate::cut::LayerSet;
 use crate::options::{Granularity, Objective, Policy};
@@ -64,9 +64,9 @@ impl Work {
 /// One piece of one job on one machine, planned or measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Whose.
+    /// The job it belongs to.
     pub job: JobId,
-    /// What.
+    /// The work done.
     pub work: Work,
     /// When it starts.
     pub start: Time,
@@ -102,7 +102,7 @@ impl Schedule {
 /// One tensor that crosses the link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upload {
-    /// Which.
+    /// The tensor.
     pub tensor: TensorId,
     /// Its position in the tensor's encodings; `None` for raw.
     pub encoding: Option<usize>,
@@ -120,11 +120,11 @@ pub struct Partition {
 /// Partitions and schedule together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// What made it.
+    /// The policy that made it.
     pub policy: Policy,
     /// When transfers may start.
     pub granularity: Granularity,
-    /// What it makes small.
+    /// The objective that it minimises.
     pub objective: Objective,
     /// If jobs arrive one after the other: the time between two arrivals. Job k arrives after k
     /// periods; without a period all are there from the start.
@@ -145,7 +145,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// When a job is there to be worked on.
+    /// When a job arrives.
     pub(crate) fn arrival(&self, job: JobId) -> Time {
         self.period.unwrap_or_default() * u64::from(job.0)
     }

@@ -1,6 +1,6 @@
 //! A new plan for the same jobs when the uplink's bandwidth has changed.
 //!
-//! What a cut costs on the device and on the server does not depend on the link, and which cuts are
+//! The cost of a cut on the device and on the server does not depend on the link, and which cuts are
 //! worth considering hardly does: with transfer times in proportion to bytes, a cut that another
 //! one beats is beaten at every bandwidth, and the hull keeps its vertices; only the point where
 //! device and uplink balance moves along it. So the cuts are listed once, and a change of bandwidth
@@ -11,15 +11,13 @@
 use crate::bound::{lower_bound, quick_bound};
 use crate::joint::best_mix::best_mix_within;
 use crate::joint::identical::identical;
-use crate::joint::mix::{Line, Mix, Rule};
-use crate::joint::send_order::Outline;
+use crate::joint::mix::{Rule, RuledMix};
 use crate::options::{Granularity, LEAST_GAIN, Objective, Policy};
 use crate::partition::modes;
 use crate::plan::{Partition, Plan, Upload};
 use crate::policy::budget::{REPLAN_EVALUATIONS, REPLAN_LEAVES};
 pub use crate::problem::Backlog;
-use crate::problem::{Context, ModeSet, Problem};
-use crate::problem::{Counts, Mode};
+use crate::problem::{Context, Counts, Mode, ModeSet, Pricer, Problem};
 use crate::simulate::plan_of;
 use crate::units::{Bandwidth, Time};
 use crate::workload::{ModelId, Workload};
@@ -36,13 +34,8 @@ impl<'w> Replanner<'w> {
     /// planning does.
     pub fn new(workload: &'w Workload, granularity: Granularity) -> Option<Replanner<'w>> {
         let context = Context::new(workload, granularity);
-        let mut cuts = Vec::new();
-        context.problem(|_, pricer| {
-            let found = modes(pricer, context.executors);
-            cuts.push(found.clone());
-            found
-        })?;
-        Some(Replanner { context, cuts })
+        let executors = context.executors;
+        Replanner::listed(context, |pricer| modes(pricer, executors))
     }
 
     /// A workload whose jobs take one of these cuts and no other; `None` if the jobs of some model
@@ -53,8 +46,7 @@ impl<'w> Replanner<'w> {
         cuts: &[(ModelId, Partition)],
     ) -> Option<Replanner<'w>> {
         let context = Context::new(workload, granularity);
-        let mut found = Vec::new();
-        context.problem(|_, pricer| {
+        Replanner::listed(context, |pricer| {
             let is_own =
                 |model: &ModelId| std::ptr::eq(&workload.models[model.index()], pricer.model);
             let own = cuts.iter().filter(|(model, _)| is_own(model)).map(|(_, cut)| cut);
@@ -66,11 +58,17 @@ impl<'w> Replanner<'w> {
             let mut modes: Vec<Mode> = own.filter_map(mode).collect();
             modes.sort_by_key(|mode| mode.device);
             modes.dedup_by(|a, b| a.layers == b.layers && a.uploads == b.uploads);
-            let set = ModeSet { modes, is_complete: false };
-            found.push(set.clone());
-            set
-        })?;
-        Some(Replanner { context, cuts: found })
+            ModeSet { modes, is_complete: false }
+        })
+    }
+
+    fn listed(
+        context: Context<'w>,
+        modes: impl Fn(&Pricer<'w>) -> ModeSet,
+    ) -> Option<Replanner<'w>> {
+        let classes = context.problem(|_, pricer| modes(pricer))?.classes.into_iter();
+        let cuts = classes.map(|c| ModeSet { modes: c.modes, is_complete: c.is_complete });
+        Some(Replanner { cuts: cuts.collect(), context })
     }
 
     /// Chooses cuts and order at another bandwidth of the uplink, as `joint` does but for its
@@ -116,19 +114,16 @@ impl<'w> Replanner<'w> {
             problem.executors = problem.workload.executors.map(|k| u64::from(k.get()));
         }
         let known = known.as_ref().map(|(_, c)| c);
-        let (mut counts, mut rule) = best_mix_within(&problem, &bound, known, REPLAN_EVALUATIONS);
-        let makespan_of =
-            |counts: &Counts, rule| Mix::new(&Line::new(&problem, rule), counts.clone()).makespan();
-        let mut makespan = makespan_of(&counts, rule);
+        let mut mix = best_mix_within(&problem, &bound, known, REPLAN_EVALUATIONS);
         if let Some(present) = counts_of(&problem, present) {
-            let tried = Rule::ALL.map(|rule| (makespan_of(&present, rule), rule));
-            let (as_it_is, its_rule) = tried.into_iter().min_by_key(|(m, _)| *m)?;
-            let saved = as_it_is.saturating_sub(makespan).nanoseconds() as f64;
-            if saved <= LEAST_GAIN * as_it_is.nanoseconds() as f64 {
-                (counts, rule, makespan) = (present, its_rule, as_it_is);
+            let tried = Rule::ALL.map(|rule| RuledMix::new(&problem, present.clone(), rule));
+            let as_it_is = tried.into_iter().min_by_key(|mix| mix.makespan)?;
+            let saved = as_it_is.makespan.saturating_sub(mix.makespan).nanoseconds() as f64;
+            if saved <= LEAST_GAIN * as_it_is.makespan.nanoseconds() as f64 {
+                mix = as_it_is;
             }
         }
-        Some(Replan { uplink, lower_bound: bound.time, counts, rule, makespan, problem })
+        Some(Replan { uplink, lower_bound: bound.time, mix, problem })
     }
 }
 
@@ -157,54 +152,21 @@ fn counts_of(problem: &Problem<'_>, cuts: &[&Partition]) -> Option<Counts> {
 pub struct Replan<'r> {
     uplink: Bandwidth,
     lower_bound: Time,
-    counts: Counts,
-    rule: Rule,
-    makespan: Time,
+    mix: RuledMix,
     problem: Problem<'r>,
-}
-
-/// Jobs of one model that take one cut.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CutShare<'r> {
-    /// The name of the model.
-    pub model: &'r str,
-    /// How many layers stay on the device.
-    pub device_layers: usize,
-    /// What is sent.
-    pub uploads: &'r [Upload],
-    /// How many jobs.
-    pub jobs: u64,
 }
 
 impl Replan<'_> {
     /// When the last job is complete, counted from the beginning of the backlog.
     pub fn makespan(&self) -> Time {
-        self.makespan
-    }
-
-    /// Which cuts are taken how often.
-    pub fn shares(&self) -> impl Iterator<Item = CutShare<'_>> {
-        let classes = self.problem.classes.iter().zip(&self.counts);
-        classes.flat_map(|(class, counts)| {
-            let taken = class.modes.iter().zip(counts).filter(|&(_, &jobs)| jobs > 0);
-            taken.map(|(mode, &jobs)| CutShare {
-                model: &class.pricer.model.name,
-                device_layers: mode.layers.count(),
-                uploads: &mode.uploads,
-                jobs,
-            })
-        })
-    }
-
-    fn outline(&self) -> Outline {
-        Line::new(&self.problem, self.rule).outline(&self.counts)
+        self.mix.makespan
     }
 
     /// The plan in full, and the workload with the new bandwidth that it is for.
     pub fn plan(&self) -> (Workload, Plan) {
         let mut workload = self.problem.workload.clone();
         workload.link.uplink = self.uplink;
-        let decision = self.outline().decision(&self.problem);
+        let decision = self.mix.outline(&self.problem).decision(&self.problem);
         let granularity = self.problem.granularity;
         let (policy, objective) = (Policy::Joint, Objective::Makespan);
         let plan =
@@ -232,9 +194,8 @@ mod tests {
             for granularity in [Granularity::Job, Granularity::Layer] {
                 let Some(mut replanner) = Replanner::new(&workload, granularity) else { continue };
                 let Some(replan) = replanner.replan(uplink) else { continue };
-                let jobs: u64 = replan.shares().map(|s| s.jobs).sum();
-                prop_assert_eq!(jobs, workload.jobs.len() as u64);
                 let (changed, found) = replan.plan();
+                prop_assert_eq!(found.partitions.len(), workload.jobs.len());
                 prop_assert_eq!(check_plan(&changed, &found), vec![]);
                 if let Ok(scratch) = plan(&changed, Policy::Joint, &PlanOptions::raw(granularity)) {
                     prop_assert!(scratch.makespan <= found.makespan);

@@ -9,10 +9,9 @@
 //! Paper: LB2.
 
 use crate::bound::loads::{LoadBound, PARTS};
-use crate::flow_shop::johnson::segment_key;
-use crate::flow_shop::segments::Segment;
-use crate::problem::{Loads, Mode, Problem};
+use crate::problem::{Class, Loads, Problem};
 use crate::units::Time;
+use std::collections::BTreeMap;
 
 /// With more jobs than this, the ends are left out of account.
 const JOBS_MAX: usize = 2_000;
@@ -79,38 +78,32 @@ pub(super) fn bound_by_ends(problem: &Problem<'_>, bound: &LoadBound) -> Time {
 
 impl Order {
     fn new(problem: &Problem<'_>) -> Order {
-        let mut slots: Vec<(usize, &Mode, &Segment)> = Vec::new();
-        for (place, (_, mode)) in problem.all_modes().enumerate() {
-            slots.extend(mode.sending_segments().map(|s| (place, mode, s)));
-        }
-        slots.sort_by_key(|(place, _, segment)| (segment_key(segment), *place));
-        let classes: Vec<usize> = problem.all_modes().map(|(class, _)| class).collect();
-        let mut found: Vec<Option<Placed>> = (0..classes.len()).map(|_| None).collect();
-        for (at, (place, mode, segment)) in slots.into_iter().enumerate() {
-            let nanoseconds = |t: Time| u128::from(t.nanoseconds());
-            let placed = found[place].get_or_insert_with(|| Placed {
-                class: classes[place],
+        let nanoseconds = |t: Time| u128::from(t.nanoseconds());
+        let mut found = BTreeMap::new();
+        for (at, (class, m, s)) in problem.segments_in_order().into_iter().enumerate() {
+            let mode = &problem.classes[class].modes[m];
+            let segment = &mode.segments[s];
+            let placed = found.entry((class, m)).or_insert_with(|| Placed {
+                class,
                 first: at,
                 last: at,
                 device: nanoseconds(mode.device),
                 uplink: nanoseconds(mode.uplink),
-                lead: nanoseconds(segment.alone - segment.uplink),
+                lead: nanoseconds(segment.block.lead()),
                 trail: 0,
                 ends_sending: mode.rest() == Time::ZERO,
             });
             placed.last = at;
-            placed.trail = nanoseconds(segment.alone - segment.device);
+            placed.trail = nanoseconds(segment.block.trail());
         }
-        let mut modes: Vec<Placed> = found.into_iter().flatten().collect();
+        let mut modes: Vec<Placed> = found.into_values().collect();
         modes.sort_by_key(|m| m.first);
-        let local = |c: &crate::problem::Class<'_>| {
-            c.local().map(|l| u128::from(c.modes[l].device.nanoseconds()))
-        };
+        let local = |c: &Class<'_>| c.local().map(|l| nanoseconds(c.modes[l].device));
         Order {
             counts: problem.classes.iter().map(|c| u128::from(c.count())).collect(),
             local: problem.classes.iter().map(local).collect(),
             modes,
-            tail: u128::from((problem.half + problem.half).nanoseconds()),
+            tail: nanoseconds(problem.half + problem.half),
         }
     }
 
@@ -130,9 +123,8 @@ impl Order {
         for (i, first) in self.modes.iter().enumerate().rev() {
             open.offer(first.class, weight(first));
             let head = uplink * (first.lead + self.tail);
-            let with_first = |sum: &Sum<'_>| {
-                sum.total().map(|t| t + head + weight(first) - sum.least[first.class])
-            };
+            let with_first =
+                |sum: &Sum<'_>| sum.total_with(first.class, weight(first)).map(|t| t + head);
             best = best.min(with_first(&open).unwrap_or(u128::MAX));
             if !first.ends_sending {
                 continue;
@@ -165,48 +157,47 @@ impl Order {
         let mut is_started = false;
         for last in ends {
             sum.offer(last.class, weight(last));
-            is_started |= std::ptr::eq(last, start);
-            let Some(total) = sum.total().filter(|_| is_started) else { continue };
-            let mut extra = weight(start) - sum.least[start.class];
-            if !std::ptr::eq(last, start) {
-                if last.class == start.class && self.counts[last.class] == 1 {
-                    continue;
-                }
-                extra += weight(last) - sum.least[last.class];
+            let is_both = std::ptr::eq(last, start);
+            is_started |= is_both;
+            let is_pair = is_both || last.class != start.class || self.counts[last.class] > 1;
+            if is_started
+                && is_pair
+                && let Some(total) = sum.total_with(start.class, weight(start))
+            {
+                let extra = if is_both { 0 } else { sum.more(last.class, weight(last)) };
+                best = best.min(total + head + device * (last.trail + self.tail) + extra);
             }
-            best = best.min(total + head + device * (last.trail + self.tail) + extra);
         }
         best
     }
 }
 
-/// For each class its least weight so far, and the sum over all jobs.
+/// For each class its least weight so far.
 struct Sum<'o> {
     counts: &'o [u128],
-    least: Vec<u128>,
-    sum: u128,
-    missing: usize,
+    least: Vec<Option<u128>>,
 }
 
 impl<'o> Sum<'o> {
     fn new(counts: &'o [u128]) -> Sum<'o> {
-        Sum { counts, least: vec![u128::MAX; counts.len()], sum: 0, missing: counts.len() }
+        Sum { counts, least: vec![None; counts.len()] }
     }
 
     fn offer(&mut self, class: usize, weight: u128) {
         let least = &mut self.least[class];
-        if *least == u128::MAX {
-            self.missing -= 1;
-            self.sum += self.counts[class] * weight;
-            *least = weight;
-        } else if weight < *least {
-            self.sum -= self.counts[class] * (*least - weight);
-            *least = weight;
-        }
+        *least = Some(least.map_or(weight, |least| least.min(weight)));
     }
 
-    /// `None` if some class has nothing to take.
-    fn total(&self) -> Option<u128> {
-        (self.missing == 0).then_some(self.sum)
+    /// All jobs in the lightest modes, but one of a class with the given weight; `None` if some
+    /// class has nothing to take.
+    fn total_with(&self, class: usize, weight: u128) -> Option<u128> {
+        let jobs =
+            self.counts.iter().zip(&self.least).map(|(count, least)| Some(count * (*least)?));
+        Some(jobs.sum::<Option<u128>>()? + self.more(class, weight))
+    }
+
+    /// How much a weight exceeds the least of its class, which has one.
+    fn more(&self, class: usize, weight: u128) -> u128 {
+        weight - self.least[class].unwrap_or(weight)
     }
 }

@@ -10,7 +10,7 @@
 
 use crate::bound::loads::{LoadBound, PARTS};
 use crate::bound::lower_bound::all_local;
-use crate::problem::{Class, Counts, Loads, Mode, Problem, loads, weighted};
+use crate::problem::{Class, Counts, Loads, Mode, Problem, Times, loads, weighted};
 use crate::units::Time;
 use std::cmp::Reverse;
 
@@ -49,7 +49,7 @@ const PRICES: [Loads; 7] = [
 /// How many prices there are.
 const PRICED: usize = PRICES.len() + 1;
 
-/// What is found by giving jobs their modes one by one.
+/// The result of giving jobs their modes one by one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WholeJobs {
     /// No plan is shorter.
@@ -83,93 +83,71 @@ pub(crate) fn within(
     found
 }
 
-/// Times whose minimum over all jobs counts.
+/// For each machine, times whose minimum over all jobs counts; [`u64::MAX`] for those of no job.
 #[derive(Clone, Copy, Debug)]
 struct Least {
-    /// Device time before the first parcel.
-    lead: u64,
-    /// From the end of the last transfer to completion.
-    tail: u64,
-    /// Before the server can start.
-    head: u64,
-    /// From the end of the server's work to completion.
-    back: u64,
-    /// Before the downlink can start.
-    made: u64,
-    /// From the end of device work to completion.
-    end: u64,
+    /// Before it can start.
+    heads: Loads,
+    /// From the end of its work to completion.
+    tails: Loads,
 }
 
 impl Least {
     /// Of no job.
-    const NONE: Least = {
-        let none = u64::MAX;
-        Least { lead: none, tail: none, head: none, back: none, made: none, end: none }
-    };
+    const NONE: Least = Least { heads: [u64::MAX; 4], tails: [u64::MAX; 4] };
 
-    fn of(mode: &Mode, half: Time) -> Least {
-        let mut least = Least::NONE;
-        let nanoseconds = |t: Time| t.nanoseconds();
+    fn of(mode: &Times, half: Time) -> Least {
+        let Times { device, lead, server, has_suffix, .. } = *mode;
         let is_sent = mode.parcel_count > 0;
-        let download = mode.download.unwrap_or_default();
-        if mode.has_suffix {
-            let arrival = mode.arrival(half);
-            least.head = nanoseconds(arrival);
-            least.back = nanoseconds(download + half);
-            if mode.download.is_some() {
-                least.made = nanoseconds(arrival + mode.server);
-            }
+        let arrival = mode.arrival(half);
+        // A job whose last parcel waits for all of its device work goes on after that.
+        let is_waited_for = is_sent && mode.rest() == Time::ZERO;
+        let end = if is_waited_for { mode.trail + mode.tail(half) } else { Time::ZERO };
+        let back = mode.download.unwrap_or_default() + half;
+        let ends = [
+            (device > Time::ZERO).then_some((Time::ZERO, end)),
+            is_sent.then_some((lead, mode.tail(half))),
+            has_suffix.then_some((arrival, back)),
+            mode.download.filter(|_| has_suffix).map(|_| (arrival + server, half)),
+        ];
+        let nanoseconds = |time: Option<Time>| time.map_or(u64::MAX, Time::nanoseconds);
+        Least {
+            heads: ends.map(|ends| nanoseconds(ends.map(|(head, _)| head))),
+            tails: ends.map(|ends| nanoseconds(ends.map(|(_, tail)| tail))),
         }
-        let tail = mode.tail(half);
-        if is_sent {
-            least.lead = nanoseconds(mode.lead);
-            least.tail = nanoseconds(tail);
-        }
-        if mode.device > Time::ZERO {
-            let is_waited_for = is_sent && mode.rest() == Time::ZERO;
-            least.end = if is_waited_for { nanoseconds(mode.trail + tail) } else { 0 };
-        }
-        least
     }
 
     fn and(self, other: Least) -> Least {
-        Least {
-            lead: self.lead.min(other.lead),
-            tail: self.tail.min(other.tail),
-            head: self.head.min(other.head),
-            back: self.back.min(other.back),
-            made: self.made.min(other.made),
-            end: self.end.min(other.end),
-        }
+        Least { heads: least(self.heads, other.heads), tails: least(self.tails, other.tails) }
     }
 
-    /// Each machine's unavoidable idle time.
-    fn idle(&self, half: u64) -> Loads {
-        let downlink = if self.made == u64::MAX { 0 } else { self.made.saturating_add(half) };
-        [
-            if self.end == u64::MAX { 0 } else { self.end },
-            self.lead.saturating_add(self.tail),
-            self.head.saturating_add(self.back),
-            downlink,
-        ]
+    /// Each machine's unavoidable idle time. Device and downlink may have nothing to do.
+    fn idle(&self) -> Loads {
+        let [device, uplink, server, downlink] =
+            std::array::from_fn(|m| self.heads[m].saturating_add(self.tails[m]));
+        let if_used = |idle: u64| if idle == u64::MAX { 0 } else { idle };
+        [if_used(device), uplink, server, if_used(downlink)]
     }
 }
 
-/// A mode in numbers.
+/// The smaller of each two numbers.
+fn least<T: Copy + Ord, const N: usize>(a: [T; N], b: [T; N]) -> [T; N] {
+    std::array::from_fn(|i| a[i].min(b[i]))
+}
+
+/// The sums over the modes of some jobs.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     loads: Loads,
     least: Least,
-    /// Time of a job alone.
+    /// The longest time of a job alone.
     alone: u64,
 }
 
-/// What the jobs that have a mode add up to.
+/// A choice of modes for the jobs that have one.
 #[derive(Clone, Copy, Debug)]
 struct Sum {
-    loads: Loads,
-    least: Least,
-    alone: u64,
+    piece: Piece,
     /// The mode of the job before, of the same class: jobs alike take modes in order.
     mode: usize,
     /// The last step of a choice of modes with these sums, or with some close to them.
@@ -186,22 +164,28 @@ struct Step {
 
 impl Sum {
     fn with(&self, piece: &Piece, mode: usize) -> Sum {
-        let mut loads = self.loads;
-        loads.iter_mut().zip(piece.loads).for_each(|(sum, load)| *sum += load);
-        let (least, alone) = (self.least.and(piece.least), self.alone.max(piece.alone));
-        Sum { loads, least, alone, mode, step: self.step }
+        let all = &self.piece;
+        let piece = Piece {
+            loads: std::array::from_fn(|m| all.loads[m] + piece.loads[m]),
+            least: all.least.and(piece.least),
+            alone: all.alone.max(piece.alone),
+        };
+        Sum { piece, mode, step: self.step }
     }
 
     /// The least of both.
     fn or(&self, other: &Sum) -> Sum {
-        let mut loads = self.loads;
-        loads.iter_mut().zip(other.loads).for_each(|(a, b)| *a = (*a).min(b));
-        let (least, alone) = (self.least.and(other.least), self.alone.min(other.alone));
-        Sum { loads, least, alone, mode: self.mode.min(other.mode), step: self.step }
+        let (a, b) = (&self.piece, &other.piece);
+        let piece = Piece {
+            loads: least(a.loads, b.loads),
+            least: a.least.and(b.least),
+            alone: a.alone.min(b.alone),
+        };
+        Sum { piece, mode: self.mode.min(other.mode), step: self.step }
     }
 }
 
-/// What some jobs take at least.
+/// The least that some jobs take.
 #[derive(Clone, Copy, Debug)]
 struct Rest {
     /// For each of the prices.
@@ -217,9 +201,9 @@ impl Rest {
     }
 
     /// The cheaper of both at each price.
-    fn or(mut self, other: &Rest) -> Rest {
-        self.weighted.iter_mut().zip(other.weighted).for_each(|(a, b)| *a = (*a).min(b));
-        Rest { least: self.least.and(other.least), ..self }
+    fn or(self, other: &Rest) -> Rest {
+        let weighted = least(self.weighted, other.weighted);
+        Rest { weighted, least: self.least.and(other.least) }
     }
 
     /// These jobs and `count` others.
@@ -242,7 +226,7 @@ struct Jobs {
     pieces: Vec<Piece>,
     /// For each mode, what one job takes at least that takes it or one after it.
     from: Vec<Rest>,
-    /// What all jobs of later classes take at least.
+    /// The least that all jobs of later classes take.
     after: Rest,
 }
 
@@ -250,7 +234,6 @@ struct Diagram {
     /// Those with large jobs first: what comes late is rounded least often.
     classes: Vec<Jobs>,
     prices: [Loads; PRICED],
-    half: u64,
     makespan: u64,
     steps: Vec<Step>,
 }
@@ -281,23 +264,24 @@ impl Diagram {
             classes[c - 1].after = classes[c].after.and(classes[c].count, &classes[c].from[0]);
         }
         let makespan = makespan.nanoseconds();
-        Diagram { classes, prices, half: half.nanoseconds(), makespan, steps: Vec::new() }
+        Diagram { classes, prices, makespan, steps: Vec::new() }
     }
 
     /// No plan that sends something and begins with these sums is shorter.
     fn bound(&self, sum: &Sum, rest: &Rest) -> u64 {
-        let idle = sum.least.and(rest.least).idle(self.half);
-        let mut all = sum.loads;
-        all.iter_mut().zip(idle).for_each(|(load, idle)| *load = load.saturating_add(idle));
+        let Piece { loads, least, alone } = sum.piece;
+        let idle = least.and(rest.least).idle();
+        let all: Loads = std::array::from_fn(|m| loads[m].saturating_add(idle[m]));
         let priced = self.prices.iter().zip(&rest.weighted);
         let best = priced.map(|(&prices, &rest)| weighted(prices, all) + rest).max();
         let time = best.unwrap_or(0).div_ceil(u128::from(PARTS));
-        u64::try_from(time).unwrap_or(u64::MAX).max(sum.alone)
+        u64::try_from(time).unwrap_or(u64::MAX).max(alone)
     }
 
     /// Gives all jobs their modes, keeping no more than `width` sums at a time.
     fn run(mut self, width: usize) -> WholeJobs {
-        let start = Sum { loads: [0; 4], least: Least::NONE, alone: 0, mode: 0, step: usize::MAX };
+        let nothing = Piece { loads: [0; 4], least: Least::NONE, alone: 0 };
+        let start = Sum { piece: nothing, mode: 0, step: usize::MAX };
         let mut sums = vec![start];
         for class in 0..self.classes.len() {
             for left in (0..self.classes[class].count).rev() {
@@ -342,7 +326,7 @@ impl Diagram {
             // Where even that is too fine, jobs may go back to earlier modes.
             let is_coarse = size > self.makespan / COARSE;
             let cell = |sum: &Sum| {
-                (if is_coarse { 0 } else { sum.mode }, sum.loads.map(|load| load / size))
+                (if is_coarse { 0 } else { sum.mode }, sum.piece.loads.map(|load| load / size))
             };
             sums.sort_unstable_by_key(cell);
             let mut kept: Vec<Sum> = Vec::with_capacity(sums.len());

@@ -33,7 +33,7 @@ impl LoadBound {
 pub(super) const CORNERS: [Loads; 4] =
     [[PARTS, 0, 0, 0], [0, PARTS, 0, 0], [0, 0, PARTS, 0], [0, 0, 0, PARTS]];
 
-/// What the busiest machine has to do at least, for all jobs together, if every class may divide
+/// The least load of the busiest machine, for all jobs together, if every class may divide
 /// its jobs among its modes at will: what a long run of such jobs takes.
 pub(crate) fn steady_load(problem: &Problem<'_>) -> Time {
     climb(&Table { idle: [0; 4], ..Table::new(problem) }).time

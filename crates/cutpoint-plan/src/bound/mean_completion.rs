@@ -1,4 +1,4 @@
-//! How small can the mean completion be, whatever the plan?
+//! A lower bound on the mean completion of any plan.
 //!
 //! The k-th job to be complete is complete no sooner than k jobs need for their weighted loads,
 //! and of all sets of k jobs the k lightest need least; nor is the k-th completion sooner than the

@@ -1,4 +1,4 @@
-//! How small can a makespan be, whatever the plan?
+//! Lower bounds on the makespan of any plan.
 //!
 //! Paper: LB1, LB2 (`first_and_last`), LB4, and the load bound of section 5.6; Thm 4 where cuts are
 //! too many to list.

@@ -19,15 +19,8 @@ pub(crate) fn load_bound_of(
     arrival: Time,
 ) -> LoadBound {
     let all: Vec<Loads> = sketches.iter().map(|s| loads(s, executors)).collect();
-    let is_short = all.iter().flatten().all(|&load| load <= u64::MAX / PARTS);
     let cheapest = |prices: Loads| {
-        let found = match is_short {
-            // Prices sum to PARTS, so no weighted sum of these loads exceeds 64 bits.
-            true => all.iter().min_by_key(|loads| {
-                prices.iter().zip(*loads).map(|(price, load)| price * load).sum::<u64>()
-            }),
-            false => all.iter().min_by_key(|&&loads| weighted(prices, loads)),
-        };
+        let found = all.iter().min_by_key(|&&loads| weighted(prices, loads));
         let loads = found.copied().unwrap_or_default();
         (weighted(prices, loads), loads)
     };

@@ -27,65 +27,8 @@ pub(crate) struct Ideal<'s> {
     pub frontier: &'s [TensorId],
     /// Device time of the layers.
     pub device: Time,
-    /// What the same layers would take on the server.
+    /// The time of the same layers on the server.
     pub server: Time,
-}
-
-/// Whether there are at most `limit` downward-closed sets.
-pub(crate) fn are_at_most(model: &ModelGraph, limit: usize) -> bool {
-    let readers = |l: usize| {
-        let written = model.layers[l].writes.iter();
-        written.flat_map(|t| &model.tensors[t.index()].readers).map(|r| r.index()).collect()
-    };
-    // With a repeat for each tensor read.
-    let children: Vec<Vec<usize>> = (0..model.layers.len()).map(readers).collect();
-    let mut parents_left = vec![0u32; model.layers.len()];
-    children.iter().flatten().for_each(|&child| parents_left[child] += 1);
-    let mut ready: Vec<usize> = (0..model.layers.len()).filter(|&l| parents_left[l] == 0).collect();
-    let mut frames = vec![Frame { next: 0, end: ready.len(), taken: None }];
-    let mut found = 1;
-    while let Some(frame) = frames.last_mut()
-        && found <= limit
-    {
-        if frame.next == frame.end {
-            let taken = frame.taken.into_iter().flat_map(|l: usize| &children[l]);
-            taken.for_each(|&child| parents_left[child] += 1);
-            frames.pop();
-            ready.truncate(frames.last().map_or(0, |f| f.end));
-            continue;
-        }
-        let layer = ready[frame.next];
-        frame.next += 1;
-        let (next, end) = (frame.next, frame.end);
-        ready.extend_from_within(next..end);
-        for &child in &children[layer] {
-            parents_left[child] -= 1;
-            if parents_left[child] == 0 {
-                ready.push(child);
-            }
-        }
-        frames.push(Frame { next: end, end: ready.len(), taken: Some(layer) });
-        found += 1;
-    }
-    found <= limit
-}
-
-/// Shows every downward-closed set to `see` until that returns false; says whether it has shown
-/// them all. Stops, with false, when there are more than `limit`.
-pub(crate) fn visit(
-    model: &ModelGraph,
-    limit: usize,
-    mut see: impl FnMut(Ideal<'_>) -> bool,
-) -> bool {
-    let mut frontier = Vec::new();
-    let mut shown = 0;
-    walk(model, |state| {
-        shown += 1;
-        frontier.clear();
-        state.frontier(&mut frontier);
-        let (layers, device, server) = (&state.set, state.device, state.server);
-        shown <= limit && see(Ideal { layers, frontier: &frontier, device, server })
-    })
 }
 
 /// Shows every downward-closed set of layers, once, with its frontier, to `see` until that returns
@@ -95,7 +38,13 @@ pub fn visit_cuts(
     limit: usize,
     mut see: impl FnMut(&LayerSet, &[TensorId]) -> bool,
 ) -> bool {
-    visit(model, limit, |ideal| see(ideal.layers, ideal.frontier))
+    let (mut frontier, mut shown) = (Vec::new(), 0);
+    walk(model, |state| {
+        shown += 1;
+        frontier.clear();
+        state.frontier(&mut frontier);
+        shown <= limit && see(&state.set, &frontier)
+    })
 }
 
 /// Goes through every downward-closed set until `see` returns false; says whether that never was.
@@ -129,41 +78,42 @@ fn walk(model: &ModelGraph, mut see: impl FnMut(&State<'_>) -> bool) -> bool {
 }
 
 /// One decision: where in the list of all are the layers that could be taken and are not decided.
-struct Frame<L> {
+struct Frame {
     next: usize,
     end: usize,
     /// The layer whose taking opened this frame.
-    taken: Option<L>,
+    taken: Option<LayerId>,
 }
 
 /// All downward-closed sets of a model, each with its frontier and sums. Neither the link nor the
 /// granularity matters to them.
 #[derive(Debug)]
 pub(crate) struct Cuts {
-    /// The sets one after the other, each in as many words.
-    layers: Vec<u64>,
-    words: usize,
+    /// The sets; of each, where its frontier ends, and the time of its layers on device and server.
+    all: Vec<(LayerSet, usize, Time, Time)>,
     frontiers: Vec<TensorId>,
-    /// Of each set, where its frontier ends, and the time of its layers on device and server.
-    all: Vec<(usize, Time, Time)>,
 }
 
 impl Cuts {
     /// Lists them; nothing if there are more than `limit`.
     pub(crate) fn list(model: &ModelGraph, limit: usize) -> Option<Cuts> {
         // Counting costs little, and listing in vain a lot.
-        if !are_at_most(model, limit) {
+        let mut count = 0;
+        let mut is_within = |_: &State<'_>| {
+            count += 1;
+            count <= limit
+        };
+        if !walk(model, &mut is_within) {
             return None;
         }
-        let words = LayerSet::none(model).words().len();
-        let mut cuts = Cuts { layers: Vec::new(), words, frontiers: Vec::new(), all: Vec::new() };
-        let is_whole = walk(model, |state| {
-            cuts.layers.extend_from_slice(state.set.words());
+        let mut cuts = Cuts { all: Vec::with_capacity(count), frontiers: Vec::new() };
+        walk(model, |state| {
             state.frontier(&mut cuts.frontiers);
-            cuts.all.push((cuts.frontiers.len(), state.device, state.server));
-            cuts.all.len() <= limit
+            let end = cuts.frontiers.len();
+            cuts.all.push((state.set.clone(), end, state.device, state.server));
+            true
         });
-        is_whole.then_some(cuts)
+        Some(cuts)
     }
 
     /// How many there are.
@@ -172,23 +122,18 @@ impl Cuts {
     }
 
     /// One of the sets.
-    pub(crate) fn layers(&self, cut: usize) -> LayerSet {
-        LayerSet::of_words(&self.layers[cut * self.words..][..self.words])
+    pub(crate) fn layers(&self, cut: usize) -> &LayerSet {
+        &self.all[cut].0
     }
 
     /// Shows every set to `see` until that returns false; says whether it has shown them all.
     pub(crate) fn visit(&self, mut see: impl FnMut(Ideal<'_>) -> bool) -> bool {
-        let mut layers = LayerSet::of_words(&vec![0; self.words]);
         let mut start = 0;
-        for (cut, &(end, device, server)) in self.all.iter().enumerate() {
-            layers.set_words(&self.layers[cut * self.words..][..self.words]);
+        self.all.iter().all(|&(ref layers, end, device, server)| {
             let frontier = &self.frontiers[start..end];
-            if !see(Ideal { layers: &layers, frontier, device, server }) {
-                return false;
-            }
             start = end;
-        }
-        true
+            see(Ideal { layers, frontier, device, server })
+        })
     }
 }
 

@@ -14,11 +14,6 @@ impl LayerSet {
         LayerSet { words: vec![0; model.layers.len().div_ceil(64)] }
     }
 
-    /// A set of layers of a model without layers.
-    pub fn empty() -> LayerSet {
-        LayerSet { words: Vec::new() }
-    }
-
     /// Every layer of `model`.
     pub fn all(model: &ModelGraph) -> LayerSet {
         let mut set = LayerSet::none(model);
@@ -26,21 +21,6 @@ impl LayerSet {
             set.insert(LayerId::at(l));
         });
         set
-    }
-
-    /// A set from its words, 64 layers each.
-    pub(crate) fn of_words(words: &[u64]) -> LayerSet {
-        LayerSet { words: words.to_vec() }
-    }
-
-    /// The words of the set, 64 layers each.
-    pub(crate) fn words(&self) -> &[u64] {
-        &self.words
-    }
-
-    /// Makes this the set of as many words.
-    pub(crate) fn set_words(&mut self, words: &[u64]) {
-        self.words.copy_from_slice(words);
     }
 
     /// Adds a layer; says whether it was new.
@@ -77,12 +57,6 @@ impl LayerSet {
     /// Whether no layer is in the set.
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|&w| w == 0)
-    }
-
-    /// Whether every layer of `self` is in `other`.
-    #[cfg(test)]
-    pub(crate) fn is_subset(&self, other: &LayerSet) -> bool {
-        self.words.iter().zip(&other.words).all(|(a, b)| a & !b == 0)
     }
 
     /// Whether some layer is in both sets.

@@ -14,45 +14,25 @@
 //! Paper: Monma, Sidney. Source: Monma and Sidney, Math. OR 4(3), 1979, doi:10.1287/moor.4.3.215.
 
 use crate::flow_shop::johnson::Block;
-use crate::units::Time;
-use std::cmp::Reverse;
+use crate::flow_shop::segments::Segment;
 
-/// Tasks that some best order of any batch keeps together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Composite {
-    /// In their order.
-    pub tasks: Vec<usize>,
-    pub block: Block,
-    /// Whether it is of the first group of Johnson's rule: also if device and uplink time are
-    /// equal, unless what is before it in the same job is not.
-    is_front: bool,
-}
-
-impl Composite {
-    fn of(task: usize, block: Block) -> Composite {
-        Composite { tasks: vec![task], block, is_front: block.device <= block.uplink }
+impl Segment {
+    fn of(task: usize, block: Block) -> Segment {
+        Segment { tasks: vec![task], block, is_front: block.device <= block.uplink }
     }
 
-    fn key(&self) -> (bool, Time, Reverse<Time>) {
-        let Block { device, uplink, alone } = self.block;
-        match self.is_front {
-            true => (false, alone - uplink, Reverse(Time::ZERO)),
-            false => (true, Time::ZERO, Reverse(alone - device)),
-        }
-    }
-
-    fn then(mut self, next: Composite) -> Composite {
+    fn then(mut self, next: Segment) -> Segment {
         self.tasks.extend(next.tasks);
         let block = self.block.then(next.block);
-        Composite { tasks: self.tasks, block, is_front: block.device <= block.uplink }
+        Segment { tasks: self.tasks, block, is_front: block.device <= block.uplink }
     }
 
     /// Takes the group in which it can follow `before`; says whether there is one.
-    fn follow(&mut self, before: &Composite) -> bool {
+    fn follow(&mut self, before: &Segment) -> bool {
         if before.key() <= self.key() {
             return true;
         }
-        let other = Composite { is_front: !self.is_front, ..self.clone() };
+        let other = Segment { is_front: !self.is_front, ..self.clone() };
         let is_free = self.block.device == self.block.uplink;
         let fits = is_free && before.key() <= other.key();
         if fits {
@@ -64,7 +44,7 @@ impl Composite {
 
 /// The composite jobs of tasks, in their order; `None` if the order is not series-parallel.
 /// `is_before[a][b]` says whether task a must precede task b, directly or not. O(tasks^3).
-pub(crate) fn composites(tasks: &[Block], is_before: &[Vec<bool>]) -> Option<Vec<Composite>> {
+pub(crate) fn composites(tasks: &[Block], is_before: &[Vec<bool>]) -> Option<Vec<Segment>> {
     let order = Order { tasks, is_before };
     order.of((0..tasks.len()).collect())
 }
@@ -75,9 +55,9 @@ struct Order<'t> {
 }
 
 impl Order<'_> {
-    fn of(&self, part: Vec<usize>) -> Option<Vec<Composite>> {
+    fn of(&self, part: Vec<usize>) -> Option<Vec<Segment>> {
         if let [] | [_] = part[..] {
-            return Some(part.iter().map(|&t| Composite::of(t, self.tasks[t])).collect());
+            return Some(part.iter().map(|&t| Segment::of(t, self.tasks[t])).collect());
         }
         let is_ordered = |a: usize, b: usize| self.is_before[a][b] || self.is_before[b][a];
         let beside = components(&part, is_ordered);
@@ -86,7 +66,7 @@ impl Order<'_> {
             for part in beside {
                 all.extend(self.of(part)?);
             }
-            all.sort_by_key(Composite::key);
+            all.sort_by_key(Segment::key);
             return Some(all);
         }
         let mut behind = components(&part, |a, b| !is_ordered(a, b));
@@ -97,7 +77,7 @@ impl Order<'_> {
         behind.sort_by_key(|p| {
             part.iter().filter(|&&t| self.is_before[t][p[0]] && !p.contains(&t)).count()
         });
-        let mut all: Vec<Composite> = Vec::with_capacity(part.len());
+        let mut all: Vec<Segment> = Vec::with_capacity(part.len());
         for part in behind {
             self.of(part)?.into_iter().for_each(|next| push(&mut all, next));
         }
@@ -106,7 +86,7 @@ impl Order<'_> {
 }
 
 /// Adds what must come last, joined with its neighbours where it cannot follow them.
-fn push(all: &mut Vec<Composite>, mut next: Composite) {
+fn push(all: &mut Vec<Segment>, mut next: Segment) {
     while let Some(last) = all.pop() {
         if next.follow(&last) {
             all.push(last);
@@ -150,6 +130,7 @@ fn components(set: &[usize], is_joined: impl Fn(usize, usize) -> bool) -> Vec<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Time;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

@@ -1,6 +1,5 @@
 //! Johnson's rule and the makespan of an order, for plain jobs and for composite ones.
 
-use crate::flow_shop::segments::Segment;
 use crate::units::Time;
 use std::cmp::Reverse;
 
@@ -14,18 +13,6 @@ pub(crate) fn johnson_key(device: Time, uplink: Time) -> (bool, Time, Reverse<Ti
         (false, device, Reverse(uplink))
     } else {
         (true, Time::ZERO, Reverse(uplink))
-    }
-}
-
-/// Where a composite job stands: Johnson's key of what remains when its own makespan is split
-/// into a lead on the device and a tail on the uplink. Equal keys keep the order of a job's
-/// segments, so nothing else may tell them apart.
-///
-/// Paper: Thm 7, Thm 8.
-pub(crate) fn segment_key(segment: &Segment) -> (bool, Time, Reverse<Time>) {
-    match segment.is_front {
-        true => (false, segment.alone - segment.uplink, Reverse(Time::ZERO)),
-        false => (true, Time::ZERO, Reverse(segment.alone - segment.device)),
     }
 }
 
@@ -44,6 +31,21 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// One job.
+    pub(crate) fn of(device: Time, uplink: Time) -> Block {
+        Block { device, uplink, alone: device + uplink }
+    }
+
+    /// How long the uplink waits for it at least.
+    pub(crate) fn lead(self) -> Time {
+        self.alone - self.uplink
+    }
+
+    /// How long the uplink is busy at least after its device work.
+    pub(crate) fn trail(self) -> Time {
+        self.alone - self.device
+    }
+
     /// `self`, then `next`.
     pub(crate) fn then(self, next: Block) -> Block {
         Block {
@@ -70,12 +72,6 @@ impl Block {
     }
 }
 
-impl From<&Segment> for Block {
-    fn from(segment: &Segment) -> Block {
-        Block { device: segment.device, uplink: segment.uplink, alone: segment.alone }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,7 +82,7 @@ mod tests {
     }
 
     fn job((device, uplink): (u64, u64)) -> Block {
-        Block { device: ms(device), uplink: ms(uplink), alone: ms(device + uplink) }
+        Block::of(ms(device), ms(uplink))
     }
 
     fn makespan(jobs: &[(u64, u64)]) -> u64 {

@@ -9,77 +9,78 @@
 //! The states are sets of parcels with exactly the device work that they wait for; nothing is
 //! gained by doing more work before a release. Cost: segments x parcels x 2^parcels.
 
+use crate::flow_shop::johnson::Block;
 use crate::units::Time;
+use std::cmp::Reverse;
 
-/// A run of parcels, or the device work that no parcel waits for, as a composite job.
+/// A composite job: tasks that some best order of any batch keeps together. The tasks of one job are
+/// its parcels, each with the device work that it waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
-    /// Its parcels in the order they are sent; empty for the device work at the end.
-    pub parcels: Vec<u8>,
-    /// Device time.
-    pub device: Time,
-    /// Uplink time.
-    pub uplink: Time,
-    /// Makespan if it stood alone.
-    pub alone: Time,
+    /// In their order; empty for the device work at the end.
+    pub tasks: Vec<usize>,
+    pub block: Block,
     /// Whether it is of the first group of Johnson's rule. Where device and uplink time are equal
     /// the times do not tell: it goes with the segments of its job beside which it was found.
     pub is_front: bool,
 }
 
-/// The times of one job's parcels.
-pub(crate) struct ParcelTimes<'p> {
-    /// Device time that must precede each set of parcels, by bit mask.
-    pub before: &'p [Time],
-    /// Uplink time of each parcel.
-    pub uplink: Vec<Time>,
-    /// Device time of the whole job.
-    pub device: Time,
+impl Segment {
+    /// Whether something is sent in it.
+    pub(crate) fn sends(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// Where it stands in Johnson's order: the key of what remains when its own makespan is split
+    /// into a lead on the device and a trail on the uplink. Equal keys keep the order of a job's
+    /// segments, so nothing else may tell them apart.
+    ///
+    /// Paper: Thm 7, Thm 8.
+    pub(crate) fn key(&self) -> (bool, Time, Reverse<Time>) {
+        match self.is_front {
+            true => (false, self.block.lead(), Reverse(Time::ZERO)),
+            false => (true, Time::ZERO, Reverse(self.block.trail())),
+        }
+    }
 }
 
-/// The segments of a job, in their order.
+/// The segments of a job, in their order. `before` is the device time that must precede each set of
+/// parcels, by bit mask; `uplink` has the uplink time of each, and `device` is that of the whole job.
 ///
 /// Paper: Thm 7.
-pub(crate) fn segments(job: &ParcelTimes<'_>) -> Vec<Segment> {
-    let mut found = match job.uplink.len() {
+pub(crate) fn segments(before: &[Time], uplink: &[Time], device: Time) -> Vec<Segment> {
+    let mut found = match uplink.len() {
         0 => Vec::new(),
         1 => {
-            let (device, uplink) = (job.before[1], job.uplink[0]);
-            let alone = device + uplink;
-            vec![Segment { parcels: vec![0], device, uplink, alone, is_front: device < uplink }]
+            let block = Block::of(before[1], uplink[0]);
+            vec![Segment { tasks: vec![0], block, is_front: block.device < block.uplink }]
         }
-        _ => Decomposition::new(job).run(),
+        _ => Decomposition::new(before, uplink).run(),
     };
-    let rest = job.device - job.before[(1 << job.uplink.len()) - 1];
+    let rest = device - before[(1 << uplink.len()) - 1];
     if found.is_empty() || rest > Time::ZERO {
-        found.push(Segment {
-            parcels: vec![],
-            device: rest,
-            uplink: Time::ZERO,
-            alone: rest,
-            is_front: false,
-        });
+        found.push(Segment { tasks: vec![], block: Block::of(rest, Time::ZERO), is_front: false });
     }
     found
 }
 
-/// Costs in signed nanoseconds of every set of parcels.
-struct Decomposition {
-    parcels: usize,
-    /// Device time before each set.
+struct Decomposition<'j> {
+    before: &'j [Time],
+    sent: &'j [Time],
+    /// Signed nanoseconds: device time before each set of parcels, and uplink time of each.
     device: Vec<i128>,
-    /// Uplink time of each set.
     uplink: Vec<i128>,
 }
 
-impl Decomposition {
-    fn new(job: &ParcelTimes<'_>) -> Decomposition {
-        let parcels = job.uplink.len();
+impl Decomposition<'_> {
+    fn new<'j>(before: &'j [Time], sent: &'j [Time]) -> Decomposition<'j> {
+        let parcels = sent.len();
         let sets = 0..1usize << parcels;
-        let device = sets.clone().map(|s| signed(job.before[s])).collect();
-        let uplink = sets
-            .map(|s| (0..parcels).filter(|p| s >> p & 1 == 1).map(|p| signed(job.uplink[p])).sum());
-        Decomposition { parcels, device, uplink: uplink.collect() }
+        let signed = |time: Time| i128::from(time.nanoseconds());
+        let uplink =
+            |set: usize| (0..parcels).filter(|p| set >> p & 1 == 1).map(|p| signed(sent[p])).sum();
+        let device = sets.clone().map(|set| signed(before[set])).collect();
+        Decomposition { before, sent, device, uplink: sets.map(uplink).collect() }
     }
 
     /// Device time spent minus uplink time released once `set` has left.
@@ -89,19 +90,22 @@ impl Decomposition {
 
     /// Forward while there is a lower net to reach, then backward from the end.
     fn run(&self) -> Vec<Segment> {
-        let full = (1 << self.parcels) - 1;
+        let full = (1 << self.sent.len()) - 1;
+        // The highest net while going from one set to the next.
+        let forward = |from: usize, to: usize| self.device[to] - self.uplink[from];
+        let backward = |from: usize, to: usize| self.device[from] - self.uplink[to];
         let (mut front, mut from) = (Vec::new(), 0);
-        while let Some((to, order)) = self.next_segment(from, full, Direction::Forward) {
-            front.push(Segment { is_front: true, ..self.segment(from, to, order) });
+        while let Some((to, order)) = self.next_segment(from, full, forward) {
+            front.push(self.segment(from, order, true));
             from = to;
         }
         let (mut back, mut to) = (Vec::new(), full);
         while to != from {
             let (start, mut order) = self
-                .next_segment(to, from, Direction::Backward)
+                .next_segment(to, from, backward)
                 .expect("the least net is reached, so walking back to it never raises it");
             order.reverse();
-            back.push(self.segment(start, to, order));
+            back.push(self.segment(start, order, false));
             to = start;
         }
         front.extend(back.into_iter().rev());
@@ -110,9 +114,14 @@ impl Decomposition {
 
     /// The next set to reach from `from` on the way to `limit`: no higher net than now, least peak,
     /// then least net, then largest. Backward, time is reversed: the net counted from the end.
-    fn next_segment(&self, from: usize, limit: usize, way: Direction) -> Option<(usize, Vec<u8>)> {
+    fn next_segment(
+        &self,
+        from: usize,
+        limit: usize,
+        peak: impl Fn(usize, usize) -> i128,
+    ) -> Option<(usize, Vec<usize>)> {
         let between = from ^ limit;
-        let mut peaks: Vec<Option<(i128, u8)>> = vec![None; 1 << self.parcels];
+        let mut peaks: Vec<Option<(i128, usize)>> = vec![None; 1 << self.sent.len()];
         let mut best: Option<(i128, i128, u32, usize)> = None;
         let start = self.net(from);
         // Subsets of `between` in increasing order, so that every set comes after its subsets.
@@ -123,11 +132,11 @@ impl Decomposition {
                 break;
             }
             let set = from ^ added;
-            let last = (0..self.parcels).filter(|p| added >> p & 1 == 1).map(|p| {
+            let last = (0..self.sent.len()).filter(|p| added >> p & 1 == 1).map(|p| {
                 let previous = added ^ (1 << p);
                 let so_far = if previous == 0 { start } else { peaks[previous].expect("subset").0 };
-                let step = self.step_peak(from ^ previous, set, way);
-                (so_far.max(step), u8::try_from(p).expect("parcels are few"))
+                let step = peak(from ^ previous, set);
+                (so_far.max(step), p)
             });
             let (peak, p) = last.min().expect("a set that is not empty has a last parcel");
             peaks[added] = Some((peak, p));
@@ -149,43 +158,15 @@ impl Decomposition {
         Some((from ^ added, order))
     }
 
-    /// The highest net while going from one set to the next.
-    fn step_peak(&self, from: usize, to: usize, way: Direction) -> i128 {
-        match way {
-            Direction::Forward => self.device[to] - self.uplink[from],
-            Direction::Backward => self.device[from] - self.uplink[to],
-        }
-    }
-
-    fn segment(&self, from: usize, to: usize, order: Vec<u8>) -> Segment {
-        let (mut set, mut device, mut uplink) = (from, 0i128, 0i128);
-        for &p in &order {
+    /// The segment of parcels that follow a set.
+    fn segment(&self, mut set: usize, tasks: Vec<usize>, is_front: bool) -> Segment {
+        let mut block = Block::default();
+        for &p in &tasks {
             let next = set | 1 << p;
-            device += self.device[next] - self.device[set];
-            uplink = uplink.max(device) + self.uplink[next] - self.uplink[set];
+            let device = self.before[next] - self.before[set];
+            block = block.then(Block::of(device, self.sent[p]));
             set = next;
         }
-        Segment {
-            parcels: order,
-            device: unsigned(self.device[to] - self.device[from]),
-            uplink: unsigned(self.uplink[to] - self.uplink[from]),
-            alone: unsigned(uplink),
-            is_front: false,
-        }
+        Segment { tasks, block, is_front }
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Forward,
-    Backward,
-}
-
-fn signed(time: Time) -> i128 {
-    i128::from(time.nanoseconds())
-}
-
-fn unsigned(nanoseconds: i128) -> Time {
-    let whole = u64::try_from(nanoseconds).expect("sets grow, and times are never negative");
-    Time::from_nanoseconds(whole)
 }

@@ -2,7 +2,7 @@
 
 use crate::bound::LoadBound;
 use crate::joint::local_search::{balanced, first_choice, improve, promising};
-use crate::joint::mix::{Line, Mix, Rule};
+use crate::joint::mix::{Line, Mix, Rule, RuledMix};
 use crate::problem::{Counts, EXACT_JOBS_MAX, Problem};
 use crate::units::Time;
 
@@ -52,7 +52,7 @@ pub(crate) fn best_mix(
     problem: &Problem<'_>,
     bound: &LoadBound,
     known: Option<&Counts>,
-) -> (Counts, Rule) {
+) -> RuledMix {
     let each = EVALUATIONS_EACH * problem.classes.len() as u64;
     best_mix_within(problem, bound, known, (EVALUATIONS + each, EVALUATIONS_NEAR + each))
 }
@@ -63,21 +63,16 @@ pub(crate) fn best_mix_within(
     bound: &LoadBound,
     known: Option<&Counts>,
     (evaluations, evaluations_near): (u64, u64),
-) -> (Counts, Rule) {
+) -> RuledMix {
     let enough = close_to(bound.time, problem.jobs());
-    let mut best: Option<(Time, Counts, Rule)> = None;
-    if let Some(counts) = known {
-        let line = Line::new(problem, Rule::TwoMachine);
-        let makespan = Mix::new(&line, counts.clone()).makespan();
-        best = Some((makespan, counts.clone(), Rule::TwoMachine));
-    }
-    if let Some((_, counts, rule)) = best.as_ref().filter(|(b, _, _)| *b <= enough) {
-        return (counts.clone(), *rule);
+    let mut best = known.map(|counts| RuledMix::new(problem, counts.clone(), Rule::TwoMachine));
+    if let Some(best) = best.take_if(|b| b.makespan <= enough) {
+        return best;
     }
     let tried = promising(problem, bound.prices);
     let mut starts: Vec<Counts> = known.cloned().into_iter().collect();
     let near = bound.time + share(bound.time, NEAR);
-    let is_near = best.as_ref().is_some_and(|(b, _, _)| *b <= near);
+    let is_near = best.as_ref().is_some_and(|b| b.makespan <= near);
     if !is_near {
         starts.extend([balanced(problem), first_choice(problem, &tried)]);
     }
@@ -85,16 +80,15 @@ pub(crate) fn best_mix_within(
     for rule in rules(problem) {
         let line = Line::new(problem, rule);
         for start in &starts {
-            if best.as_ref().is_some_and(|(b, _, _)| *b <= enough) {
+            if best.as_ref().is_some_and(|b| b.makespan <= enough) {
                 break;
             }
             let mut mix = Mix::new(&line, start.clone());
             let makespan = improve(&mut mix, &tried, enough, budget);
-            if best.as_ref().is_none_or(|(b, _, _)| makespan < *b) {
-                best = Some((makespan, mix.counts, rule));
+            if best.as_ref().is_none_or(|b| makespan < b.makespan) {
+                best = Some(RuledMix { counts: mix.counts, rule, makespan });
             }
         }
     }
-    let (_, counts, rule) = best.expect("there is at least one rule");
-    (counts, rule)
+    best.expect("there is at least one rule")
 }

@@ -2,9 +2,7 @@
 
 use crate::flow_shop::identical::best;
 use crate::flow_shop::identical::choices::{Choices, Cut, Solution, Stages};
-use crate::flow_shop::johnson::segment_key;
-use crate::flow_shop::segments::Segment;
-use crate::problem::{Class, Counts, Problem, Times};
+use crate::problem::{Counts, Problem, Times};
 use crate::units::Time;
 
 /// Leaves of the search for counts that a plan from scratch may visit.
@@ -23,7 +21,7 @@ pub(crate) fn identical(problem: &Problem<'_>, leaves: u64) -> Option<(Solution,
     let modes: Vec<Times> = class.modes.iter().map(|mode| mode.times).collect();
     let place = |cuts: &mut [(usize, Cut)]| {
         if problem.is_two_machine() && modes.iter().any(|mode| mode.parcel_count > 1) {
-            place(class, cuts);
+            place(problem, cuts);
         }
     };
     let (solution, counts) = solve(&modes, class.count(), problem.half, leaves, place)?;
@@ -72,23 +70,20 @@ fn solve(
 
 /// Gives cuts their places in Johnson's order of all segments, and the leads and trails of their
 /// first and last segments in it.
-fn place(class: &Class<'_>, cuts: &mut [(usize, Cut)]) {
-    let mut slots: Vec<(usize, &Segment)> = Vec::new();
-    for (k, &(m, _)) in cuts.iter().enumerate() {
-        slots.extend(class.modes[m].sending_segments().map(|s| (k, s)));
-    }
-    slots.sort_by_key(|&(k, segment)| (segment_key(segment), k));
-    for (place, (k, segment)) in (0u32..).zip(slots) {
+fn place(problem: &Problem<'_>, cuts: &mut [(usize, Cut)]) {
+    for (place, (class, m, s)) in (0u32..).zip(problem.segments_in_order()) {
+        let segment = &problem.classes[class].modes[m].segments[s];
+        let Ok(k) = cuts.binary_search_by_key(&m, |&(mode, _)| mode) else { continue };
         let cut = &mut cuts[k].1;
         if cut.places.is_none() {
-            cut.lead = segment.alone - segment.uplink;
+            cut.lead = segment.block.lead();
         }
-        cut.trail = segment.alone - segment.device;
+        cut.trail = segment.block.trail();
         cut.places = Some((cut.places.map_or(place, |(first, _)| first), place));
     }
 }
 
-/// What matters of a mode that sends something. Parcels that all wait for all device work count as
+/// A mode that sends something, as a cut for identical jobs. Parcels that all wait for all device work count as
 /// one: no makespan and no latest completion gets shorter by what comes between them.
 fn cut(mode: &Times, half: Time) -> Cut {
     let Times { device, uplink, sending, lead, trail, .. } = *mode;

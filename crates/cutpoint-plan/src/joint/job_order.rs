@@ -1,35 +1,29 @@
-//! When each job of a sequence is complete, where jobs arrive over time or each completion counts.
+//! Completion times of the jobs of a sequence, for arrivals over time and for objectives that count
+//! each completion.
 //!
 //! The device does all of a job's work when its turn comes, so that no job waits for work that
 //! it does not need. That is not the order of `Outline`, which leaves to the end what no
 //! transfer waits for: good for the last completion, bad for the mean.
 
-use crate::cut::LayerSet;
-use crate::joint::reinsertion::carry;
-use crate::joint::send_order::{Member, prepare};
+use crate::joint::send_order::{Draft, Member};
+use crate::joint::sequence::{self, SequenceSearch};
 use crate::options::Objective;
-use crate::plan::{Partition, Work};
 use crate::problem::{Mode, Problem};
 use crate::simulate::Decision;
+use crate::simulate::after_uplink::{Visit, returns};
 use crate::units::Time;
-use crate::workload::{JobId, LayerId};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::workload::JobId;
 
 /// In sequences of at most this many jobs, a job is moved and given another mode in one step.
 const PAIRED_MAX: usize = 12;
 
 /// One job of a sequence and the mode it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Turn {
-    pub member: Member,
-    pub mode: usize,
-}
+pub(crate) type Turn = sequence::Turn<Member>;
 
-/// How good a sequence is, the smaller the better: the objective first, the other one next.
+/// The value of a sequence, to be minimised: the objective first, the other one next.
 pub(crate) type Value = (u128, u128);
 
-/// What a plan is to be good at.
+/// The objective of a plan, and the arrivals of its jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Goal {
     pub objective: Objective,
@@ -38,7 +32,7 @@ pub(crate) struct Goal {
 }
 
 impl Goal {
-    /// How good it is if the jobs are complete at these times.
+    /// The value of these completion times.
     pub(crate) fn value(&self, completions: &[Time]) -> Value {
         let last = completions.iter().max().map_or(0, |t| u128::from(t.nanoseconds()));
         let sum = completions.iter().map(|t| u128::from(t.nanoseconds())).sum();
@@ -54,24 +48,23 @@ impl Goal {
 pub(crate) struct TurnSearch<'p> {
     pub problem: &'p Problem<'p>,
     pub goal: Goal,
-    /// By turn: when it is complete.
+    /// For each job of the workload, when it is complete.
     completions: Vec<Time>,
-    /// Jobs that reach the server: when, and their turns.
-    visits: Vec<(Time, usize)>,
+    visits: Vec<Visit>,
 }
 
 impl<'p> TurnSearch<'p> {
     pub(crate) fn new(problem: &'p Problem<'p>, goal: Goal) -> TurnSearch<'p> {
-        TurnSearch { problem, goal, completions: Vec::new(), visits: Vec::new() }
+        let completions = vec![Time::ZERO; problem.jobs()];
+        TurnSearch { problem, goal, completions, visits: Vec::new() }
     }
 
     pub(crate) fn job(&self, turn: &Turn) -> JobId {
-        let Member { class, position } = turn.member;
-        self.problem.classes[class as usize].jobs[position as usize]
+        turn.member.job(self.problem)
     }
 
     pub(crate) fn mode(&self, turn: &Turn) -> &'p Mode {
-        &self.problem.classes[turn.member.class as usize].modes[turn.mode]
+        &self.problem.classes[turn.member.class].modes[turn.mode]
     }
 
     fn arrival(&self, turn: &Turn) -> Time {
@@ -86,10 +79,9 @@ impl<'p> TurnSearch<'p> {
 
     fn run(&mut self, turns: &[Turn]) {
         let half = self.problem.half;
-        self.completions.clear();
         self.visits.clear();
         let (mut device, mut uplink) = (Time::ZERO, Time::ZERO);
-        for (t, turn) in turns.iter().enumerate() {
+        for turn in turns {
             let (mode, here) = (self.mode(turn), self.arrival(turn));
             // What does nothing on the device, not even for no time, does not wait for it.
             let is_encoded = mode.uploads.iter().any(|u| u.encoding.is_some());
@@ -98,81 +90,37 @@ impl<'p> TurnSearch<'p> {
             if is_on_device {
                 start = device.max(here);
             }
-            for segment in mode.segments.iter().filter(|s| !s.parcels.is_empty()) {
-                uplink = (uplink + segment.uplink).max(start + segment.alone);
-                start += segment.device;
+            for segment in mode.sending_segments() {
+                uplink = (uplink + segment.block.uplink).max(start + segment.block.alone);
+                start += segment.block.device;
                 arrival = uplink + half;
             }
             let end = start + if mode.has_suffix { mode.rest() } else { mode.device };
             if is_on_device {
                 device = end;
             }
-            self.completions.push(end);
+            let job = self.job(turn);
+            self.completions[job.index()] = end;
             if mode.has_suffix {
-                self.visits.push((arrival, t));
+                self.visits.push(Visit::new(mode, arrival, job));
             }
         }
-        self.server(turns);
-    }
-
-    fn server(&mut self, turns: &[Turn]) {
-        let half = self.problem.half;
-        let mut visits = std::mem::take(&mut self.visits);
-        visits.sort_by_key(|&(arrival, t)| (arrival, self.job(&turns[t])));
-        let executors = self.problem.executors.unwrap_or(visits.len() as u64);
-        let mut free: BinaryHeap<Reverse<Time>> =
-            (0..executors.min(visits.len() as u64)).map(|_| Reverse(Time::ZERO)).collect();
-        for (made, t) in &mut visits {
-            let Some(Reverse(executor)) = free.pop() else { break };
-            *made = (*made).max(executor) + self.mode(&turns[*t]).server;
-            free.push(Reverse(*made));
-        }
-        visits.sort_by_key(|&(made, t)| (made, self.job(&turns[t])));
-        let mut downlink = Time::ZERO;
-        for &(made, t) in &visits {
-            let mut done = made;
-            if let Some(time) = self.mode(&turns[t]).download {
-                downlink = downlink.max(made) + time;
-                done = downlink;
-            }
-            self.completions[t] = self.completions[t].max(done + half);
-        }
-        self.visits = visits;
+        self.visits.sort_by_key(|visit| (visit.arrival, visit.job));
+        returns(self.visits.iter(), self.problem.executors, |visit, _, returned| {
+            let completion = &mut self.completions[visit.job.index()];
+            *completion = (*completion).max(returned + half);
+        });
     }
 
     /// The sequence in full.
     pub(crate) fn decision(&self, turns: &[Turn]) -> Decision {
-        let problem = self.problem;
-        let mut partitions: Vec<Option<Partition>> = vec![None; problem.jobs()];
-        let (mut device, mut uplink) = (Vec::new(), Vec::new());
+        let mut draft = Draft::new(self.problem);
         for turn in turns {
             let (job, mode) = (self.job(turn), self.mode(turn));
-            let model = problem.workload.model_of(job);
-            let mut done = LayerSet::none(model);
-            let mut uploads = Vec::with_capacity(mode.uploads.len());
-            for &p in mode.segments.iter().flat_map(|s| &s.parcels) {
-                let parcel = &mode.parcels[p as usize];
-                prepare(problem, job, mode, parcel, &mut done, &mut device);
-                for &u in &parcel.uploads {
-                    let upload = &mode.uploads[u as usize];
-                    uplink.push((job, upload.tensor));
-                    uploads.push(upload.clone());
-                }
-            }
-            let left = |l: &LayerId| mode.layers.contains(*l) && !done.contains(*l);
-            let rest = model.topological.iter().copied().filter(left);
-            device.extend(rest.map(|l| (job, Work::Layer(l))));
-            let device_layers = mode.layers.clone();
-            partitions[job.index()] = Some(Partition { device_layers, uploads });
+            mode.parcels_in_order().for_each(|parcel| draft.send(job, mode, parcel));
+            draft.finish(job, mode);
         }
-        let partitions = partitions.into_iter().map(|p| p.expect("every job has a turn"));
-        Decision {
-            partitions: partitions.collect(),
-            device,
-            uplink,
-            server: None,
-            period: self.goal.period,
-        }
+        Decision { period: self.goal.period, ..draft.decision() }
     }
 
     /// Improves a sequence by other modes for single jobs, and by moving jobs where the order is
@@ -181,83 +129,25 @@ impl<'p> TurnSearch<'p> {
         &mut self,
         turns: &mut [Turn],
         tried: &[Vec<usize>],
-        budget: &mut u64,
+        budget: u64,
     ) -> Value {
-        let mut best = self.value(turns);
+        let is_free = self.goal.period.is_none();
+        let is_paired = turns.len() <= PAIRED_MAX;
+        let best = self.value(turns);
+        let value = |turns: &[Turn]| self.value(turns);
+        let mut search = SequenceSearch { value, best, budget };
         loop {
-            let before = best;
+            let before = search.best;
             for i in 0..turns.len() {
-                self.change_mode(turns, i, tried, budget, &mut best);
+                search.change_mode(turns, i, &tried[turns[i].member.class]);
             }
-            if self.goal.period.is_none() {
-                for i in 0..turns.len() {
-                    let modes = &tried[turns[i].member.class as usize];
-                    let modes = if turns.len() <= PAIRED_MAX { &modes[..] } else { &[] };
-                    self.reinsert(turns, i, modes, budget, &mut best);
-                }
+            for i in (0..turns.len()).filter(|_| is_free) {
+                let modes = &tried[turns[i].member.class];
+                search.reinsert(turns, i, if is_paired { modes } else { &[] });
             }
-            if best >= before || *budget == 0 {
-                return best;
+            if search.best >= before || search.budget == 0 {
+                return search.best;
             }
-        }
-    }
-
-    fn spend(&mut self, turns: &[Turn], budget: &mut u64) -> Option<Value> {
-        if *budget == 0 {
-            return None;
-        }
-        *budget = budget.saturating_sub(turns.len() as u64);
-        Some(self.value(turns))
-    }
-
-    fn change_mode(
-        &mut self,
-        turns: &mut [Turn],
-        i: usize,
-        tried: &[Vec<usize>],
-        budget: &mut u64,
-        best: &mut Value,
-    ) {
-        for &mode in &tried[turns[i].member.class as usize] {
-            let old = std::mem::replace(&mut turns[i].mode, mode);
-            if mode == old {
-                continue;
-            }
-            match self.spend(turns, budget) {
-                Some(value) if value < *best => *best = value,
-                _ => turns[i].mode = old,
-            }
-        }
-    }
-
-    /// Puts a job where the value is least, in its mode or in one of `modes`.
-    fn reinsert(
-        &mut self,
-        turns: &mut [Turn],
-        from: usize,
-        modes: &[usize],
-        budget: &mut u64,
-        best: &mut Value,
-    ) {
-        let mut order = turns.to_vec();
-        let own = turns[from].mode;
-        let (mut at, mut to_best) = (from, None);
-        for to in (0..from).rev().chain(from + 1..turns.len()) {
-            carry(&mut order, at, to);
-            at = to;
-            for &mode in std::iter::once(&own).chain(modes) {
-                order[at].mode = mode;
-                match self.spend(&order, budget) {
-                    Some(value) if value < *best => (*best, to_best) = (value, Some((to, mode))),
-                    Some(_) => {}
-                    None => break,
-                }
-            }
-            order[at].mode = own;
-        }
-        if let Some((to, mode)) = to_best {
-            carry(turns, from, to);
-            turns[to].mode = mode;
         }
     }
 }

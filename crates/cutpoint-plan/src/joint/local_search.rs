@@ -23,12 +23,7 @@ pub(crate) fn promising(problem: &Problem<'_>, prices: Loads) -> Vec<Vec<usize>>
 
 /// Every class in its first promising mode.
 pub(crate) fn first_choice(problem: &Problem<'_>, tried: &[Vec<usize>]) -> Counts {
-    let start = |(class, tried): (&Class<'_>, &Vec<usize>)| {
-        let mut counts = vec![0; class.modes.len()];
-        counts[tried[0]] = class.count();
-        counts
-    };
-    problem.classes.iter().zip(tried).map(start).collect()
+    problem.classes.iter().zip(tried).map(|(class, tried)| class.all_in(tried[0])).collect()
 }
 
 /// The mix at which device and uplink load are equal, with the least of both: the linear
@@ -47,8 +42,7 @@ pub(crate) fn balanced(problem: &Problem<'_>) -> Counts {
         let first = &class.modes[hull[0]];
         device += i128::from((first.device * class.count()).nanoseconds());
         uplink += i128::from((first.uplink * class.count()).nanoseconds());
-        counts.push(vec![0; class.modes.len()]);
-        counts[c][hull[0]] = class.count();
+        counts.push(class.all_in(hull[0]));
         for pair in hull.windows(2) {
             let (a, b) = (&class.modes[pair[0]], &class.modes[pair[1]]);
             let rise = (b.device - a.device).nanoseconds();

@@ -5,10 +5,10 @@
 //! and the last of them can be on a critical path.
 
 use crate::flow_shop::block_tree::BlockTree;
-use crate::flow_shop::johnson::{Block, johnson_key, segment_key};
+use crate::flow_shop::johnson::johnson_key;
+use crate::flow_shop::segments::Segment;
 use crate::joint::send_order::{Member, Outline};
-use crate::problem::Counts;
-use crate::problem::{Mode, Problem};
+use crate::problem::{Counts, Problem, Times};
 use crate::units::Time;
 use std::cmp::Reverse;
 
@@ -30,7 +30,7 @@ impl Rule {
         [Rule::TwoMachine, Rule::ThreeMachine, Rule::Back, Rule::LongestTail];
 
     /// Where a job of a mode stands under a rule that keeps its parcels together.
-    fn job_key(self, mode: &Mode) -> (bool, Time, Reverse<Time>) {
+    fn job_key(self, mode: &Times) -> (bool, Time, Reverse<Time>) {
         let tail = mode.server + mode.download.unwrap_or_default();
         if !mode.has_suffix {
             return (true, Time::ZERO, Reverse(Time::ZERO));
@@ -46,85 +46,93 @@ impl Rule {
 
 /// A segment of a mode, with its place in the order of a [`Line`].
 #[derive(Clone, Debug)]
-struct Slot {
+struct Slot<'p> {
     class: usize,
     mode: usize,
-    segment: usize,
-    block: Block,
-    /// Server and downlink time, if this segment sends the last parcel.
-    visit: Option<(Time, Option<Time>)>,
-    sends: bool,
+    segment: &'p Segment,
+    /// Whether it is the first of its mode.
+    is_first: bool,
+    /// The times of the mode, if the job visits the server after this segment.
+    visit: Option<&'p Times>,
 }
 
 /// All segments of all modes in the order of one rule.
 #[derive(Clone, Debug)]
 pub(crate) struct Line<'p> {
     problem: &'p Problem<'p>,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<'p>>,
     /// For each (class, mode), where its segments are in `slots`.
     places: Vec<Vec<Vec<usize>>>,
-    has_downloads: bool,
     is_two_machine: bool,
 }
 
 impl<'p> Line<'p> {
     pub(crate) fn new(problem: &'p Problem<'p>, rule: Rule) -> Line<'p> {
-        let mut slots = Vec::new();
-        for (c, class) in problem.classes.iter().enumerate() {
-            for (m, mode) in class.modes.iter().enumerate() {
-                push_slots(c, m, mode, &mut slots);
+        let mut slots: Vec<Slot<'p>> = Vec::new();
+        for (class, c) in problem.classes.iter().enumerate() {
+            for (m, mode) in c.modes.iter().enumerate() {
+                // A job that uses the server without sending anything visits it at any time.
+                let last = mode.segments.iter().rposition(Segment::sends).unwrap_or(0);
+                slots.extend(mode.segments.iter().enumerate().map(|(s, segment)| {
+                    let visit = (mode.has_suffix && s == last).then_some(&mode.times);
+                    Slot { class, mode: m, segment, is_first: s == 0, visit }
+                }));
             }
         }
-        let key = |s: &Slot| {
-            let mode = &problem.classes[s.class].modes[s.mode];
-            let segment = &mode.segments[s.segment];
-            let last = segment.parcels.is_empty();
-            let key = match rule {
-                _ if last => (true, Time::ZERO, Reverse(Time::ZERO)),
-                Rule::TwoMachine => segment_key(segment),
-                _ => rule.job_key(mode),
-            };
-            (last, key, s.class, s.mode, s.segment)
-        };
-        slots.sort_by_cached_key(key);
-        let has_downloads = problem.all_modes().any(|(_, m)| m.download.is_some());
+        // Stable, so that the segments of one mode stay in their order.
+        slots.sort_by_cached_key(|slot| match rule {
+            _ if !slot.segment.sends() => (true, (true, Time::ZERO, Reverse(Time::ZERO))),
+            Rule::TwoMachine => (false, slot.segment.key()),
+            _ => (false, rule.job_key(&problem.classes[slot.class].modes[slot.mode])),
+        });
         let is_two_machine = problem.is_two_machine();
         let modes = problem.classes.iter().map(|c| vec![Vec::new(); c.modes.len()]);
         let mut places: Vec<Vec<Vec<usize>>> = modes.collect();
         for (s, slot) in slots.iter().enumerate() {
             places[slot.class][slot.mode].push(s);
         }
-        Line { problem, slots, places, has_downloads, is_two_machine }
+        Line { problem, slots, places, is_two_machine }
     }
 
     /// The plan of a mix.
     pub(crate) fn outline(&self, counts: &Counts) -> Outline {
-        let mut modes = Vec::with_capacity(counts.len());
-        let mut first = Vec::with_capacity(counts.len());
-        for (class, by_mode) in counts.iter().enumerate() {
-            // Jobs take modes in the order in which the modes come first in the line.
-            let mut starts = vec![0u32; by_mode.len()];
-            let mut taken: Vec<u32> = Vec::new();
-            let heads = self.slots.iter().filter(|s| s.class == class && s.segment == 0);
-            for slot in heads {
-                starts[slot.mode] = count(taken.len());
-                let copies = usize::try_from(by_mode[slot.mode]).expect("jobs are a list");
-                taken.resize(taken.len() + copies, count(slot.mode));
-            }
-            modes.push(taken);
-            first.push(starts);
+        let copies = |c: usize, m: usize| usize::try_from(counts[c][m]).expect("jobs are a list");
+        // Jobs take modes in the order in which the modes come first in the line.
+        let mut modes: Vec<Vec<usize>> = vec![Vec::new(); counts.len()];
+        let mut first: Vec<Vec<usize>> = counts.iter().map(|c| vec![0; c.len()]).collect();
+        for slot in self.slots.iter().filter(|slot| slot.is_first) {
+            let taken = &mut modes[slot.class];
+            first[slot.class][slot.mode] = taken.len();
+            taken.resize(taken.len() + copies(slot.class, slot.mode), slot.mode);
         }
         let mut sends = Vec::new();
-        for slot in &self.slots {
-            let parcels = &self.problem.classes[slot.class].modes[slot.mode].segments[slot.segment];
-            let start = first[slot.class][slot.mode];
-            let copies = count(usize::try_from(counts[slot.class][slot.mode]).expect("a list"));
-            for position in start..start + copies {
-                let member = Member { class: count(slot.class), position };
-                sends.extend(parcels.parcels.iter().map(|&p| (member, p)));
+        for &Slot { class, mode, segment, .. } in &self.slots {
+            let start = first[class][mode];
+            for position in start..start + copies(class, mode) {
+                sends.extend(segment.tasks.iter().map(|&p| (Member { class, position }, p)));
             }
         }
         Outline { modes, sends, server: None }
+    }
+}
+
+/// A mix in the order of a rule.
+#[derive(Clone, Debug)]
+pub(crate) struct RuledMix {
+    pub counts: Counts,
+    pub rule: Rule,
+    pub makespan: Time,
+}
+
+impl RuledMix {
+    pub(crate) fn new(problem: &Problem<'_>, counts: Counts, rule: Rule) -> RuledMix {
+        let makespan = Mix::new(&Line::new(problem, rule), counts.clone()).makespan();
+        RuledMix { counts, rule, makespan }
+    }
+
+    /// The plan of the mix.
+    pub(crate) fn outline(&self, problem: &Problem<'_>) -> Outline {
+        Line::new(problem, self.rule).outline(&self.counts)
     }
 }
 
@@ -185,9 +193,9 @@ impl<'l, 'p> Mix<'l, 'p> {
             self.sending =
                 if priced.has_suffix { self.sending + count - old } else { self.sending };
             for &place in &self.line.places[class][mode] {
-                let slot = &self.line.slots[place];
-                if slot.sends {
-                    self.tree.set(place, slot.block.repeat(count));
+                let segment = self.line.slots[place].segment;
+                if segment.sends() {
+                    self.tree.set(place, segment.block.repeat(count));
                 }
             }
         } else if (old == 0) != (count == 0) {
@@ -238,29 +246,9 @@ impl<'l, 'p> Mix<'l, 'p> {
         };
         for &place in &self.used {
             let slot = &self.line.slots[place];
-            state.run(self.line, slot, self.counts[slot.class][slot.mode]);
+            state.run(self.line.problem, slot, self.counts[slot.class][slot.mode]);
         }
         state.device.max(state.returned)
-    }
-}
-
-fn count(n: usize) -> u32 {
-    u32::try_from(n).expect("jobs and modes are numbered in 32 bits")
-}
-
-fn push_slots(class: usize, m: usize, mode: &Mode, slots: &mut Vec<Slot>) {
-    let last = mode.segments.iter().rposition(|s| !s.parcels.is_empty());
-    for (s, segment) in mode.segments.iter().enumerate() {
-        // A job that uses the server without sending anything visits it at any time.
-        let visits = mode.has_suffix && last.unwrap_or(0) == s;
-        slots.push(Slot {
-            class,
-            mode: m,
-            segment: s,
-            block: segment.into(),
-            visit: visits.then_some((mode.server, mode.download)),
-            sends: !segment.parcels.is_empty(),
-        });
     }
 }
 
@@ -275,32 +263,20 @@ struct Progress {
 }
 
 impl Progress {
-    fn run(&mut self, line: &Line<'_>, slot: &Slot, copies: u64) {
-        let all = slot.block.repeat(copies);
+    /// `copies` of a segment, one after the other.
+    fn run(&mut self, problem: &Problem<'_>, slot: &Slot<'_>, copies: u64) {
+        let (block, half) = (slot.segment.block, problem.half);
+        let all = block.repeat(copies);
+        // When the suffixes of the first and of the last copy arrive.
         let (mut first, mut last) = (Time::ZERO, Time::ZERO);
-        if slot.sends {
-            let half = line.problem.half;
-            first = (self.uplink + slot.block.uplink).max(self.device + slot.block.alone) + half;
+        if slot.segment.sends() {
+            first = (self.uplink + block.uplink).max(self.device + block.alone) + half;
             self.uplink = (self.uplink + all.uplink).max(self.device + all.alone);
             last = self.uplink + half;
         }
         self.device += all.device;
-        if let Some((server, download)) = slot.visit {
-            self.visit(line, copies, (first, last), server, download);
-        }
-    }
-
-    /// `copies` suffixes that arrive from `first` to `last`.
-    fn visit(
-        &mut self,
-        line: &Line<'_>,
-        copies: u64,
-        (first, last): (Time, Time),
-        server: Time,
-        download: Option<Time>,
-    ) {
-        let half = line.problem.half;
-        let (made_first, made_last) = match line.problem.executors {
+        let Some(&Times { server, download, .. }) = slot.visit else { return };
+        let (made_first, made_last) = match problem.executors {
             None => (first + server, last + server),
             Some(k) => {
                 // A copy waits for all before it; the critical path enters the server with the
@@ -317,13 +293,13 @@ impl Progress {
             }
         };
         let done = match download {
-            Some(time) if line.has_downloads => {
+            Some(time) => {
                 self.downlink = (self.downlink + time * copies)
                     .max(made_first + time * copies)
                     .max(made_last + time);
                 self.downlink
             }
-            _ => made_last,
+            None => made_last,
         };
         self.returned = self.returned.max(done + half);
     }

@@ -7,42 +7,65 @@
 
 use crate::cut::LayerSet;
 use crate::cut::frontier::parents;
-use crate::joint::after_uplink::{Visit, last_return};
 use crate::options::Granularity;
-use crate::plan::{Partition, Work};
+use crate::plan::{Partition, Upload, Work};
 use crate::problem::{Mode, Parcel, Problem};
 use crate::simulate::Decision;
+use crate::simulate::after_uplink::{Visit, last_return};
 use crate::units::Time;
-use crate::workload::{JobId, LayerId, ModelGraph};
+use crate::workload::{JobId, LayerId, ModelGraph, TensorId};
 
 /// A job of a [`Problem`]: its class and its position in the class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Member {
-    pub class: u32,
-    pub position: u32,
+    pub class: usize,
+    pub position: usize,
+}
+
+impl Member {
+    /// The job of the workload.
+    pub(crate) fn job(self, problem: &Problem<'_>) -> JobId {
+        problem.classes[self.class].jobs[self.position]
+    }
 }
 
 /// Modes of all jobs and the order in which parcels are sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outline {
     /// For each class, for each of its jobs, a position in the class's modes.
-    pub modes: Vec<Vec<u32>>,
+    pub modes: Vec<Vec<usize>>,
     /// Each parcel of each job.
-    pub sends: Vec<(Member, u8)>,
+    pub sends: Vec<(Member, usize)>,
     /// In which order suffixes start; `None` for the order of arrival.
     pub server: Option<Vec<Member>>,
 }
 
 impl Outline {
+    /// The plan that sends each job's parcels together, jobs in the order of a sequence of their
+    /// classes and modes.
+    pub(crate) fn in_sequence(
+        problem: &Problem<'_>,
+        sequence: impl Iterator<Item = (usize, usize)>,
+    ) -> Outline {
+        let mut modes: Vec<Vec<usize>> = vec![Vec::new(); problem.classes.len()];
+        let mut sends = Vec::new();
+        for (class, mode) in sequence {
+            let member = Member { class, position: modes[class].len() };
+            modes[class].push(mode);
+            let parcels = problem.classes[class].modes[mode].parcels_in_order();
+            sends.extend(parcels.map(|parcel| (member, parcel)));
+        }
+        Outline { modes, sends, server: None }
+    }
+
     fn mode<'p>(&self, problem: &'p Problem<'_>, member: Member) -> &'p Mode {
-        let mode = self.modes[member.class as usize][member.position as usize];
-        &problem.classes[member.class as usize].modes[mode as usize]
+        &problem.classes[member.class].modes[self.modes[member.class][member.position]]
     }
 
     /// Every job in the order of the classes.
-    fn members(&self) -> impl Iterator<Item = Member> + '_ {
-        (0u32..).zip(&self.modes).flat_map(|(class, modes)| {
-            (0u32..).zip(modes).map(move |(position, _)| Member { class, position })
+    pub(crate) fn members(&self) -> impl Iterator<Item = Member> + '_ {
+        self.modes.iter().enumerate().flat_map(|(class, modes)| {
+            (0..modes.len()).map(move |position| Member { class, position })
         })
     }
 
@@ -53,110 +76,107 @@ impl Outline {
         let (mut device, mut uplink) = (Time::ZERO, Time::ZERO);
         for &(member, parcel) in &self.sends {
             let mode = self.mode(problem, member);
-            let (mask, arrival) = &mut state[member.class as usize][member.position as usize];
+            let (mask, arrival) = &mut state[member.class][member.position];
             let next = *mask | 1 << parcel;
             device += mode.before(next) - mode.before(*mask);
-            uplink = uplink.max(device) + mode.parcels[parcel as usize].uplink;
+            uplink = uplink.max(device) + mode.parcels[parcel].uplink;
             (*mask, *arrival) = (next, uplink + problem.half);
         }
         let visit = |member: Member| {
-            let mode = self.mode(problem, member);
-            let arrival = state[member.class as usize][member.position as usize].1;
-            Visit { arrival, server: mode.server, download: mode.download }
+            let (_, arrival) = state[member.class][member.position];
+            Visit::new(self.mode(problem, member), arrival, member.job(problem))
         };
         let visits: Vec<Visit> = match &self.server {
             Some(order) => order.iter().map(|&m| visit(m)).collect(),
             None => {
-                let mut visits: Vec<(Visit, JobId)> = (self.members())
-                    .filter(|&m| self.mode(problem, m).has_suffix)
-                    .map(|m| {
-                        let class = &problem.classes[m.class as usize];
-                        (visit(m), class.jobs[m.position as usize])
-                    })
-                    .collect();
-                visits.sort_by_key(|&(visit, job)| (visit.arrival, job));
-                visits.into_iter().map(|(visit, _)| visit).collect()
+                let served = self.members().filter(|&m| self.mode(problem, m).has_suffix);
+                let mut visits: Vec<Visit> = served.map(visit).collect();
+                visits.sort_by_key(|visit| (visit.arrival, visit.job));
+                visits
             }
         };
         let device: Time = self.members().map(|m| self.mode(problem, m).device).sum();
-        device.max(last_return(&visits, problem.executors, problem.half))
+        device.max(last_return(visits.iter(), problem.executors, problem.half))
     }
 
     /// The plan in full.
     pub(crate) fn decision(&self, problem: &Problem<'_>) -> Decision {
-        let jobs = problem.jobs();
-        let mut partitions: Vec<Option<Partition>> = vec![None; jobs];
-        let mut masks: Vec<LayerSet> = Vec::new();
-        let job_of = |m: Member| problem.classes[m.class as usize].jobs[m.position as usize];
-        let mut started: Vec<bool> = vec![false; jobs];
-        let (mut device, mut uplink) = (Vec::new(), Vec::with_capacity(self.sends.len()));
-        masks.resize(jobs, LayerSet::empty());
-        for member in self.members() {
-            let mode = self.mode(problem, member);
-            let partition = Partition { device_layers: mode.layers.clone(), uploads: Vec::new() };
-            partitions[job_of(member).index()] = Some(partition);
-        }
+        let mut draft = Draft::new(problem);
+        draft.uplink.reserve(self.sends.len());
         for &(member, parcel) in &self.sends {
-            let (job, mode) = (job_of(member), self.mode(problem, member));
-            let model = problem.workload.model_of(job);
-            if !started[job.index()] {
-                started[job.index()] = true;
-                masks[job.index()] = LayerSet::none(model);
-            }
-            let parcel = &mode.parcels[parcel as usize];
-            let done = &mut masks[job.index()];
-            prepare(problem, job, mode, parcel, done, &mut device);
-            let partition = partitions[job.index()].as_mut().expect("every job has a mode");
-            for &u in &parcel.uploads {
-                let upload = &mode.uploads[u as usize];
-                uplink.push((job, upload.tensor));
-                partition.uploads.push(upload.clone());
-            }
+            draft.send(member.job(problem), self.mode(problem, member), parcel);
         }
         for member in self.members() {
-            let (job, mode) = (job_of(member), self.mode(problem, member));
-            let model = problem.workload.model_of(job);
-            let left = |l: &LayerId| {
-                mode.layers.contains(*l)
-                    && !(started[job.index()] && masks[job.index()].contains(*l))
-            };
-            let rest = model.topological.iter().copied().filter(left);
-            device.extend(rest.map(|l| (job, Work::Layer(l))));
+            draft.finish(member.job(problem), self.mode(problem, member));
         }
-        Decision {
-            partitions: partitions.into_iter().map(|p| p.expect("every job has a mode")).collect(),
-            device,
-            uplink,
-            server: self.server.as_ref().map(|o| o.iter().map(|&m| job_of(m)).collect()),
-            period: None,
-        }
+        let members = self.server.as_ref();
+        let server = members.map(|order| order.iter().map(|m| m.job(problem)).collect());
+        Decision { server, ..draft.decision() }
     }
 }
 
-/// Adds the device work that a parcel still waits for.
-pub(crate) fn prepare(
-    problem: &Problem<'_>,
-    job: JobId,
-    mode: &Mode,
-    parcel: &Parcel,
-    done: &mut LayerSet,
-    device: &mut Vec<(JobId, Work)>,
-) {
-    let model = problem.workload.model_of(job);
-    let wanted = match problem.granularity {
-        Granularity::Job => mode.layers.clone(),
-        Granularity::Layer => waited_for(model, mode, parcel, done),
-    };
-    let layers = model.topological.iter().copied().filter(|l| wanted.contains(*l));
-    for layer in layers {
-        if done.insert(layer) {
-            device.push((job, Work::Layer(layer)));
+/// A decision that is being written down, parcel by parcel.
+pub(crate) struct Draft<'p> {
+    problem: &'p Problem<'p>,
+    /// For each job that has sent something: its layers so far, and what it has sent.
+    sent: Vec<Option<(LayerSet, Vec<Upload>)>>,
+    partitions: Vec<Option<Partition>>,
+    device: Vec<(JobId, Work)>,
+    uplink: Vec<(JobId, TensorId)>,
+}
+
+impl<'p> Draft<'p> {
+    pub(crate) fn new(problem: &'p Problem<'_>) -> Draft<'p> {
+        let jobs = problem.jobs();
+        let (device, uplink) = (Vec::new(), Vec::new());
+        Draft { problem, sent: vec![None; jobs], partitions: vec![None; jobs], device, uplink }
+    }
+
+    /// Sends a parcel, after the device work that it still waits for.
+    pub(crate) fn send(&mut self, job: JobId, mode: &Mode, parcel: usize) {
+        let model = self.problem.workload.model_of(job);
+        let parcel = &mode.parcels[parcel];
+        let sent = &mut self.sent[job.index()];
+        let (done, uploads) = sent.get_or_insert_with(|| (LayerSet::none(model), Vec::new()));
+        let wanted = match self.problem.granularity {
+            Granularity::Job => mode.layers.clone(),
+            Granularity::Layer => waited_for(model, mode, parcel, done),
+        };
+        for layer in model.topological.iter().copied().filter(|l| wanted.contains(*l)) {
+            if done.insert(layer) {
+                self.device.push((job, Work::Layer(layer)));
+            }
+        }
+        for &u in &parcel.uploads {
+            let upload = &mode.uploads[u as usize];
+            if upload.encoding.is_some() {
+                self.device.push((job, Work::Encode(upload.tensor)));
+            }
+            self.uplink.push((job, upload.tensor));
+            uploads.push(upload.clone());
         }
     }
-    for &u in &parcel.uploads {
-        let upload = &mode.uploads[u as usize];
-        if upload.encoding.is_some() {
-            device.push((job, Work::Encode(upload.tensor)));
+
+    /// Does the device work of a job that nothing sent has waited for.
+    pub(crate) fn finish(&mut self, job: JobId, mode: &Mode) {
+        let model = self.problem.workload.model_of(job);
+        let (done, uploads) = self.sent[job.index()].take().unzip();
+        let is_done = |l: &LayerId| done.as_ref().is_some_and(|done| done.contains(*l));
+        let rest = model.topological.iter().filter(|l| mode.layers.contains(**l) && !is_done(l));
+        self.device.extend(rest.map(|&l| (job, Work::Layer(l))));
+        let (device_layers, uploads) = (mode.layers.clone(), uploads.unwrap_or_default());
+        self.partitions[job.index()] = Some(Partition { device_layers, uploads });
+    }
+
+    /// The decision, once every job is finished.
+    pub(crate) fn decision(self) -> Decision {
+        let partitions = self.partitions.into_iter().map(|p| p.expect("every job is finished"));
+        Decision {
+            partitions: partitions.collect(),
+            device: self.device,
+            uplink: self.uplink,
+            server: None,
+            period: None,
         }
     }
 }

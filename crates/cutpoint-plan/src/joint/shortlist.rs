@@ -24,7 +24,7 @@ use std::collections::BinaryHeap;
 /// How many modes are tried, each for all jobs together.
 const SINGLE_TRIED: usize = 8;
 
-/// What is found by going through all modes.
+/// The result of going through all modes.
 pub(crate) enum Listed<'c> {
     Short(Box<Shortlist<'c>>),
     /// No counts below the limit were found, even if no job ever waited for the server.
@@ -36,9 +36,8 @@ pub(crate) struct Shortlist<'c> {
     pub problem: Problem<'c>,
     /// From all modes.
     pub bound: LoadBound,
-    /// The best counts as section 5.6 has them, and a bound from all modes.
-    pub solution: Solution,
-    pub counts: Counts,
+    /// The best counts as section 5.6 has them, of all modes.
+    pub identical: (Solution, Counts),
     /// Whether some mode sends something before all device work of its job is done.
     pub sends_early: bool,
 }
@@ -67,15 +66,13 @@ pub(crate) fn shortlist<'c>(
     if limit.is_some_and(|limit| solution.makespan >= limit) {
         return Some(Listed::Longer);
     }
-    let exact = Exact { sketches: &sketches };
-    let sent = |position: usize| all[position].has_suffix;
-    let (arrival, _) = exact.least(sent, |times| times.sent_alone)?;
-    let (latency, quickest) = exact.least(|_| true, |times| times.latency(half))?;
+    let (arrival, _) = least(&sketches, |times| times.has_suffix, |times| times.sent_alone)?;
+    let (latency, quickest) = least(&sketches, |_| true, |times| times.latency(half))?;
     let mut bound = load_bound_of(all, count, context.executors, half, arrival + half);
     if let Some(local) = all.iter().find(|s| !s.has_suffix) {
         bound.time = bound.time.min(local.device * count);
     }
-    bound.time = bound.time.max(latency);
+    bound.time = bound.time.max(latency).max(solution.lower_bound);
 
     let mut picked: Vec<usize> = (0..all.len()).filter(|&p| counts[p] > 0).collect();
     picked.extend(all.iter().position(|s| !s.has_suffix));
@@ -88,42 +85,35 @@ pub(crate) fn shortlist<'c>(
     let modes: Vec<Mode> = picked.iter().map(|&p| sketches.mode(p)).collect::<Option<_>>()?;
     let counts = vec![picked.iter().map(|&p| counts[p]).collect()];
     let problem = problem_of(context, modes)?;
-    let sends_early =
-        all.iter().any(|s| s.parcel_count > 1 || (s.has_suffix && s.rest() > Time::ZERO));
-    let found = Shortlist { problem, bound, solution, counts, sends_early };
-    Some(Listed::Short(Box::new(found)))
+    let sends_early = all.iter().any(Times::sends_early);
+    let identical = (solution, counts);
+    Some(Listed::Short(Box::new(Shortlist { problem, bound, identical, sends_early })))
 }
 
 fn problem_of<'c>(context: &'c Context<'c>, modes: Vec<Mode>) -> Option<Problem<'c>> {
     context.problem(|_, _| ModeSet { modes: modes.clone(), is_complete: false })
 }
 
-/// Exact times of modes, built in full only where their sketches do not tell.
-struct Exact<'s> {
-    sketches: &'s Sketches<'s>,
-}
-
-impl Exact<'_> {
-    /// The least time of a mode and its position; of equal ones the one with the least device time.
-    fn least(
-        &self,
-        is_asked: impl Fn(usize) -> bool,
-        time: impl Fn(&Times) -> Time,
-    ) -> Option<(Time, usize)> {
-        let all = &self.sketches.all;
-        let key = |position: usize| (time(&all[position]), all[position].device, position);
-        let asked = || (0..all.len()).filter(|&p| is_asked(p));
-        let mut best = asked().filter(|&p| all[p].parcel_count <= 1).map(key).min();
-        for position in asked().filter(|&p| all[p].parcel_count > 1) {
-            if best.is_none_or(|b| key(position) < b)
-                && let Some(mode) = self.sketches.mode(position)
-            {
-                let found = (time(&mode), mode.device, position);
-                best = best.map_or(Some(found), |b| Some(b.min(found)));
-            }
+/// The least time of a mode and its position; of equal ones the one with the least device time.
+/// Modes are built in full only where their sketches do not tell.
+fn least(
+    sketches: &Sketches<'_>,
+    is_asked: impl Fn(&Times) -> bool,
+    time: impl Fn(&Times) -> Time,
+) -> Option<(Time, usize)> {
+    let key = |times: &Times, position: usize| (time(times), times.device, position);
+    let asked = sketches.all.iter().enumerate().filter(|(_, times)| is_asked(times));
+    let (several, one): (Vec<_>, Vec<_>) = asked.partition(|(_, times)| times.parcel_count > 1);
+    let mut best = one.into_iter().map(|(p, times)| key(times, p)).min();
+    for (position, times) in several {
+        if best.is_none_or(|b| key(times, position) < b)
+            && let Some(mode) = sketches.mode(position)
+        {
+            let found = key(&mode, position);
+            best = best.map_or(Some(found), |b| Some(b.min(found)));
         }
-        best.map(|(time, _, position)| (time, position))
     }
+    best.map(|(time, _, position)| (time, position))
 }
 
 /// The modes cheapest at the bound's prices that no cheaper one can replace in every schedule.
@@ -176,9 +166,8 @@ fn best_single(
         for rule in Rule::ALL {
             let line = Line::new(&problem, rule);
             for (mode, &position) in portion.iter().enumerate() {
-                let mut counts = vec![0; portion.len()];
-                counts[mode] = count;
-                let makespan = Mix::new(&line, vec![counts]).makespan();
+                let counts = vec![problem.classes[0].all_in(mode)];
+                let makespan = Mix::new(&line, counts).makespan();
                 if best.is_none_or(|(b, _)| makespan < b) {
                     best = Some((makespan, position));
                 }

@@ -1,4 +1,4 @@
-//! Which cuts of a model are worth considering?
+//! The cuts of a model that are worth considering.
 //!
 //! Every downward-closed set of layers is a cut. While there are few they are all listed
 //! (`cut::closed_sets`), each with every combination of encodings of its frontier, and those that another

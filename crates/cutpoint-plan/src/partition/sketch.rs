@@ -107,10 +107,10 @@ impl<'p> Sketches<'p> {
     pub(crate) fn mode(&self, position: usize) -> Option<Mode> {
         let (cut, place) = self.chosen[position];
         let layers = self.cuts.layers(cut);
-        let frontier = frontier(self.pricer.model, &layers);
+        let frontier = frontier(self.pricer.model, layers);
         let uploads =
             self.forms.combination(&frontier, place).map(|form| form.upload.clone()).collect();
-        self.pricer.mode(layers, uploads)
+        self.pricer.mode(layers.clone(), uploads)
     }
 }
 

@@ -6,16 +6,15 @@ use crate::joint::best_mix::{best_mix, rules};
 use crate::joint::exact;
 use crate::joint::identical::{LEAVES, identical};
 use crate::joint::local_search::{first_choice, promising};
-use crate::joint::mix::{Line, Mix, Rule};
-use crate::joint::send_order::{Member, Outline};
+use crate::joint::mix::{Line, Mix, RuledMix};
+use crate::joint::send_order::Outline;
 use crate::options::Policy;
 use crate::partition::candidates::{Candidate, Candidates};
 use crate::partition::dominance::undominated;
 use crate::partition::prefixes;
-use crate::policy::budget::NODES_JOINT;
-use crate::policy::budget::RESTRICTED_JOBS_MAX;
+use crate::policy::budget::{NODES_JOINT, RESTRICTED_JOBS_MAX};
 use crate::policy::planner::{Found, Planner};
-use crate::problem::{Counts, Mode, ModeSet, Pricer, Problem};
+use crate::problem::{Mode, ModeSet, Pricer, Problem};
 use crate::units::Time;
 use crate::workload::JobId;
 
@@ -23,11 +22,18 @@ impl<'c> Planner<'c> {
     /// The plan of a policy other than joint and exhaustive; `None` if a job cannot be done so.
     pub(super) fn simple(&self, policy: Policy) -> Option<Found<'c>> {
         match policy {
-            Policy::ScheduleOnly => self.mix_of(|_, pricer| whole_jobs(pricer)),
-            Policy::Adjacent => self.mix_of(|_, pricer| adjacent(pricer)),
+            Policy::ScheduleOnly => self.mix_of(|pricer| {
+                let model = pricer.model;
+                modes_of(pricer, &[LayerSet::none(model), LayerSet::all(model)])
+            }),
+            Policy::Adjacent => self.mix_of(adjacent),
             Policy::BestSingle => Some(self.best_single()),
-            Policy::LocalOnly => self.in_arrival_order(|_, pricer| local(pricer)),
-            Policy::ServerOnly => self.in_arrival_order(|_, pricer| offloaded(pricer)),
+            Policy::LocalOnly => {
+                self.in_arrival_order(|_, pricer| modes_of(pricer, &[LayerSet::all(pricer.model)]))
+            }
+            Policy::ServerOnly => {
+                self.in_arrival_order(|_, pricer| modes_of(pricer, &[LayerSet::none(pricer.model)]))
+            }
             Policy::PartitionOnly | Policy::Joint | Policy::Exhaustive => {
                 self.in_arrival_order(|class, _| {
                     let modes = self.problem.classes[class].modes.iter();
@@ -41,7 +47,7 @@ impl<'c> Planner<'c> {
     /// The quickest of a few modes for every job of a class, jobs in the order of the workload.
     fn in_arrival_order(
         &self,
-        mut modes: impl FnMut(usize, &Pricer<'_>) -> Vec<Mode>,
+        modes: impl Fn(usize, &Pricer<'_>) -> Vec<Mode>,
     ) -> Option<Found<'c>> {
         let half = self.problem.half;
         let problem = self.context.problem(|class, pricer| {
@@ -49,23 +55,31 @@ impl<'c> Planner<'c> {
                 modes(class, pricer).into_iter().min_by_key(|m| (m.latency(half), m.device));
             ModeSet { modes: quickest.into_iter().collect(), is_complete: false }
         })?;
-        let outline = arrival_outline(&problem);
-        Some(Found::of(problem, outline))
+        let classes = problem.classes.iter().enumerate();
+        let mut jobs: Vec<(JobId, usize)> =
+            classes.flat_map(|(class, c)| c.jobs.iter().map(move |&job| (job, class))).collect();
+        jobs.sort_unstable();
+        let outline = Outline::in_sequence(&problem, jobs.into_iter().map(|(_, class)| (class, 0)));
+        Some(Found::new(outline.makespan(&problem), outline, Some(problem)))
     }
 
     /// The best mix of a few modes of each class.
-    fn mix_of(&self, mut modes: impl FnMut(usize, &Pricer<'_>) -> Vec<Mode>) -> Option<Found<'c>> {
+    fn mix_of(&self, modes: impl Fn(&Pricer<'_>) -> Vec<Mode>) -> Option<Found<'c>> {
         let problem = self
             .context
-            .problem(|class, pricer| ModeSet { modes: modes(class, pricer), is_complete: true })?;
+            .problem(|_, pricer| ModeSet { modes: modes(pricer), is_complete: true })?;
         let known = identical(&problem, LEAVES);
         let time = known.as_ref().map_or(Time::ZERO, |(solution, _)| solution.lower_bound);
         let bound = LoadBound { time, ..lower_bound(&problem) };
-        let (counts, rule) = best_mix(&problem, &bound, known.as_ref().map(|(_, counts)| counts));
-        let outline = Line::new(&problem, rule).outline(&counts);
-        let mut found = Found::of(problem, outline);
-        polish(&mut found);
-        Some(found)
+        let known = known.as_ref().map(|(_, counts)| counts);
+        let outline = best_mix(&problem, &bound, known).outline(&problem);
+        let mut found = (outline.makespan(&problem), outline);
+        if problem.jobs() <= RESTRICTED_JOBS_MAX {
+            // Everything that a small problem allows is searched.
+            let exact = exact::search(&problem, found.0, Time::ZERO, NODES_JOINT / 8);
+            found = exact.better.unwrap_or(found);
+        }
+        Some(Found::new(found.0, found.1, Some(problem)))
     }
 
     /// One mode for all jobs of a model: every choice tried for one model, class by class for
@@ -73,24 +87,15 @@ impl<'c> Planner<'c> {
     fn best_single(&self) -> Found<'c> {
         let problem = &self.problem;
         let start = first_choice(problem, &promising(problem, self.bound.prices));
-        let mut best: Option<(Time, Counts, Rule)> = None;
-        for rule in rules(problem) {
+        let descended = rules(problem).into_iter().map(|rule| {
             let line = Line::new(problem, rule);
             let mut mix = Mix::new(&line, start.clone());
             let makespan = descend(problem, &mut mix);
-            if best.as_ref().is_none_or(|(b, _, _)| makespan < *b) {
-                best = Some((makespan, mix.counts, rule));
-            }
-        }
-        let (_, counts, rule) = best.expect("there is at least one rule");
-        let outline = Line::new(problem, rule).outline(&counts);
-        Found {
-            makespan: outline.makespan(problem),
-            outline,
-            problem: None,
-            is_proved: false,
-            lower_bound: Time::ZERO,
-        }
+            RuledMix { counts: mix.counts, rule, makespan }
+        });
+        let best = descended.min_by_key(|mix| mix.makespan).expect("there is at least one rule");
+        let outline = best.outline(problem);
+        Found::new(outline.makespan(problem), outline, None)
     }
 }
 
@@ -120,52 +125,12 @@ fn descend(problem: &Problem<'_>, mix: &mut Mix<'_, '_>) -> Time {
     }
 }
 
-/// Searches everything that the problem of `found` allows, if it is small.
-fn polish(found: &mut Found<'_>) {
-    let Some(problem) = &found.problem else { return };
-    if problem.jobs() <= RESTRICTED_JOBS_MAX {
-        let exact = exact::search(problem, found.makespan, Time::ZERO, NODES_JOINT / 8);
-        if let Some((makespan, outline)) = exact.better {
-            (found.makespan, found.outline) = (makespan, outline);
-        }
-    }
-}
-
-/// Every job in its class's first mode, in the order of the workload.
-fn arrival_outline(problem: &Problem<'_>) -> Outline {
-    let mut members: Vec<(JobId, Member)> = Vec::new();
-    for (class, c) in (0u32..).zip(&problem.classes) {
-        let jobs = (0u32..).zip(c.jobs);
-        members.extend(jobs.map(|(position, &job)| (job, Member { class, position })));
-    }
-    members.sort_by_key(|&(job, _)| job);
-    let sends = members.iter().flat_map(|&(_, member)| {
-        let mode = &problem.classes[member.class as usize].modes[0];
-        mode.segments.iter().flat_map(|s| &s.parcels).map(move |&p| (member, p))
-    });
-    Outline {
-        sends: sends.collect(),
-        modes: problem.classes.iter().map(|c| vec![0; c.jobs.len()]).collect(),
-        server: None,
-    }
-}
-
-fn local(pricer: &Pricer<'_>) -> Vec<Mode> {
-    pricer.mode(LayerSet::all(pricer.model), Vec::new()).into_iter().collect()
-}
-
-/// The modes with every layer on the server.
-fn offloaded(pricer: &Pricer<'_>) -> Vec<Mode> {
+/// The modes of some cuts.
+fn modes_of<'p>(pricer: &'p Pricer<'p>, cuts: &[LayerSet]) -> Vec<Mode> {
     let mut candidates = Candidates::new(pricer);
-    candidates.add_cut(&LayerSet::none(pricer.model));
-    undominated(pricer, candidates.found)
-}
-
-/// Everything on the device, or everything on the server.
-fn whole_jobs(pricer: &Pricer<'_>) -> Vec<Mode> {
-    let mut candidates = Candidates::new(pricer);
-    candidates.add_cut(&LayerSet::none(pricer.model));
-    candidates.add_cut(&LayerSet::all(pricer.model));
+    for layers in cuts {
+        candidates.add_cut(layers);
+    }
     undominated(pricer, candidates.found)
 }
 

@@ -1,4 +1,4 @@
-//! How much each search may spend.
+//! The budget of each search.
 
 /// Jobs of sequences that a search may look at.
 pub(crate) const STEPS: u64 = 60_000;

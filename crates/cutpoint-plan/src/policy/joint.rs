@@ -19,11 +19,8 @@ impl<'c> Planner<'c> {
     pub(super) fn joint(&self, nodes: u64) -> Found<'c> {
         let problem = &self.problem;
         let counts = self.identical.as_ref().map(|(_, counts)| counts);
-        let (counts, rule) = best_mix(problem, &self.bound, counts);
-        let outline = Line::new(problem, rule).outline(&counts);
-        let makespan = outline.makespan(problem);
-        let mut best =
-            Found { makespan, outline, problem: None, is_proved: false, lower_bound: Time::ZERO };
+        let outline = best_mix(problem, &self.bound, counts).outline(problem);
+        let mut best = Found::new(outline.makespan(problem), outline, None);
         for policy in Policy::ALL {
             if matches!(policy, Policy::Joint | Policy::Exhaustive) || self.is_reached(&best) {
                 break;
@@ -44,13 +41,7 @@ impl<'c> Planner<'c> {
             let nodes = nodes_for(nodes, problem.jobs() as u64);
             let exact = exact::search(problem, best.makespan, self.bound.time, nodes);
             if let Some((makespan, outline)) = exact.better {
-                best = Found {
-                    makespan,
-                    outline,
-                    problem: None,
-                    is_proved: false,
-                    lower_bound: Time::ZERO,
-                };
+                best = Found::new(makespan, outline, None);
             }
             best.is_proved = exact.is_proved;
         }
@@ -67,7 +58,7 @@ impl<'c> Planner<'c> {
         if best.makespan <= close_to(self.bound.time, jobs) || jobs > SEQUENCE_JOBS_MAX {
             return;
         }
-        let problem = best.problem.as_ref().unwrap_or(&self.problem);
+        let problem = self.problem_of(best);
         let tried = promising(problem, self.bound.prices);
         let better = reinsertion::improve(problem, &tried, &best.outline, best.makespan, STEPS);
         if let Some((makespan, outline)) = better {

@@ -38,8 +38,7 @@ impl Planner<'_> {
         };
         for &other in policies {
             let Some(found) = self.simple(other) else { continue };
-            let problem = found.problem.as_ref().unwrap_or(&self.problem);
-            let search = TurnSearch::new(problem, goal);
+            let search = TurnSearch::new(self.problem_of(&found), goal);
             offer(search.decision(&self.turns_of(&found, &search, other)));
         }
         if policy == Policy::Joint {
@@ -51,14 +50,11 @@ impl Planner<'_> {
 
     /// The jobs of a plan in the order of the goal, in the plan's modes.
     fn turns_of(&self, found: &Found<'_>, search: &TurnSearch<'_>, policy: Policy) -> Vec<Turn> {
-        let modes = (0u32..).zip(&found.outline.modes);
-        let turns = modes.flat_map(|(class, modes)| {
-            (0u32..).zip(modes).map(move |(position, &mode)| Turn {
-                member: Member { class, position },
-                mode: mode as usize,
-            })
-        });
-        let mut turns: Vec<Turn> = turns.collect();
+        let turn = |member: Member| Turn {
+            member,
+            mode: found.outline.modes[member.class][member.position],
+        };
+        let mut turns: Vec<Turn> = found.outline.members().map(turn).collect();
         let keeps_order =
             matches!(policy, Policy::LocalOnly | Policy::ServerOnly | Policy::PartitionOnly);
         if keeps_order || search.goal.period.is_some() {
@@ -102,8 +98,7 @@ impl Planner<'_> {
             }
             let share = TURNS / starts.len() as u64;
             for (value, turns) in &mut starts {
-                let mut budget = share;
-                *value = search.improve(turns, &all, &mut budget);
+                *value = search.improve(turns, &all, share);
             }
             starts.sort_by_key(|(value, _)| *value);
         }
@@ -116,19 +111,14 @@ impl Planner<'_> {
         let problem = &self.problem;
         let known = self.identical.as_ref().map(|(_, counts)| counts);
         let mut starts = vec![
-            best_mix(problem, &self.bound, known).0,
+            best_mix(problem, &self.bound, known).counts,
             balanced(problem),
             first_choice(problem, tried),
         ];
-        let all_in = |class: &Class<'_>, mode: usize| {
-            let mut counts = vec![0; class.modes.len()];
-            counts[mode] = class.count();
-            counts
-        };
-        let quickest = |c: &Class<'_>| all_in(c, quickest(c, problem));
+        let quickest = |class: &Class<'_>| class.all_in(quickest(class, problem));
         starts.push(problem.classes.iter().map(quickest).collect());
         if let [class] = problem.classes.as_slice() {
-            starts.extend(tried[0].iter().map(|&mode| vec![all_in(class, mode)]));
+            starts.extend(tried[0].iter().map(|&mode| vec![class.all_in(mode)]));
         }
         starts
     }
@@ -170,19 +160,18 @@ fn quickest(class: &Class<'_>, problem: &Problem<'_>) -> usize {
 /// The jobs of each class in modes that take turns as evenly as their counts allow.
 fn spread(problem: &Problem<'_>, counts: &Counts) -> Vec<Turn> {
     let mut turns = Vec::with_capacity(problem.jobs());
-    for (class, by_mode) in (0u32..).zip(counts) {
+    for (class, by_mode) in counts.iter().enumerate() {
         let jobs: u64 = by_mode.iter().sum();
         let mut taken = vec![0u64; by_mode.len()];
-        for position in 0..jobs {
+        for (position, of_jobs) in (1..=jobs).enumerate() {
             // The mode that is furthest behind its share, in units of 1 / jobs.
             let behind = |&mode: &usize| {
-                let share = i128::from(by_mode[mode]) * i128::from(position + 1);
+                let share = i128::from(by_mode[mode]) * i128::from(of_jobs);
                 (share - i128::from(taken[mode]) * i128::from(jobs), std::cmp::Reverse(mode))
             };
             let open = (0..by_mode.len()).filter(|&mode| taken[mode] < by_mode[mode]);
             let mode = open.max_by_key(behind).expect("counts add up to the jobs");
             taken[mode] += 1;
-            let position = u32::try_from(position).expect("jobs are numbered in 32 bits");
             turns.push(Turn { member: Member { class, position }, mode });
         }
     }

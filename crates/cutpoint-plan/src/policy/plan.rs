@@ -122,7 +122,7 @@ fn or_by_whole_jobs(context: &Context<'_>, plan: Plan) -> Plan {
     if found.makespan >= plan.makespan {
         return plan;
     }
-    let decision = found.outline.decision(found.problem.as_ref().unwrap_or(&planner.problem));
+    let decision = found.outline.decision(planner.problem_of(&found));
     let Plan { policy, objective, lower_bound, .. } = plan;
     plan_of(workload, policy, Granularity::Layer, objective, decision, |_| lower_bound)
 }

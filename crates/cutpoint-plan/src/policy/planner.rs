@@ -23,15 +23,9 @@ pub(super) struct Found<'c> {
 }
 
 impl<'c> Found<'c> {
-    pub(super) fn of(problem: Problem<'c>, outline: Outline) -> Found<'c> {
-        let makespan = outline.makespan(&problem);
-        Found {
-            makespan,
-            outline,
-            problem: Some(problem),
-            is_proved: false,
-            lower_bound: Time::ZERO,
-        }
+    /// A plan with modes of `problem`, or of the whole one.
+    pub(super) fn new(makespan: Time, outline: Outline, problem: Option<Problem<'c>>) -> Found<'c> {
+        Found { makespan, outline, problem, is_proved: false, lower_bound: Time::ZERO }
     }
 }
 
@@ -56,10 +50,14 @@ impl<'c> Planner<'c> {
     ) -> Option<Planner<'c>> {
         if let Some(listed) = is_makespan.then(|| shortlist(context, LEAVES, limit)).flatten() {
             let Listed::Short(found) = listed else { return None };
-            let Shortlist { problem, mut bound, solution, counts, sends_early } = *found;
-            bound.time = bound.time.max(solution.lower_bound);
-            let identical = Some((solution, counts));
-            return Some(Planner { context, problem, bound, identical, sends_early });
+            let Shortlist { problem, bound, identical, sends_early } = *found;
+            return Some(Planner {
+                context,
+                problem,
+                bound,
+                identical: Some(identical),
+                sends_early,
+            });
         }
         let mut problem = context.problem(|_, pricer| modes(pricer, context.executors))?;
         if !problem.is_complete {
@@ -73,9 +71,7 @@ impl<'c> Planner<'c> {
         if let Some((solution, _)) = identical.as_ref().filter(|_| problem.is_complete) {
             bound.time = bound.time.max(solution.lower_bound);
         }
-        let sends_early = problem.all_modes().any(|(_, m)| {
-            !m.is_exact || m.parcels.len() > 1 || (m.has_suffix && m.rest() > Time::ZERO)
-        });
+        let sends_early = problem.all_modes().any(|(_, m)| !m.is_exact || m.sends_early());
         Some(Planner { context, problem, bound, identical, sends_early })
     }
 
@@ -90,10 +86,15 @@ impl<'c> Planner<'c> {
         found.makespan <= self.bound.time
     }
 
+    /// The problem that the modes of a plan belong to.
+    pub(super) fn problem_of<'f>(&'f self, found: &'f Found<'c>) -> &'f Problem<'c> {
+        found.problem.as_ref().unwrap_or(&self.problem)
+    }
+
     /// The plan in full.
-    pub(super) fn write_out(&self, found: Found<'_>, policy: Policy) -> Plan {
+    pub(super) fn write_out(&self, found: Found<'c>, policy: Policy) -> Plan {
         let Context { workload, granularity, .. } = *self.context;
-        let decision = found.outline.decision(found.problem.as_ref().unwrap_or(&self.problem));
+        let decision = found.outline.decision(self.problem_of(&found));
         let objective = Objective::Makespan;
         plan_of(workload, policy, granularity, objective, decision, |makespan| {
             let is_proved = found.is_proved && makespan == found.makespan;

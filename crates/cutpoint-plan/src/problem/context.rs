@@ -1,5 +1,6 @@
 //! The workload in the planner's terms: classes of interchangeable jobs and their modes.
 
+use crate::flow_shop::johnson::Block;
 use crate::options::Granularity;
 use crate::problem::loads::{Loads, loads, weighted};
 use crate::problem::mode::{Mode, ModeSet, Times};
@@ -19,7 +20,7 @@ fn ends_with_uplink(workload: &Workload) -> bool {
     workload.link.downlink.is_none() && workload.models.iter().all(is_free)
 }
 
-/// What all problems of a workload share.
+/// The parts that all problems of a workload share.
 #[derive(Clone, Debug)]
 pub(crate) struct Context<'w> {
     pub workload: &'w Workload,
@@ -100,7 +101,7 @@ impl<'w> Context<'w> {
 pub(crate) struct Class<'c> {
     /// In the order of the workload; never empty.
     pub jobs: &'c [JobId],
-    /// What they may choose from; never empty.
+    /// The modes they may choose from; never empty.
     pub modes: Vec<Mode>,
     /// Whether some best plan uses only these modes.
     pub is_complete: bool,
@@ -110,6 +111,13 @@ pub(crate) struct Class<'c> {
 impl Class<'_> {
     pub(crate) fn count(&self) -> u64 {
         self.jobs.len() as u64
+    }
+
+    /// All jobs in one mode.
+    pub(crate) fn all_in(&self, mode: usize) -> Vec<u64> {
+        let mut counts = vec![0; self.modes.len()];
+        counts[mode] = self.count();
+        counts
     }
 
     /// The mode that uses the device alone, if it is among the choices.
@@ -130,7 +138,7 @@ pub(crate) struct Problem<'c> {
     pub executors: Option<u64>,
     /// Whether some best plan uses only the modes listed.
     pub is_complete: bool,
-    /// What the machines have to do first.
+    /// The work that the machines do first.
     pub behind: Backlog,
 }
 
@@ -160,7 +168,8 @@ impl Problem<'_> {
             class.modes.retain(|mode| {
                 let mut sending = mode.sending_segments();
                 let (Some(one), None) = (sending.next(), sending.next()) else { return true };
-                let times = [mode.device, one.device, one.uplink, one.alone];
+                let Block { device, uplink, alone } = one.block;
+                let times = [mode.device, device, uplink, alone];
                 let is_beaten = kept.iter().any(|k| k.iter().zip(times).all(|(&k, t)| k <= t));
                 if !is_beaten {
                     kept.push(times);
@@ -183,6 +192,19 @@ impl Problem<'_> {
     /// When a job of a class alone completes at the earliest.
     pub(crate) fn least_latency(&self, class: &Class<'_>) -> Time {
         class.modes.iter().map(|mode| mode.latency(self.half)).min().unwrap_or_default()
+    }
+
+    /// The segments that send something in Johnson's order: class, mode, and position in the mode.
+    pub(crate) fn segments_in_order(&self) -> Vec<(usize, usize, usize)> {
+        let mut found = Vec::new();
+        for (c, class) in self.classes.iter().enumerate() {
+            for (m, mode) in class.modes.iter().enumerate() {
+                let sending = mode.segments.iter().enumerate().filter(|(_, s)| s.sends());
+                found.extend(sending.map(|(s, segment)| (segment.key(), c, m, s)));
+            }
+        }
+        found.sort_unstable();
+        found.into_iter().map(|(_, c, m, s)| (c, m, s)).collect()
     }
 
     pub(crate) fn jobs(&self) -> usize {

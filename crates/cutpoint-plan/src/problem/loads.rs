@@ -1,4 +1,4 @@
-//! What a job loads each machine with.
+//! The load of a job on each machine.
 
 use crate::problem::mode::Times;
 
@@ -13,6 +13,6 @@ pub(crate) fn loads(times: &Times, executors: Option<u64>) -> Loads {
 }
 
 /// Loads weighted by prices.
-pub(crate) fn weighted(prices: Loads, loads: Loads) -> u128 {
+pub(crate) fn weighted<const N: usize>(prices: [u64; N], loads: [u64; N]) -> u128 {
     prices.iter().zip(loads).map(|(&p, l)| u128::from(p) * u128::from(l)).sum()
 }

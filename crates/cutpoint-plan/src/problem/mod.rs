@@ -13,6 +13,6 @@ pub(crate) use context::{Class, Context, EXACT_JOBS_MAX, Problem};
 pub(crate) use counts::Counts;
 pub(crate) use loads::{Loads, loads, weighted};
 pub(crate) use mode::{Form, Mode, ModeSet, PARCELS_MAX, Parcel, Times};
-pub(crate) use pricer::Pricer;
 #[cfg(test)]
 pub(crate) use pricer::Pricing;
+pub(crate) use pricer::{Pricer, download_time};

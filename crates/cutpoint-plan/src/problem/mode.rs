@@ -2,7 +2,7 @@
 
 use crate::cut::LayerSet;
 use crate::flow_shop::johnson::Block;
-use crate::flow_shop::segments::{ParcelTimes, Segment, segments};
+use crate::flow_shop::segments::{Segment, segments};
 use crate::plan::Upload;
 use crate::units::Time;
 use std::ops::Deref;
@@ -20,7 +20,7 @@ pub(crate) struct Parcel {
     pub uplink: Time,
 }
 
-/// What one job takes on each machine in a mode.
+/// The times of one job on each machine in a mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Times {
     /// Device time of all layers and encodes.
@@ -50,6 +50,11 @@ impl Times {
     /// Device time that no parcel waits for.
     pub(crate) fn rest(&self) -> Time {
         self.device - self.sending
+    }
+
+    /// Whether something may be sent before all device work is done.
+    pub(crate) fn sends_early(&self) -> bool {
+        self.parcel_count > 1 || (self.has_suffix && self.rest() > Time::ZERO)
     }
 
     /// From the end of the last transfer to completion; `half` is the propagation time of one
@@ -134,7 +139,12 @@ impl Mode {
 
     /// The segments that send something.
     pub(crate) fn sending_segments(&self) -> impl DoubleEndedIterator<Item = &Segment> + Clone {
-        self.segments.iter().filter(|s| !s.parcels.is_empty())
+        self.segments.iter().filter(|s| s.sends())
+    }
+
+    /// All parcels in the order in which they are sent.
+    pub(crate) fn parcels_in_order(&self) -> impl Iterator<Item = usize> {
+        self.segments.iter().flat_map(|segment| segment.tasks.iter().copied())
     }
 
     /// Works out what follows from the parcels and the device time before them.
@@ -145,9 +155,8 @@ impl Mode {
         self.times.trail = uplink.iter().min().copied().unwrap_or_default();
         self.times.sending = self.before[self.all_parcels()];
         self.times.parcel_count = uplink.len();
-        let parcels = ParcelTimes { before: &self.before, uplink, device: self.device };
-        self.segments = segments(&parcels);
-        let sent = self.sending_segments().map(Block::from).fold(Block::default(), Block::then);
+        self.segments = segments(&self.before, &uplink, self.device);
+        let sent = self.sending_segments().map(|s| s.block).fold(Block::default(), Block::then);
         self.times.sent_alone = sent.alone;
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn join(model: &ModelGraph, mut parcels: Vec<Waiting>, most: usize) -
     parcels
 }
 
-/// What the uplink may lose if a parcel is joined with the one before it.
+/// The time that the uplink may lose if a parcel is joined with the one before it.
 fn delay(model: &ModelGraph, parcels: &[Waiting], second: usize) -> Time {
     let mut before = LayerSet::none(model);
     parcels[..second].iter().for_each(|(_, needs, _)| before.extend(needs));
@@ -64,12 +64,8 @@ fn order(model: &ModelGraph, parcels: &[Waiting]) -> Option<Vec<usize>> {
             None => waited.push((by, layer.device)),
         }
     }
-    let work = |&(_, device): &(u64, Time)| Block { device, alone: device, ..Block::default() };
-    let send = |(parcel, _, encode): &Waiting| Block {
-        device: *encode,
-        uplink: parcel.uplink,
-        alone: *encode + parcel.uplink,
-    };
+    let work = |&(_, device): &(u64, Time)| Block::of(device, Time::ZERO);
+    let send = |(parcel, _, encode): &Waiting| Block::of(*encode, parcel.uplink);
     let tasks: Vec<Block> = waited.iter().map(work).chain(parcels.iter().map(send)).collect();
     let is_before = |a: usize, b: usize| match (waited.get(a), waited.get(b)) {
         (Some(&(a, _)), Some(&(b, _))) => a != b && a & b == b,

@@ -1,4 +1,4 @@
-//! What one way to run one job costs on each machine.
+//! The cost of one way to run one job on each machine.
 //!
 //! A *mode* is a cut together with the form in which each frontier tensor crosses the link. A
 //! mode's uploads are grouped into *parcels*: tensors that are ready at the same moment and so may
@@ -24,7 +24,7 @@ const UPLOADS_APART_MAX: usize = 40;
 /// whole cut.
 const ANCESTOR_LAYERS_MAX: usize = 8192;
 
-/// What the cost of a mode depends on, apart from the model and the cut.
+/// Everything that the cost of a mode depends on, apart from the model and the cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pricing {
     pub link: Link,
@@ -34,13 +34,6 @@ pub(crate) struct Pricing {
     /// Whether tensors that become ready together may leave apart all the same: another job's
     /// transfer between them can be worth it where something follows the uplink.
     pub is_apart: bool,
-}
-
-impl Pricing {
-    /// What `bytes` take on the uplink; `None` if they never get through.
-    pub(crate) fn transfer(&self, bytes: u64) -> Option<Time> {
-        self.link.uplink.transfer_time(bytes)?.checked_add(self.link.message_overhead)
-    }
 }
 
 /// A model with what is needed to price many of its cuts.
@@ -125,7 +118,9 @@ impl<'m> Pricer<'m> {
     /// A form of a tensor; `None` if it never gets through.
     pub(crate) fn form(&self, upload: Upload) -> Option<Form> {
         let tensor = &self.model.tensors[upload.tensor.index()];
-        let transfer = self.pricing.transfer(tensor.sent_bytes(upload.encoding))?;
+        let Link { uplink, message_overhead, .. } = self.pricing.link;
+        let transfer = uplink.transfer_time(tensor.sent_bytes(upload.encoding))?;
+        let transfer = transfer.checked_add(message_overhead)?;
         let (encode, decode) = match upload.encoding {
             None => (Time::ZERO, Time::ZERO),
             Some(e) => (tensor.encodings[e].encode, tensor.encodings[e].decode),
@@ -151,7 +146,7 @@ impl<'m> Pricer<'m> {
         })
     }
 
-    /// What `bytes` take on the downlink: nothing if it costs nothing, `None` if they never get
+    /// The time of `bytes` on the downlink: zero if it costs nothing, `None` if they never get
     /// through.
     pub(crate) fn downlink_time(&self, bytes: u64) -> Option<Time> {
         self.pricing.link.downlink.map_or(Some(Time::ZERO), |link| link.transfer_time(bytes))
@@ -203,20 +198,10 @@ impl<'m> Pricer<'m> {
         Some(again)
     }
 
-    /// What the outputs made on the server take on the downlink; the outer `None` if they never
+    /// The downlink time of the outputs made on the server; the outer `None` if they never
     /// get through, the inner if there are none.
-    pub(crate) fn download(&self, layers: &LayerSet) -> Option<Option<Time>> {
-        let Some(downlink) = self.pricing.link.downlink else { return Some(None) };
-        let made_there = self.model.outputs.iter().filter_map(|&t| {
-            let tensor = &self.model.tensors[t.index()];
-            tensor.producer.filter(|&p| !layers.contains(p)).map(|_| tensor.bytes)
-        });
-        let bytes = made_there
-            .fold(None, |sum: Option<u64>, b| Some(sum.unwrap_or_default().saturating_add(b)));
-        match bytes {
-            None => Some(None),
-            Some(bytes) => downlink.transfer_time(bytes).map(Some),
-        }
+    fn download(&self, layers: &LayerSet) -> Option<Option<Time>> {
+        download_time(&self.pricing.link, self.model, layers)
     }
 
     /// The layers that must precede an upload on the device.
@@ -231,7 +216,11 @@ impl<'m> Pricer<'m> {
     /// Groups uploads that become ready together, and tabulates what precedes each set of groups.
     fn parcels(&self, layers: &LayerSet, forms: &[Form]) -> (Vec<Parcel>, Vec<Time>, bool) {
         if forms.len() > UPLOADS_APART_MAX {
-            return self.one_parcel(layers, forms);
+            let uploads = (0..forms.len()).map(index).collect();
+            let all = Parcel { uploads, uplink: forms.iter().map(|f| f.transfer).sum() };
+            let encodes = forms.iter().map(|f| f.encode).sum();
+            let before = self.preceding(&[(all.clone(), layers.clone(), encodes)]);
+            return (vec![all], before, false);
         }
         let is_raw = |form: &Form| form.upload.encoding.is_none();
         let is_apart = self.pricing.is_apart && forms.len() <= PARCELS_MAX;
@@ -258,15 +247,6 @@ impl<'m> Pricer<'m> {
         }
         let before = self.preceding(&parcels);
         (parcels.into_iter().map(|(p, _, _)| p).collect(), before, is_exact)
-    }
-
-    /// All uploads as one parcel, which waits for all device work.
-    fn one_parcel(&self, layers: &LayerSet, forms: &[Form]) -> (Vec<Parcel>, Vec<Time>, bool) {
-        let uploads = (0..forms.len()).map(index).collect();
-        let uplink = forms.iter().map(|f| f.transfer).sum();
-        let encodes: Time = forms.iter().map(|f| f.encode).sum();
-        let before = vec![Time::ZERO, device(self.model, layers) + encodes];
-        (vec![Parcel { uploads, uplink }], before, false)
     }
 
     /// The device time before each set of parcels.
@@ -305,4 +285,22 @@ fn ancestors(model: &ModelGraph) -> Vec<LayerSet> {
         sets[layer.index()] = set;
     }
     sets
+}
+
+/// The downlink time of the outputs made on the server if `layers` are on the device; the outer
+/// `None` if they never get through, the inner if there are none or the downlink costs nothing.
+pub(crate) fn download_time(
+    link: &Link,
+    model: &ModelGraph,
+    layers: &LayerSet,
+) -> Option<Option<Time>> {
+    let Some(downlink) = link.downlink else { return Some(None) };
+    let made_there = model.outputs.iter().filter_map(|&t| {
+        let tensor = &model.tensors[t.index()];
+        tensor.producer.filter(|&p| !layers.contains(p)).map(|_| tensor.bytes)
+    });
+    match made_there.reduce(u64::saturating_add) {
+        None => Some(None),
+        Some(bytes) => downlink.transfer_time(bytes).map(Some),
+    }
 }

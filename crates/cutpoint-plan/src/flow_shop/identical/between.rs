@@ -1,4 +1,4 @@
-//! What jobs may take between the first and the last one on the uplink.
+//! The options of jobs between the first and the last one on the uplink.
 
 use crate::flow_shop::identical::choices::{Choices, Cut, Stages};
 use crate::hull::lower_hull;
@@ -9,15 +9,11 @@ use crate::units::Time;
 pub(super) struct Taken {
     /// Its position in [`Choices::cuts`].
     pub position: u32,
-    /// What it is taken to cost.
+    /// Its assumed times, with a place in the best order of all cuts if there is one.
     pub cut: Cut,
-    /// Places of its first and of its last transfer in the best order of all cuts; all alike where
-    /// there is none.
-    pub first: u32,
-    pub last: u32,
 }
 
-/// What may be taken between two ends.
+/// The options between two ends.
 #[derive(Clone, Debug)]
 pub(super) struct Between {
     /// Positions in [`Depth::between`]; `None` for a job that sends nothing.

@@ -1,4 +1,4 @@
-//! What identical jobs choose from, and what is chosen.
+//! The cuts that identical jobs choose from, and the counts chosen.
 
 use crate::units::Time;
 
@@ -19,7 +19,7 @@ pub(crate) struct Cut {
     pub lead: Time,
     /// Uplink time after the last device work that a transfer waits for.
     pub trail: Time,
-    /// What passes between the end of the last transfer and completion.
+    /// The time from the end of the last transfer to completion.
     pub tail: Time,
     /// Where its first and its last segment are in an order of the segments of all cuts that is
     /// best for any counts, if there is one.
@@ -45,7 +45,7 @@ impl Cut {
     }
 }
 
-/// What identical jobs choose from.
+/// The choices of identical jobs.
 #[derive(Clone, Debug)]
 pub(crate) struct Choices {
     /// Cuts that send something.

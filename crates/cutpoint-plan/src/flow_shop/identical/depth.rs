@@ -10,7 +10,7 @@ use crate::units::Time;
 #[derive(Clone, Debug)]
 pub(super) struct Depth<'c> {
     choices: &'c Choices,
-    /// What jobs may take between the first and the last one on the uplink.
+    /// The cuts of jobs between the first and the last one on the uplink.
     pub between: Vec<Taken>,
     /// Everything that jobs between some ends may take.
     pub options: Between,
@@ -82,17 +82,16 @@ impl<'c> Depth<'c> {
 
     /// Whether all transfers of a cut can come between those of the ends, where these restrict that.
     pub(super) fn is_between(&self, taken: &Taken, pair: Pair) -> bool {
-        let (first, last) = (&self.between[pair.first], &self.between[pair.last]);
-        first.first <= taken.first && taken.last <= last.last
+        let (first, _) = self.between[pair.first].cut.places.unzip();
+        let (_, last) = self.between[pair.last].cut.places.unzip();
+        let places = taken.cut.places.unzip();
+        first <= places.0 && places.1 <= last
     }
 
     /// Whether one cut can be first where another one is last.
     pub(super) fn is_pair(&self, first: usize, last: usize) -> bool {
-        if !self.is_ordered {
-            return true;
-        }
-        let (first, last) = (&self.between[first], &self.between[last]);
-        first.first <= last.first && first.last <= last.last
+        let places = |k: usize| self.between[k].cut.places.unzip();
+        !self.is_ordered || (places(first).0 <= places(last).0 && places(first).1 <= places(last).1)
     }
 
     /// The device time of the jobs at the ends and what follows it, and their uplink time and what
@@ -106,13 +105,13 @@ impl<'c> Depth<'c> {
         (first_device + device, first_uplink + uplink)
     }
 
-    /// What the first job on the uplink adds to both rows.
+    /// The part of the first job on the uplink in both rows.
     pub(super) fn at_start(&self, first: usize) -> (Time, Time) {
         let Cut { stages, lead, .. } = *self.end(first);
         (stages.device, lead + stages.uplink)
     }
 
-    /// What the last job on the uplink adds to both rows.
+    /// The part of the last job on the uplink in both rows.
     pub(super) fn at_end(&self, last: usize) -> (Time, Time) {
         let Cut { stages, trail, tail, .. } = *self.end(last);
         let after = if self.is_open { Time::ZERO } else { trail + tail };
@@ -127,9 +126,9 @@ fn in_sequence(choices: &Choices) -> Vec<Taken> {
     let mut cuts = least(choices);
     for (i, place) in (0..cuts.len()).zip(0u32..) {
         let before = i.checked_sub(1).map(|b| cuts[b].cut.tail);
-        let Taken { cut, first, last, .. } = &mut cuts[i];
+        let cut = &mut cuts[i].cut;
         *cut = Cut::in_sequence(cut.stages, before.map_or(cut.tail, |t| t.min(cut.tail)));
-        (*first, *last) = (place, place);
+        cut.places = Some((place, place));
     }
     cuts
 }
@@ -138,11 +137,6 @@ fn in_sequence(choices: &Choices) -> Vec<Taken> {
 fn in_place(choices: &Choices) -> Vec<Taken> {
     let mut cuts: Vec<Taken> = taken(choices).collect();
     cuts.sort_by_key(|Taken { cut, .. }| (cut.stages.device, cut.stages.uplink, cut.tail));
-    for taken in &mut cuts {
-        if let Some((first, last)) = taken.cut.places {
-            (taken.first, taken.last) = (first, last);
-        }
-    }
     cuts
 }
 
@@ -154,7 +148,7 @@ fn is_taken(choices: &Choices, cut: &Cut) -> bool {
 /// All cuts but those that a job does better to keep on the device.
 fn taken(choices: &Choices) -> impl Iterator<Item = Taken> + '_ {
     let all = (0u32..).zip(&choices.cuts).filter(|(_, cut)| is_taken(choices, cut));
-    all.map(|(position, &cut)| Taken { position, cut, first: 0, last: 0 })
+    all.map(|(position, &cut)| Taken { position, cut })
 }
 
 /// The Pareto cuts by depth: no other has less of both device and uplink time. In all else each is
@@ -166,7 +160,7 @@ fn least(choices: &Choices) -> Vec<Taken> {
         ((device, uplink, tail), position)
     });
     let mut cuts: Vec<Taken> = (pareto(points).into_iter())
-        .map(|position| Taken { position, cut: choices.cuts[position as usize], first: 0, last: 0 })
+        .map(|position| Taken { position, cut: choices.cuts[position as usize] })
         .collect();
     let devices: Vec<Time> = cuts.iter().map(|t| t.cut.stages.device).collect();
     for Taken { cut, .. } in taken(choices) {

@@ -16,7 +16,7 @@ pub(super) struct Ends<'c> {
     pub jobs: u64,
 }
 
-/// What jobs take together.
+/// The summed times of some jobs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sums {
     device: Time,
@@ -105,7 +105,7 @@ impl<'c> Ends<'c> {
         last.and(1, &Sums::of(self.deep.end(self.pair.first)))
     }
 
-    /// What one job adds that takes one of the options between.
+    /// The times that one job adds if it takes one of the options between.
     pub(super) fn each(&self, option: usize) -> Sums {
         let (cut, stages) = self.between.options[option];
         match cut {
@@ -116,35 +116,10 @@ impl<'c> Ends<'c> {
 
     /// The makespan of sums: both rows of Cor 1, and the device's own.
     pub(super) fn makespan(&self, sums: Sums) -> Time {
-        let (by_uplink, by_device) = self.rows(sums);
-        by_uplink.max(by_device)
-    }
-
-    /// What the uplink's row comes to, and the longer of the others.
-    fn rows(&self, sums: Sums) -> (Time, Time) {
         let Pair { first, last, .. } = self.pair;
         let (first, last) = (self.deep.end(first), self.deep.end(last));
         let by_uplink = first.lead + sums.uplink + last.tail;
-        (by_uplink, (sums.sending + last.trail + last.tail).max(sums.device))
-    }
-
-    /// How many of `steps` equal steps lead from some sums to about where the uplink's row becomes
-    /// the longest, others falling on the way to the sums at the end.
-    pub(super) fn crossing(&self, start: Sums, end: Sums, steps: u64) -> u64 {
-        let under = |sums: Sums| {
-            let (by_uplink, by_device) = self.rows(sums);
-            by_device.nanoseconds().cast_signed() - by_uplink.nanoseconds().cast_signed()
-        };
-        let (start, end) = (under(start), under(end));
-        if start <= 0 || end >= start {
-            return 0;
-        }
-        if end >= 0 {
-            return steps;
-        }
-        let (start, all) = (start.unsigned_abs(), start.abs_diff(end));
-        // A product beyond 64 bits is for the search to sort out.
-        start.checked_mul(steps).map_or(0, |product| product / all)
+        by_uplink.max(sums.sending + last.trail + last.tail).max(sums.device)
     }
 
     /// The best weights for the relaxation: those of an edge of the lower hull, or all on one row.

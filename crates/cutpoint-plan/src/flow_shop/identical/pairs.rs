@@ -18,19 +18,16 @@ const PAIRS_MAX: usize = 2_000;
 /// The most that are looked at: not every cut can be first where another one is last.
 const TAKEN_MAX: usize = 4 * PAIRS_MAX;
 
-/// How many cuts at one end are sorted first.
-const PORTION: usize = 64;
-
 /// Pairs of first and last cut, each with its bound, the least bound first.
 #[derive(Debug)]
 pub(super) struct Pairs<'d> {
     choices: &'d Choices,
     deep: &'d Depth<'d>,
     weights: Weights,
-    first: Queue<'d>,
-    last: Queue<'d>,
-    both: Queue<'d>,
-    /// What comes next, by what it costs at least.
+    first: Queue,
+    last: Queue,
+    both: Queue,
+    /// Pairs that come next, by their least cost.
     next: BinaryHeap<Reverse<(i128, Places)>>,
     /// Pairs whose bounds have been worked out.
     bounded: BinaryHeap<Reverse<(Time, Pair)>>,
@@ -167,7 +164,7 @@ enum End {
 }
 
 impl End {
-    /// What counts of a cut at this end: in each term of the makespan that it is in, its part.
+    /// The part of a cut at this end in each term of the makespan that it is in.
     fn times(self, cut: &Cut) -> [Time; 3] {
         let Cut { stages, sending, lead, trail, tail, .. } = *cut;
         match self {
@@ -178,67 +175,43 @@ impl End {
     }
 }
 
-/// Cuts of jobs at one end, the cheapest first, sorted as far as they are asked for. Where the ends
+/// A cut at one end: its value, what counts of it there, and which cut it is.
+type Valued = (i128, [Time; 3], usize);
+
+/// Cuts of jobs at one end, the cheapest first, found as far as they are asked for. Where the ends
 /// do not restrict what is between them, those are left out all of whose times another one has at
 /// most.
 #[derive(Debug)]
-struct Queue<'d> {
-    deep: &'d Depth<'d>,
-    end: End,
-    /// By value and position; what comes before `next` has been sorted in portions.
-    all: Vec<(i128, usize)>,
-    next: usize,
-    /// The portion that is sorted ends here.
-    portion: usize,
-    found: Vec<(i128, usize)>,
-    /// Of those found.
-    times: Vec<[Time; 3]>,
+struct Queue {
+    is_whole: bool,
+    left: BinaryHeap<Reverse<Valued>>,
+    found: Vec<Valued>,
 }
 
-impl<'d> Queue<'d> {
+impl Queue {
     /// Of what is worth less than `limit`. O(cuts).
     fn new(
-        deep: &'d Depth<'d>,
+        deep: &Depth<'_>,
         valued: impl Iterator<Item = (i128, usize)>,
         limit: i128,
         end: End,
-    ) -> Queue<'d> {
-        let all = valued.filter(|&(value, _)| value < limit).collect();
-        Queue { deep, end, all, next: 0, portion: 0, found: Vec::new(), times: Vec::new() }
+    ) -> Queue {
+        let cheap = valued.filter(|&(value, _)| value < limit);
+        let left = cheap.map(|(value, k)| Reverse((value, end.times(deep.end(k)), k))).collect();
+        Queue { is_whole: deep.is_ordered, left, found: Vec::new() }
     }
 
-    /// What is at a place, from 0 on and none left out.
+    /// The value and the cut at a place, from 0 on and none left out.
     fn at(&mut self, place: usize) -> Option<(i128, usize)> {
         while self.found.len() <= place {
-            if self.next == self.portion {
-                self.sort();
-            }
-            let &valued = self.all.get(self.next)?;
-            self.next += 1;
-            let own = self.end.times(self.deep.end(valued.1));
-            let is_at_most = |times: &[Time; 3]| times.iter().zip(own).all(|(&a, b)| a <= b);
-            if self.deep.is_ordered || !self.times.iter().any(is_at_most) {
-                self.found.push(valued);
-                self.times.push(own);
+            let Reverse(next) = self.left.pop()?;
+            let is_at_most =
+                |(_, times, _): &Valued| times.iter().zip(next.1).all(|(&a, b)| a <= b);
+            if self.is_whole || !self.found.iter().any(is_at_most) {
+                self.found.push(next);
             }
         }
-        Some(self.found[place])
-    }
-
-    /// Sorts one more portion, as large as all before it; of equal value by their times, so that what
-    /// leaves out others comes before them.
-    fn sort(&mut self) {
-        let Queue { deep, end, .. } = *self;
-        let order = |a: &(i128, usize), b: &(i128, usize)| {
-            let times = |k: usize| (end.times(deep.end(k)), k);
-            a.0.cmp(&b.0).then_with(|| times(a.1).cmp(&times(b.1)))
-        };
-        let rest = &mut self.all[self.next..];
-        let count = rest.len().min(self.next.max(PORTION));
-        if count < rest.len() {
-            rest.select_nth_unstable_by(count, order);
-        }
-        rest[..count].sort_unstable_by(order);
-        self.portion = self.next + count;
+        let (value, _, k) = self.found[place];
+        Some((value, k))
     }
 }

@@ -122,29 +122,21 @@ impl<'c> Search<'c> {
     }
 
     /// Splits `left` jobs between the two options of the edge. All rows are linear in the split, so
-    /// their maximum is convex: the first split that is no worse than the next one is the best. It is
-    /// beside the point where the rows cross, or a walk downhill by halves ends there.
+    /// their maximum is convex: the first split that is no worse than the next one is the best.
     fn split(&mut self, between: &Between<'_>, counts: &mut [u64], left: u64, others: Sums) {
         let Between { ends, edge, pair: [low_each, high_each] } = *between;
         let sums = |shallow| others.and(shallow, &low_each).and(left - shallow, &high_each);
         let at = |shallow: u64| ends.makespan(sums(shallow));
         let is_last = |shallow: u64| shallow == left || at(shallow) <= at(shallow + 1);
-        let is_best = |&shallow: &u64| {
-            shallow <= left && is_last(shallow) && (shallow == 0 || !is_last(shallow - 1))
-        };
-        let crossing = ends.crossing(sums(0), sums(left), left);
-        let low = [crossing, crossing + 1].into_iter().find(is_best).unwrap_or_else(|| {
-            let (mut low, mut high) = (0, left);
-            while low < high {
-                let middle = low + (high - low) / 2;
-                if is_last(middle) {
-                    high = middle;
-                } else {
-                    low = middle + 1;
-                }
+        let (mut low, mut high) = (0, left);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_last(middle) {
+                high = middle;
+            } else {
+                low = middle + 1;
             }
-            low
-        });
+        }
         let makespan = at(low);
         counts[edge.high] = left - low;
         counts[edge.low] += low;
@@ -182,7 +174,7 @@ struct Other {
     each: Sums,
 }
 
-/// What has been chosen so far.
+/// The choices made so far.
 #[derive(Clone, Copy)]
 struct Chosen {
     /// Jobs without a choice.

@@ -16,12 +16,12 @@ mod johnson;
 mod server_order;
 mod weights;
 
-use crate::joint::after_uplink::{Visit, last_return};
-use crate::joint::exact::johnson::{Johnson, order_of};
+use crate::joint::exact::johnson::Johnson;
 use crate::joint::exact::server_order::{ServerOrders, returns_bound};
-use crate::joint::exact::weights::{WEIGHTS, load, weighted};
+use crate::joint::exact::weights::{load, weights};
 use crate::joint::send_order::{Member, Outline};
-use crate::problem::{Mode, Problem};
+use crate::problem::{Mode, PARCELS_MAX, Problem, weighted};
+use crate::simulate::after_uplink::{Visit, last_return};
 use crate::units::Time;
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ const REMEMBERED_MAX: usize = 200_000;
 /// At most this many states with the same jobs left are remembered.
 const FRONT_MAX: usize = 48;
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, Debug)]
 pub(crate) struct Exact {
     /// A plan better than the incumbent, if there is one.
@@ -73,6 +73,20 @@ enum Tail {
     Any,
 }
 
+/// The state of the machines.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    device: Time,
+    /// Device work put off to the end.
+    deferred: Time,
+    uplink: Time,
+    server: Time,
+    /// The latest return so far.
+    returned: Time,
+    /// The place in Johnson's order of the segment sent last.
+    place: usize,
+}
+
 struct Search<'p> {
     problem: &'p Problem<'p>,
     tail: Tail,
@@ -80,28 +94,22 @@ struct Search<'p> {
     floor: Time,
     budget: u64,
     found: Option<Outline>,
+    weights: [[u64; 3]; 25],
     /// For each class, by weights: the least weighted load of one job.
     least: Vec<[u128; 25]>,
     /// On two machines: Johnson's order.
     johnson: Option<Johnson>,
-    /// The place in Johnson's order of the segment sent last.
-    place: usize,
     /// Whether every mode that uses the server sends something.
     all_send: bool,
     /// For each class: the shortest way back from the uplink of any mode that is sent.
     tail_min: Vec<Time>,
     left: Vec<usize>,
     open: Vec<Open>,
-    device: Time,
-    /// Device work put off to the end.
-    deferred: Time,
-    uplink: Time,
-    server: Time,
-    returned: Time,
+    now: Progress,
     visits: Vec<(Visit, Member)>,
-    modes: Vec<Vec<u32>>,
-    sends: Vec<(Member, u8)>,
-    seen: BTreeMap<Vec<u32>, Vec<Vec<Time>>>,
+    modes: Vec<Vec<usize>>,
+    sends: Vec<(Member, usize)>,
+    seen: BTreeMap<Vec<u64>, Vec<Vec<Time>>>,
     remembered: usize,
 }
 
@@ -117,12 +125,10 @@ impl<'p> Search<'p> {
         };
         let executors = problem.executors;
         let least = problem.classes.iter().map(|class| {
-            let mut least = [u128::MAX; 25];
-            for (w, least) in WEIGHTS.iter().zip(&mut least) {
+            weights().map(|w| {
                 let loads = class.modes.iter().map(|m| weighted(w, load(m, executors)));
-                *least = loads.min().unwrap_or(0);
-            }
-            least
+                loads.min().unwrap_or(0)
+            })
         });
         let tail_min = problem.classes.iter().map(|class| {
             let tails = class.modes.iter().filter(|m| m.has_suffix).map(after);
@@ -134,18 +140,14 @@ impl<'p> Search<'p> {
             floor,
             budget,
             found: None,
+            weights: weights(),
             least: least.collect(),
             johnson: problem.is_two_machine().then(|| Johnson::new(problem)),
-            place: 0,
             all_send: problem.all_modes().all(|(_, m)| !m.has_suffix || !m.parcels.is_empty()),
             tail_min: tail_min.collect(),
             left: problem.classes.iter().map(|c| c.jobs.len()).collect(),
             open: Vec::new(),
-            device: Time::ZERO,
-            deferred: Time::ZERO,
-            uplink: Time::ZERO,
-            server: Time::ZERO,
-            returned: Time::ZERO,
+            now: Progress::default(),
             visits: Vec::new(),
             modes: problem.classes.iter().map(|c| Vec::with_capacity(c.jobs.len())).collect(),
             sends: Vec::new(),
@@ -173,19 +175,19 @@ impl<'p> Search<'p> {
 
     /// Keeps all jobs that are left on the device, and compares the plan with the incumbent.
     fn finish(&mut self) {
-        let mut device = self.device + self.deferred;
+        let mut device = self.now.device + self.now.deferred;
         let mut kept = Vec::new();
         for (class, &left) in self.problem.classes.iter().zip(&self.left) {
             let Some(local) = class.local().or((left == 0).then_some(0)) else { return };
             device += class.modes[local].device * left as u64;
-            kept.push((left, u32::try_from(local).expect("modes are numbered in 32 bits")));
+            kept.push((left, local));
         }
-        let bound = device.max(self.returned);
+        let bound = device.max(self.now.returned);
         if bound >= self.best {
             return;
         }
         let (returned, server) = match self.tail {
-            Tail::Free | Tail::One => (self.returned, None),
+            Tail::Free | Tail::One => (self.now.returned, None),
             Tail::Any => {
                 let Some((returned, order)) = self.best_server_order(device) else { return };
                 (returned, Some(order))
@@ -208,8 +210,8 @@ impl<'p> Search<'p> {
         visits.sort_by_key(|&(v, m)| (v.arrival, m));
         if self.problem.executors.is_none() {
             // Nobody waits for the server, and results come back in the order they are made.
-            let (visits, members): (Vec<Visit>, Vec<Member>) = visits.into_iter().unzip();
-            let returned = last_return(&visits, None, self.problem.half);
+            let returned = last_return(visits.iter().map(|(v, _)| v), None, self.problem.half);
+            let members = visits.into_iter().map(|(_, member)| member).collect();
             return (device.max(returned) < self.best).then_some((returned, members));
         }
         let mut orders = ServerOrders {
@@ -218,7 +220,6 @@ impl<'p> Search<'p> {
             best: self.best,
             order: None,
             chosen: Vec::new(),
-            chosen_members: Vec::new(),
             budget: self.budget,
         };
         orders.extend(&mut visits);
@@ -228,11 +229,11 @@ impl<'p> Search<'p> {
 
     /// No plan from here on, other than keeping all that is left on the device, ends earlier.
     fn bound(&self) -> Time {
-        let mut device = self.device + self.deferred;
-        let mut uplink = self.uplink;
-        let mut server = self.server;
+        let mut device = self.now.device + self.now.deferred;
+        let mut uplink = self.now.uplink;
+        let mut server = self.now.server;
         let mut tail: Option<Time> = None;
-        let mut floor = self.returned;
+        let mut floor = self.now.returned;
         let half = self.problem.half;
         for open in &self.open {
             let mode = &self.problem.classes[open.class].modes[open.mode];
@@ -240,8 +241,9 @@ impl<'p> Search<'p> {
             let work = mode.before(all) - mode.before(open.sent);
             let sending = unsent(mode, open.sent);
             device += work;
-            floor = floor
-                .max((self.uplink + sending).max(self.device + work) + half + after(mode) + half);
+            floor = floor.max(
+                (self.now.uplink + sending).max(self.now.device + work) + half + after(mode) + half,
+            );
             uplink += sending;
             server += mode.server;
             let after = after(mode);
@@ -260,12 +262,11 @@ impl<'p> Search<'p> {
             Tail::Any => self.server_load(),
         };
         if self.tail == Tail::Any {
-            let visits: Vec<Visit> = self.visits.iter().map(|(v, _)| *v).collect();
-            floor = floor.max(returns_bound(&visits, half));
+            floor = floor.max(returns_bound(self.visits.iter(), half));
         }
-        let loads = [device, uplink, server];
+        let loads = [device, uplink, server].map(Time::nanoseconds);
         let mut best = floor;
-        for (w, weights) in WEIGHTS.iter().enumerate() {
+        for (w, &weights) in self.weights.iter().enumerate() {
             let left = self.left.iter().enumerate().filter(|(_, n)| **n > 0);
             let left = left.map(|(c, &n)| (n as u128).saturating_mul(self.least_of(c)[w]));
             let sum = left.fold(weighted(weights, loads), u128::saturating_add);
@@ -278,7 +279,7 @@ impl<'p> Search<'p> {
     /// For each of the weights, the least weighted load of a job of a class from here on.
     fn least_of(&self, class: usize) -> &[u128; 25] {
         match &self.johnson {
-            Some(johnson) => &johnson.least[class][johnson.next[self.place][class]],
+            Some(johnson) => &johnson.least[class][johnson.next[self.now.place][class]],
             None => &self.least[class],
         }
     }
@@ -295,26 +296,30 @@ impl<'p> Search<'p> {
 
     /// Whether a state with the same jobs left has been seen with no machine free later.
     fn is_dominated(&mut self) -> bool {
-        let index = |n: usize| u32::try_from(n).expect("small instances have small numbers");
-        let mut key: Vec<u32> = self.left.iter().map(|&n| index(n)).collect();
-        let mut open: Vec<[u32; 3]> =
-            self.open.iter().map(|o| [index(o.class), index(o.mode), index(o.sent)]).collect();
+        let mut key: Vec<u64> = self.left.iter().map(|&n| n as u64).collect();
+        let mut open: Vec<[usize; 3]> =
+            self.open.iter().map(|o| [o.class, o.mode, o.sent]).collect();
         open.sort_unstable();
-        key.extend(open.as_flattened());
-        let place = Time::from_nanoseconds(self.place as u64);
-        let mut state =
-            vec![self.device, self.uplink, self.device + self.deferred, self.returned, place];
+        key.extend(open.as_flattened().iter().map(|&n| n as u64));
+        let place = Time::from_nanoseconds(self.now.place as u64);
+        let mut state = vec![
+            self.now.device,
+            self.now.uplink,
+            self.now.device + self.now.deferred,
+            self.now.returned,
+            place,
+        ];
         match self.tail {
             Tail::Free => {}
-            Tail::One => state.push(self.server),
+            Tail::One => state.push(self.now.server),
             Tail::Any => {
                 let mut visits: Vec<(Time, Option<Time>, Time)> =
                     self.visits.iter().map(|(v, _)| (v.server, v.download, v.arrival)).collect();
                 visits.sort_unstable();
-                key.push(u32::MAX);
+                key.push(u64::MAX);
                 for (server, download, arrival) in visits {
-                    key.extend(words(server));
-                    key.extend(words(download.unwrap_or(TIME_NONE)));
+                    let download = download.map_or(u64::MAX, Time::nanoseconds);
+                    key.extend([server.nanoseconds(), download]);
                     state.push(arrival);
                 }
             }
@@ -331,128 +336,91 @@ impl<'p> Search<'p> {
     }
 
     /// All ways to go on, the most promising first.
-    fn steps(&self) -> Vec<Step> {
+    fn steps(&self) -> Vec<Step<'p>> {
         let mut steps = Vec::new();
-        if let Some(johnson) = &self.johnson {
-            self.ordered_steps(johnson, &mut steps);
-            return steps;
-        }
         for (o, open) in self.open.iter().enumerate() {
-            let is_first = self.open[..o]
-                .iter()
-                .all(|p| (p.class, p.mode, p.sent) != (open.class, open.mode, open.sent));
-            let mode = &self.problem.classes[open.class].modes[open.mode];
-            let parcels = (0..mode.parcels.len()).filter(|p| open.sent >> p & 1 == 0);
-            for parcel in parcels.filter(|_| is_first) {
-                steps.push(self.step(Some(o), open.class, open.mode, open.sent, Some(parcel)));
+            let is_like =
+                |p: &Open| (p.class, p.mode, p.sent) == (open.class, open.mode, open.sent);
+            if !self.open[..o].iter().any(is_like) {
+                self.add_steps(Some(o), *open, &mut steps);
             }
         }
-        for (c, class) in self.problem.classes.iter().enumerate().filter(|(c, _)| self.left[*c] > 0)
-        {
-            for (m, mode) in class.modes.iter().enumerate().filter(|(_, m)| m.has_suffix) {
-                if mode.parcels.is_empty() {
-                    steps.push(self.step(None, c, m, 0, None));
-                }
-                for parcel in 0..mode.parcels.len() {
-                    steps.push(self.step(None, c, m, 0, Some(parcel)));
-                }
+        for (class, c) in self.problem.classes.iter().enumerate() {
+            let modes = c.modes.iter().enumerate().filter(|(_, m)| m.has_suffix);
+            for (mode, _) in modes.filter(|_| self.left[class] > 0) {
+                let position = self.modes[class].len();
+                let job = Open { class, mode, sent: 0, position, segment: 0 };
+                self.add_steps(None, job, &mut steps);
             }
         }
-        steps.sort_by_key(|s| (s.rank, s.class, s.mode, s.parcel));
+        steps.sort_by_key(|s| (s.rank, s.job.class, s.job.mode, s.parcels));
         steps
     }
 
-    /// The next segment of an open job, or the first of a new one, if Johnson's order allows it.
-    fn ordered_steps(&self, johnson: &Johnson, steps: &mut Vec<Step>) {
-        for (o, open) in self.open.iter().enumerate() {
-            let same = |p: &Open| (p.class, p.mode, p.sent) == (open.class, open.mode, open.sent);
-            let place = johnson.place(open.class, open.mode, open.segment);
-            if place >= self.place && !self.open[..o].iter().any(same) {
-                let step = self.step(Some(o), open.class, open.mode, open.sent, None);
-                steps.push(Step { segment: open.segment, rank: order_of(place), ..step });
+    /// Adds all ways to go on with a job: any parcel, or the next segment if Johnson's order allows
+    /// it.
+    fn add_steps(&self, open: Option<usize>, job: Open, steps: &mut Vec<Step<'p>>) {
+        let mode = &self.problem.classes[job.class].modes[job.mode];
+        if let Some(johnson) = &self.johnson {
+            let place = johnson.places[job.class][job.mode][job.segment];
+            if place >= self.now.place {
+                let parcels = &mode.segments[job.segment].tasks;
+                let rank = Time::from_nanoseconds(place as u64);
+                steps.push(Step { open, job, parcels, place, rank });
             }
+            return;
         }
-        for (c, class) in self.problem.classes.iter().enumerate().filter(|(c, _)| self.left[*c] > 0)
-        {
-            for (m, _) in class.modes.iter().enumerate().filter(|(_, m)| m.has_suffix) {
-                let place = johnson.place(c, m, 0);
-                if place >= self.place {
-                    let step = self.step(None, c, m, 0, None);
-                    steps.push(Step { segment: 0, rank: order_of(place), ..step });
-                }
-            }
+        let mut add = |parcels: &'p [usize]| {
+            let next = parcels.iter().fold(job.sent, |sent, p| sent | 1 << p);
+            let device = self.now.device + mode.before(next) - mode.before(job.sent);
+            let rank = self.now.uplink.max(device) + mode.device;
+            steps.push(Step { open, job, parcels, place: 0, rank });
+        };
+        if mode.parcels.is_empty() {
+            add(&[]);
         }
-        steps.sort_by_key(|s| (s.rank, s.class, s.mode));
+        let unsent = (0..mode.parcels.len()).filter(|p| job.sent >> p & 1 == 0);
+        unsent.for_each(|p| add(&PARCELS[p..=p]));
     }
 
-    fn step(
-        &self,
-        open: Option<usize>,
-        class: usize,
-        m: usize,
-        sent: usize,
-        parcel: Option<usize>,
-    ) -> Step {
-        let mode = &self.problem.classes[class].modes[m];
-        let next = parcel.map_or(sent, |p| sent | 1 << p);
-        let device = self.device + (mode.before(next) - mode.before(sent));
-        let time = parcel.map_or(Time::ZERO, |p| mode.parcels[p].uplink);
-        let uplink = parcel.map_or(self.uplink, |_| self.uplink.max(device) + time);
-        let idle = uplink - time;
-        Step { open, class, mode: m, parcel, segment: 0, rank: idle.max(device) + mode.device }
-    }
-
-    fn take(&mut self, step: Step) {
-        let problem = self.problem;
-        let mode = &problem.classes[step.class].modes[step.mode];
-        let before = (self.device, self.deferred, self.uplink, self.server, self.returned);
-        let place = self.place;
+    fn take(&mut self, step: Step<'p>) {
+        let mut open = step.job;
+        let mode = &self.problem.classes[open.class].modes[open.mode];
+        let member = Member { class: open.class, position: open.position };
+        let before = self.now;
+        self.now.place = step.place;
         let (open_before, sends, visits) = (self.open.clone(), self.sends.len(), self.visits.len());
-        let mut open = match step.open {
-            Some(o) => self.open.remove(o),
+        match step.open {
+            Some(o) => drop(self.open.remove(o)),
             None => {
-                let mode = u32::try_from(step.mode).expect("modes are numbered in 32 bits");
-                self.modes[step.class].push(mode);
-                self.left[step.class] -= 1;
-                let position = self.modes[step.class].len() - 1;
-                Open { class: step.class, mode: step.mode, sent: 0, position, segment: 0 }
+                self.modes[open.class].push(open.mode);
+                self.left[open.class] -= 1;
             }
-        };
-        let index = |n: usize| u32::try_from(n).expect("small instances have small numbers");
-        let member = Member { class: index(step.class), position: index(open.position) };
+        }
+        open.segment += 1;
         let mut arrival = Time::ZERO;
-        let one = step.parcel.map(|p| u8::try_from(p).expect("parcels are few"));
-        let parcels = match &self.johnson {
-            None => one.as_slice(),
-            Some(johnson) => {
-                self.place = johnson.place(step.class, step.mode, step.segment);
-                open.segment = step.segment + 1;
-                &mode.segments[step.segment].parcels
-            }
-        };
-        for &parcel in parcels {
+        for &parcel in step.parcels {
             let next = open.sent | 1 << parcel;
-            self.device += mode.before(next) - mode.before(open.sent);
-            self.uplink = self.uplink.max(self.device) + mode.parcels[usize::from(parcel)].uplink;
+            self.now.device += mode.before(next) - mode.before(open.sent);
+            self.now.uplink = self.now.uplink.max(self.now.device) + mode.parcels[parcel].uplink;
             open.sent = next;
-            arrival = self.uplink + problem.half;
+            arrival = self.now.uplink + self.problem.half;
             self.sends.push((member, parcel));
         }
         if open.sent == mode.all_parcels() {
-            self.deferred += mode.rest();
+            self.now.deferred += mode.rest();
             self.arrive(mode, arrival, member);
         } else {
             self.open.push(open);
         }
         self.node();
-        (self.device, self.deferred, self.uplink, self.server, self.returned) = before;
+        self.now = before;
         self.open = open_before;
-        self.place = place;
         self.sends.truncate(sends);
         self.visits.truncate(visits);
         if step.open.is_none() {
-            self.modes[step.class].pop();
-            self.left[step.class] += 1;
+            self.modes[open.class].pop();
+            self.left[open.class] += 1;
         }
     }
 
@@ -461,41 +429,36 @@ impl<'p> Search<'p> {
         match self.tail {
             Tail::Free => {
                 let made = arrival + mode.server;
-                self.returned = self.returned.max(made + half);
+                self.now.returned = self.now.returned.max(made + half);
             }
             Tail::One => {
-                self.server = self.server.max(arrival) + mode.server;
-                self.returned = self.returned.max(self.server + half);
+                self.now.server = self.now.server.max(arrival) + mode.server;
+                self.now.returned = self.now.returned.max(self.now.server + half);
             }
             Tail::Any => {
-                let (server, download) = (mode.server, mode.download);
-                self.visits.push((Visit { arrival, server, download }, member));
+                let visit = Visit::new(mode, arrival, member.job(self.problem));
+                self.visits.push((visit, member));
             }
         }
     }
 }
 
-/// The upper and the lower half of a time.
-fn words(time: Time) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = time.nanoseconds().to_be_bytes();
-    [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])]
-}
+/// The numbers of the parcels that a mode may have.
+const PARCELS: [usize; PARCELS_MAX] = [0, 1, 2, 3, 4, 5, 6, 7];
 
-const TIME_NONE: Time = Time::from_nanoseconds(u64::MAX);
-
-/// One way to go on: a parcel of a new or of an open job.
+/// One way to go on: parcels of a new or of an open job.
 #[derive(Clone, Copy, Debug)]
-struct Step {
+struct Step<'p> {
+    /// The position of the job among those that are open.
     open: Option<usize>,
-    class: usize,
-    mode: usize,
-    parcel: Option<usize>,
-    /// In Johnson's order, which segment of the mode is sent as a whole.
-    segment: usize,
+    job: Open,
+    parcels: &'p [usize],
+    /// In Johnson's order, the place of the segment that they are.
+    place: usize,
     rank: Time,
 }
 
-/// What passes after the last arrival and before the way back.
+/// The time from the last arrival to the start of the way back.
 fn after(mode: &Mode) -> Time {
     mode.server + mode.download.unwrap_or_default()
 }

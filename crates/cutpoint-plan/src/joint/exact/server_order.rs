@@ -1,8 +1,8 @@
 //! In which order does the server best take the jobs that have arrived?
 
-use crate::joint::after_uplink::{Visit, last_return};
 use crate::joint::send_order::Member;
 use crate::problem::Problem;
+use crate::simulate::after_uplink::{Visit, last_return};
 use crate::units::Time;
 
 /// All orders of the server, cut off where the returns so far reach the best.
@@ -11,9 +11,8 @@ pub(super) struct ServerOrders<'p> {
     pub(super) device: Time,
     pub(super) best: Time,
     pub(super) order: Option<Vec<Member>>,
-    pub(super) chosen: Vec<Visit>,
-    pub(super) chosen_members: Vec<Member>,
-    /// What the whole search may still spend: an order begun counts like a node.
+    pub(super) chosen: Vec<(Visit, Member)>,
+    /// The budget left to the whole search: an order begun counts like a node.
     pub(super) budget: u64,
 }
 
@@ -25,15 +24,15 @@ impl ServerOrders<'_> {
         }
         self.budget -= 1;
         let half = self.problem.half;
-        let so_far = last_return(&self.chosen, self.problem.executors, half);
-        let bound =
-            so_far.max(self.device).max(returns_bound_of(left.iter().map(|(v, _)| *v), half));
+        let chosen = self.chosen.iter().map(|(visit, _)| visit);
+        let so_far = last_return(chosen, self.problem.executors, half);
+        let bound = so_far.max(self.device).max(returns_bound(left.iter(), half));
         if bound >= self.best {
             return;
         }
         if left.is_empty() {
             self.best = bound;
-            self.order = Some(self.chosen_members.clone());
+            self.order = Some(self.chosen.iter().map(|&(_, member)| member).collect());
             return;
         }
         for i in 0..left.len() {
@@ -43,25 +42,22 @@ impl ServerOrders<'_> {
             if left[..i].iter().any(|(v, _)| is_like(v)) {
                 continue;
             }
-            let (visit, member) = left.remove(i);
-            self.chosen.push(visit);
-            self.chosen_members.push(member);
+            let next = left.remove(i);
+            self.chosen.push(next);
             self.extend(left);
             self.chosen.pop();
-            self.chosen_members.pop();
-            left.insert(i, (visit, member));
+            left.insert(i, next);
         }
     }
 }
 
-pub(super) fn returns_bound(visits: &[Visit], half: Time) -> Time {
-    returns_bound_of(visits.iter().copied(), half)
-}
-
 /// No order brings all of `visits` back earlier.
-fn returns_bound_of(visits: impl Iterator<Item = Visit>, half: Time) -> Time {
+pub(super) fn returns_bound<'v>(
+    visits: impl Iterator<Item = &'v (Visit, Member)>,
+    half: Time,
+) -> Time {
     let (mut alone, mut ready, mut downloads) = (Time::ZERO, None, Time::ZERO);
-    for v in visits {
+    for (v, _) in visits {
         let download = v.download.unwrap_or_default();
         alone = alone.max(v.arrival + v.server + download + half);
         let made = v.arrival + v.server;

@@ -6,7 +6,7 @@ use crate::instances::{arbitrary_cuts, line_of_cuts, unit_link, workload};
 use crate::options::{Granularity, Objective, PlanOptions};
 use crate::partition::modes;
 use crate::policy::{PlanError, plan};
-use crate::simulate::simulate;
+use crate::simulate::plan_of;
 use crate::testing::{Sample, arb_workload};
 use crate::workload::{JobId, Workload};
 use proptest::prelude::*;
@@ -53,11 +53,11 @@ fn orders(done: &mut Vec<Turn>, left: &mut Vec<Turn>, see: &mut dyn FnMut(&[Turn
 /// Every choice of modes for the jobs of a problem.
 fn choices(problem: &Problem<'_>, see: &mut dyn FnMut(&mut Vec<Turn>)) {
     let mut turns: Vec<Turn> = Vec::new();
-    for (class, c) in (0u32..).zip(&problem.classes) {
-        let jobs = (0..c.jobs.len() as u32).map(|position| Member { class, position });
+    for (class, c) in problem.classes.iter().enumerate() {
+        let jobs = (0..c.jobs.len()).map(|position| Member { class, position });
         turns.extend(jobs.map(|member| Turn { member, mode: 0 }));
     }
-    let count = |t: &Turn| problem.classes[t.member.class as usize].modes.len();
+    let count = |t: &Turn| problem.classes[t.member.class].modes.len();
     loop {
         see(&mut turns);
         let Some(next) = (0..turns.len()).find(|&i| turns[i].mode + 1 < count(&turns[i])) else {
@@ -154,8 +154,8 @@ proptest! {
         let goal = Goal { objective: Objective::Makespan, period };
         let mut search = TurnSearch::new(&problem, goal);
         let mut turns = Vec::new();
-        for (class, c) in (0u32..).zip(&problem.classes) {
-            for position in 0..c.jobs.len() as u32 {
+        for (class, c) in problem.classes.iter().enumerate() {
+            for position in 0..c.jobs.len() {
                 let is_raw = |m: &usize| c.modes[*m].uploads.iter().all(|u| u.encoding.is_none());
                 let raw: Vec<usize> = (0..c.modes.len()).filter(is_raw).collect();
                 let mode = raw[(seed >> (position % 32)) as usize % raw.len()];
@@ -164,8 +164,10 @@ proptest! {
         }
         turns.sort_by_key(|turn| search.job(turn));
         let value = search.value(&turns);
-        let simulated = simulate(&workload, granularity, &search.decision(&turns));
-        prop_assert_eq!(value, goal.value(&simulated.completions));
+        let decision = search.decision(&turns);
+        let objective = goal.objective;
+        let plan = plan_of(&workload, Policy::Joint, granularity, objective, decision, |_| Time::ZERO);
+        prop_assert_eq!(value, goal.value(&plan.completions));
     }
 }
 

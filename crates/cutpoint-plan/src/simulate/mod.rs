@@ -1,15 +1,17 @@
-//! When does everything happen if decisions are carried out as early as they can be?
+//! The time of every operation if decisions are carried out as early as possible.
 //!
 //! A decision says what each machine does and in which order; the simulation starts every
 //! operation as soon as its machine is free and what it waits for is there. No schedule with the
 //! same orders has anything earlier.
 
+pub(crate) mod after_uplink;
+
 use crate::options::{Granularity, Objective, Policy};
 use crate::plan::{Operation, Partition, Plan, Schedule, Work};
+use crate::problem::download_time;
+use crate::simulate::after_uplink::{Visit, returns};
 use crate::units::Time;
 use crate::workload::{JobId, TensorId, Workload};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 /// A plan without times: cuts, what is sent, and the order on each machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,39 +35,14 @@ impl Decision {
     }
 }
 
-/// A decision carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Simulated {
-    /// When each operation runs.
-    pub schedule: Schedule,
-    /// When each job is complete.
-    pub completions: Vec<Time>,
-    /// The last completion.
-    pub makespan: Time,
-}
-
-/// Carries out `decision` as early as possible. O(operations x uploads of a job + n log n).
+/// Carries out `decision` as early as possible and writes it down as a plan; `bound` gives a lower
+/// bound on the makespan of any plan, from the makespan of this one.
+/// O(operations x uploads of a job + n log n).
 ///
 /// # Panics
 ///
 /// If a transfer never ends or an order leaves something out: decisions are made by the planner,
 /// which chooses neither.
-pub(crate) fn simulate(
-    workload: &Workload,
-    granularity: Granularity,
-    decision: &Decision,
-) -> Simulated {
-    let mut run = Run::new(workload, decision);
-    run.device();
-    run.uplink(granularity);
-    run.server();
-    run.downlink();
-    let makespan = run.completions.iter().copied().max().unwrap_or_default();
-    Simulated { schedule: run.schedule, completions: run.completions, makespan }
-}
-
-/// Carries out `decision` and writes it down as a plan; `bound` gives a lower bound on the makespan
-/// of any plan, from the makespan of this one.
 pub fn plan_of(
     workload: &Workload,
     policy: Policy,
@@ -74,7 +51,12 @@ pub fn plan_of(
     decision: Decision,
     bound: impl FnOnce(Time) -> Time,
 ) -> Plan {
-    let Simulated { schedule, completions, makespan } = simulate(workload, granularity, &decision);
+    let mut run = Run::new(workload, &decision);
+    run.device();
+    run.uplink(granularity);
+    run.after_uplink();
+    let Run { schedule, completions, .. } = run;
+    let makespan = completions.iter().copied().max().unwrap_or_default();
     let lower_bound = bound(makespan).min(makespan);
     Plan {
         policy,
@@ -163,12 +145,8 @@ impl<'a> Run<'a> {
             let found = uploads.iter().enumerate().find(|(_, u)| u.tensor == tensor);
             let (u, upload) = found.expect("only uploads are sent");
             let tensor_sent = &self.workload.model_of(job).tensors[tensor.index()];
-            let bytes = match upload.encoding {
-                None => tensor_sent.bytes,
-                Some(e) => tensor_sent.encodings[e].bytes,
-            };
-            let transfer =
-                link.uplink.transfer_time(bytes).expect("only what gets through is sent");
+            let transfer = link.uplink.transfer_time(tensor_sent.sent_bytes(upload.encoding));
+            let transfer = transfer.expect("only what gets through is sent");
             let mut ready = self.ready[job.index()][u];
             if granularity == Granularity::Job {
                 ready = ready.max(self.completions[job.index()]);
@@ -182,23 +160,34 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn server(&mut self) {
-        let order = match &self.decision.server {
-            Some(order) => order.clone(),
-            None => by_arrival(&self.arrived),
-        };
-        let jobs = u32::try_from(order.len()).unwrap_or(u32::MAX);
-        let executors = self.workload.executors.map_or(jobs, |k| k.get().min(jobs));
-        let mut free: BinaryHeap<Reverse<Time>> =
-            (0..executors).map(|_| Reverse(Time::ZERO)).collect();
-        for job in order {
-            let arrived = self.arrived[job.index()].expect("only jobs with a suffix are served");
-            let Reverse(executor) = free.pop().expect("there is an executor for the first job");
-            let start = arrived.max(executor);
-            let end = start + self.server_time(job);
-            free.push(Reverse(end));
-            self.schedule.server.push(Operation { job, work: Work::Suffix, start, end });
+    /// The work of the server and the downlink.
+    fn after_uplink(&mut self) {
+        let arrived = |job: JobId| Some((self.arrived[job.index()]?, job));
+        let mut by_arrival: Vec<(Time, JobId)> =
+            (0..self.arrived.len()).filter_map(|j| arrived(JobId::at(j))).collect();
+        by_arrival.sort();
+        if let Some(order) = &self.decision.server {
+            by_arrival = order.iter().filter_map(|&job| arrived(job)).collect();
         }
+        let visit = |(arrival, job)| Visit {
+            arrival,
+            server: self.server_time(job),
+            download: self.download_time(job),
+            job,
+        };
+        let visits: Vec<Visit> = by_arrival.into_iter().map(visit).collect();
+        let executors = self.workload.executors.map(|k| u64::from(k.get()));
+        let half = self.workload.link.round_trip.half();
+        returns(visits.iter(), executors, |&Visit { server, download, job, .. }, end, returned| {
+            let work = Work::Suffix;
+            self.schedule.server.push(Operation { job, work, start: end - server, end });
+            if let Some(time) = download {
+                let (start, work) = (returned - time, Work::Download);
+                self.schedule.downlink.push(Operation { job, work, start, end: returned });
+            }
+            let completion = &mut self.completions[job.index()];
+            *completion = (*completion).max(returned + half);
+        });
         self.schedule.server.sort_by_key(|op| (op.start, op.end, op.job));
     }
 
@@ -215,45 +204,11 @@ impl<'a> Run<'a> {
         layers + decodes
     }
 
-    /// Brings results back in the order in which they are made.
-    fn downlink(&mut self) {
-        let half = self.workload.link.round_trip.half();
-        let mut made: Vec<(Time, JobId)> =
-            self.schedule.server.iter().map(|op| (op.end, op.job)).collect();
-        made.sort();
-        let mut free = Time::ZERO;
-        for (end, job) in made {
-            let mut done = end;
-            if let Some(time) = self.download_time(job) {
-                let start = free.max(end);
-                free = start + time;
-                done = free;
-                let work = Work::Download;
-                self.schedule.downlink.push(Operation { job, work, start, end: free });
-            }
-            let completion = &mut self.completions[job.index()];
-            *completion = (*completion).max(done + half);
-        }
-    }
-
     /// How long a job's results take on the downlink; `None` without a downlink or results to send.
     fn download_time(&self, job: JobId) -> Option<Time> {
-        let downlink = self.workload.link.downlink?;
         let model = self.workload.model_of(job);
         let layers = &self.decision.partitions[job.index()].device_layers;
-        let mut made_there = model.outputs.iter().filter_map(|&t| {
-            let tensor = &model.tensors[t.index()];
-            tensor.producer.filter(|&p| !layers.contains(p)).map(|_| tensor.bytes)
-        });
-        let first = made_there.next()?;
-        let bytes = made_there.fold(first, u64::saturating_add);
-        Some(downlink.transfer_time(bytes).expect("only what gets through is brought back"))
+        let time = download_time(&self.workload.link, model, layers);
+        time.expect("only what gets through is brought back")
     }
-}
-
-fn by_arrival(arrived: &[Option<Time>]) -> Vec<JobId> {
-    let mut order: Vec<(Time, JobId)> =
-        arrived.iter().enumerate().filter_map(|(j, a)| Some(((*a)?, JobId::at(j)))).collect();
-    order.sort();
-    order.into_iter().map(|(_, job)| job).collect()
 }
