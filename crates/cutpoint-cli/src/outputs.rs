@@ -34,18 +34,35 @@ impl OutputTarget<'_> {
         input: Option<&str>,
         outputs: &[(String, Tensor)],
     ) -> Result<()> {
-        match self {
-            OutputTarget::Folder(folder) => of_folder(folder, job, input, outputs, write_npy),
-            OutputTarget::StandardOutput => write_line(&mut stdout(), job, input, outputs),
-        }
+        self.write_with(job, input, outputs, write_npy, &mut stdout())
     }
 
     /// Does the work of writing, and leaves nothing behind.
     pub(crate) fn rehearse(self, job: JobId, outputs: &[(String, Tensor)]) -> Result<()> {
-        match self {
-            OutputTarget::Folder(folder) => of_folder(folder, job, None, outputs, rehearse_npy),
-            OutputTarget::StandardOutput => write_line(&mut sink(), job, None, outputs),
-        }
+        self.write_with(job, None, outputs, rehearse_npy, &mut sink())
+    }
+
+    /// Writes each output as a file, or all as a line.
+    fn write_with(
+        self,
+        job: JobId,
+        input: Option<&str>,
+        outputs: &[(String, Tensor)],
+        write_npy: fn(&Path, &Tensor) -> Result<()>,
+        lines: &mut dyn Write,
+    ) -> Result<()> {
+        let OutputTarget::Folder(folder) = self else {
+            return writeln!(lines, "{}", json_line(job.0, input, outputs)).map_err(|e| {
+                Error::new(ErrorKind::File, format!("cannot be written: {e}")).at("standard output")
+            });
+        };
+        let safe = |name: &str| -> String {
+            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+        };
+        let of_input = input.map(|name| format!("{}-", safe(name))).unwrap_or_default();
+        outputs.iter().try_for_each(|(name, tensor)| {
+            write_npy(&folder.join(format!("{:05}-{of_input}{}.npy", job.0, safe(name))), tensor)
+        })
     }
 }
 
@@ -66,36 +83,6 @@ impl Written {
     pub(crate) fn check(&self) -> Result<()> {
         self.0.take().map_or(Ok(()), Err)
     }
-}
-
-fn of_folder(
-    folder: &Path,
-    job: JobId,
-    input: Option<&str>,
-    outputs: &[(String, Tensor)],
-    write: impl Fn(&Path, &Tensor) -> Result<()>,
-) -> Result<()> {
-    let safe = |name: &str| -> String {
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-    };
-    let of_input = input.map(|name| format!("{}-", safe(name))).unwrap_or_default();
-    for (name, tensor) in outputs {
-        let file = format!("{:05}-{of_input}{}.npy", job.0, safe(name));
-        write(&folder.join(file), tensor)?;
-    }
-    Ok(())
-}
-
-fn write_line(
-    to: &mut impl Write,
-    job: JobId,
-    input: Option<&str>,
-    outputs: &[(String, Tensor)],
-) -> Result<()> {
-    let line = json_line(job.0, input, outputs);
-    writeln!(to, "{line}").map_err(|e| {
-        Error::new(ErrorKind::File, format!("cannot be written: {e}")).at("standard output")
-    })
 }
 
 #[cfg(test)]

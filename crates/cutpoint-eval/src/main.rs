@@ -15,6 +15,7 @@ mod program;
 mod split_cost;
 mod statistics;
 mod subject;
+#[cfg(target_os = "linux")]
 mod testbed;
 
 use clap::{Parser, Subcommand};
@@ -46,6 +47,7 @@ enum Command {
     #[cfg(target_os = "linux")]
     Grid(grid::Args),
     /// Run a device and a server in two network namespaces joined by a shaped link.
+    #[cfg(target_os = "linux")]
     Testbed(testbed::Args),
 }
 
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Outcomes(args) => outcomes::run(&args),
         #[cfg(target_os = "linux")]
         Command::Grid(args) => grid::run(&args),
+        #[cfg(target_os = "linux")]
         Command::Testbed(args) => testbed::run(args),
     };
     result.unwrap_or_else(|error| {

@@ -26,7 +26,6 @@ pub(crate) struct Args {
 #[serde(deny_unknown_fields)]
 struct Question {
     setting: Setting,
-    #[serde(default)]
     strategy: Strategy,
     #[serde(default = "layer", deserialize_with = "by_name")]
     granularity: Granularity,
@@ -114,10 +113,11 @@ mod tests {
     use cutpoint_plan::options::Policy;
 
     /// A setting from the committed profiles, asked about with a strategy.
-    fn question(model: &str, jobs: usize, mbps: f64, further: &str) -> Question {
+    fn question(model: &str, jobs: usize, mbps: f64, strategy: &str, further: &str) -> Question {
         let rtt_ms = if mbps < 10.0 { 50 } else { 5 };
         let text = format!(
-            r#"{{"setting":{{"jobs":[["{model}",{jobs}]],"uplink":{{"mbps":{mbps},"rtt_ms":{rtt_ms}}}}}{further}}}"#
+            r#"{{"setting":{{"jobs":[["{model}",{jobs}]],"device_fraction":0.25,"forms":"raw",
+            "uplink":{{"mbps":{mbps},"rtt_ms":{rtt_ms}}}}},"strategy":"{strategy}"{further}}}"#
         );
         serde_json::from_str(&text).unwrap()
     }
@@ -137,10 +137,8 @@ mod tests {
         ];
         for (model, mbps) in cells {
             for jobs in [1, 2, 3, 5, 10, 20, 50, 100] {
-                let of = |policy: &str| {
-                    let strategy = format!(r#","strategy":"{policy}""#);
-                    makespan_ns(&profiles, &question(model, jobs, mbps, &strategy))
-                };
+                let of =
+                    |policy: &str| makespan_ns(&profiles, &question(model, jobs, mbps, policy, ""));
                 let joint = of("joint");
                 assert_eq!(joint, of("joint"), "{jobs} {model}");
                 for policy in Policy::ALL.into_iter().filter(|p| *p != Policy::Exhaustive) {
@@ -156,7 +154,7 @@ mod tests {
         let saved = |network: &str| {
             let of = |granularity: &str| {
                 let further = format!(r#","granularity":"{granularity}""#);
-                makespan_ns(&profiles, &question(network, 1, 18.88, &further)) as f64
+                makespan_ns(&profiles, &question(network, 1, 18.88, "joint", &further)) as f64
             };
             1.0 - of("layer") / of("job")
         };
@@ -172,7 +170,7 @@ mod tests {
     fn answers_have_the_requested_bounds_and_times() {
         let profiles = Profiles::load(None).unwrap();
         let further = r#","prove":true,"repeats":2,"without_server":true"#;
-        let found = answer(&profiles, &question("squeezenet", 5, 18.88, further)).unwrap();
+        let found = answer(&profiles, &question("squeezenet", 5, 18.88, "joint", further)).unwrap();
         let bounds = found.bounds.unwrap();
         assert!(bounds.load_bound_ns <= found.figures.makespan_ns);
         assert!(bounds.proved_bound_ns <= found.figures.lower_bound_ns);

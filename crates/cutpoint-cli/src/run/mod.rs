@@ -22,18 +22,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = config(&args)?;
     let jobs = model_jobs(&args, &config)?;
     let session = setup::open(&config, jobs.iter().map(|jobs| &jobs.model), !args.no_replan)?;
-    let named: Vec<(&str, usize)> = session
-        .models()
-        .iter()
-        .zip(&jobs)
-        .map(|(model, jobs)| {
-            let ModelJobs { frames, .. } = jobs;
-            (
-                model.name(),
-                if args.stream.watch.is_some() { PATTERN_JOBS_MAX } else { frames.len() },
-            )
-        })
-        .collect();
+    let count = |jobs: &ModelJobs| match args.stream.watch {
+        Some(_) => PATTERN_JOBS_MAX,
+        None => jobs.frames.len(),
+    };
+    let names = session.models().iter().map(|model| model.name());
+    let named: Vec<(&str, usize)> = names.zip(jobs.iter().map(count)).collect();
     let profile = match &args.workload {
         Some(path) => session.profile_of(read_workload(path)?).map_err(|e| e.at(path.display()))?,
         None => {

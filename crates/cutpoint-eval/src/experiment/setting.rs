@@ -15,20 +15,11 @@ pub(crate) struct Uplink {
     pub rtt_ms: Time,
 }
 
-impl Default for Uplink {
-    /// The Wi-Fi of the literature.
-    fn default() -> Uplink {
-        let mbps = Bandwidth::from_mbit_per_s(18.88).expect("positive and finite");
-        Uplink { mbps, rtt_ms: Time::from_nanoseconds(5_000_000) }
-    }
-}
-
 /// In which forms tensors may cross the link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Forms {
     /// Every tensor as it is, inputs in 32 bits for each value: the setting of the literature.
-    #[default]
     Raw,
     /// Pictures as the JPEG files that they came as, all else as it is.
     Jpeg,
@@ -43,16 +34,9 @@ pub(crate) struct Setting {
     /// Models and how many jobs of each; jobs of several models take turns.
     pub jobs: Vec<(String, usize)>,
     /// The device's share of the core that was measured; the server has all of one.
-    #[serde(default = "quarter")]
     pub device_fraction: f64,
-    #[serde(default)]
     pub uplink: Uplink,
-    #[serde(default)]
     pub forms: Forms,
-}
-
-fn quarter() -> f64 {
-    0.25
 }
 
 impl Setting {

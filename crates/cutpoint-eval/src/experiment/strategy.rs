@@ -46,12 +46,6 @@ impl TryFrom<String> for Strategy {
     }
 }
 
-impl Default for Strategy {
-    fn default() -> Strategy {
-        Strategy::Policy(Policy::Joint)
-    }
-}
-
 /// A workload on which strategies are tried.
 pub(crate) struct Study {
     pub workload: Workload,

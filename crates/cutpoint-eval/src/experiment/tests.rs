@@ -52,7 +52,7 @@ fn joint_is_never_behind_its_ablations() {
 
 #[test]
 fn jobs_of_several_models_take_turns() {
-    let setting: Setting = serde_json::from_str(r#"{"jobs":[["a",3],["b",1]]}"#).unwrap();
+    let setting: Setting = serde_json::from_str(r#"{"jobs":[["a",3],["b",1]],"device_fraction":0.25,"uplink":{"mbps":1,"rtt_ms":5},"forms":"raw"}"#).unwrap();
     let order: Vec<String> = setting.turns().into_iter().map(|jobs| jobs.model).collect();
     assert_eq!(order, ["a", "b", "a", "a"]);
 }

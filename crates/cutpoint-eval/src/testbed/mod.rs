@@ -5,23 +5,15 @@
 //! Whatever a run makes carries its process id in its name, so that what a crashed run left behind
 //! can be found and removed. docs/testbed.md says how to use it.
 
+pub(crate) mod host;
 pub(crate) mod link_shape;
 
-#[cfg(target_os = "linux")]
 mod accuracy;
-#[cfg(target_os = "linux")]
 mod check;
-#[cfg(target_os = "linux")]
 mod clean;
-#[cfg(target_os = "linux")]
 mod emulator;
-#[cfg(target_os = "linux")]
-pub(crate) mod host;
-#[cfg(target_os = "linux")]
 mod probe;
-#[cfg(target_os = "linux")]
 mod run;
-#[cfg(target_os = "linux")]
 pub(crate) mod session;
 
 use std::process::ExitCode;
@@ -33,7 +25,6 @@ pub(crate) struct Args {
     command: Command,
 }
 
-#[cfg(target_os = "linux")]
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Run a server command and a device command, each in its own namespace.
@@ -52,7 +43,6 @@ enum Command {
     ProbeMeasure(probe::measure::Args),
 }
 
-#[cfg(target_os = "linux")]
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Run(args) => run::run(&args),
@@ -62,13 +52,4 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::ProbeServe(args) => probe::serve::run(&args),
         Command::ProbeMeasure(args) => probe::measure::run(&args),
     }
-}
-
-#[cfg(not(target_os = "linux"))]
-#[derive(Debug, clap::Subcommand)]
-enum Command {}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    match args.command {}
 }

@@ -68,8 +68,8 @@ impl Quota {
 impl Hierarchy {
     /// The hierarchy with the `cpu` controller; `None` if this kernel has none.
     pub(crate) fn find() -> anyhow::Result<Option<Hierarchy>> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo")
-            .context("cannot read /proc/self/mountinfo")?;
+        let mounts =
+            fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
         if let Some(folder) = mount_point(&mounts, "cgroup", Some("cpu")) {
             return Ok(Some(Hierarchy { version: Version::V1, folder }));
         }
@@ -188,14 +188,13 @@ fn has_word(file: &Path, word: &str) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text.split_whitespace().any(|found| found == word))
 }
 
-/// Where a `/proc/self/mountinfo` says that a file system of this kind, with this option, is.
+/// Where a `/proc/self/mounts` says that a file system of this kind, with this option, is.
 fn mount_point(mounts: &str, kind: &str, option: Option<&str>) -> Option<PathBuf> {
     mounts.lines().find_map(|line| {
-        let (mount, system) = line.split_once(" - ")?;
-        let mut system = system.split(' ');
-        let options = (system.next()? == kind).then(|| system.nth(1)).flatten()?;
-        let fits = option.is_none_or(|option| options.split(',').any(|found| found == option));
-        fits.then(|| mount.split(' ').nth(4).map(PathBuf::from)).flatten()
+        let mut words = line.split(' ').skip(1);
+        let (folder, found, options) = (words.next()?, words.next()?, words.next()?);
+        let has = |option: &str| options.split(',').any(|found| found == option);
+        (found == kind && option.is_none_or(has)).then(|| folder.into())
     })
 }
 
@@ -204,10 +203,10 @@ mod tests {
     use super::*;
 
     const MOUNTS: &str = "\
-22 1 0:21 / /proc rw,relatime - proc proc rw
-30 22 0:26 / /sys/fs/cgroup/cpuset rw,relatime - cgroup cgroup rw,cpuset
-31 22 0:27 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
-32 22 0:28 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
+proc /proc proc rw,relatime 0 0
+cgroup /sys/fs/cgroup/cpuset cgroup rw,cpuset 0 0
+cgroup /sys/fs/cgroup/cpu cgroup rw,cpu,cpuacct 0 0
+cgroup2 /sys/fs/cgroup/unified cgroup2 rw,nsdelegate 0 0
 ";
 
     #[test]
