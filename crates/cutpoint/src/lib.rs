@@ -53,8 +53,8 @@ pub mod server;
 pub mod session;
 pub mod tensor;
 pub mod trace;
-#[doc(hidden)]
-pub mod wire;
+#[cfg_attr(not(feature = "server"), allow(dead_code, reason = "half of it is a server's"))]
+mod wire;
 pub mod zoo;
 
 #[doc(no_inline)]

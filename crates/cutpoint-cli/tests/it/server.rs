@@ -2,6 +2,7 @@
 
 mod faults;
 mod inference;
+mod protocol;
 mod security;
 
 use bytes::Bytes;

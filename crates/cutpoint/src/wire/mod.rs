@@ -8,13 +8,15 @@ mod messages;
 pub(crate) mod parameters;
 mod tensors;
 
-pub use messages::{cutpoint, health, inference};
-pub use parameters::{Parameters, RepositoryParameters, names};
+#[cfg(feature = "server")]
+pub(crate) use messages::health;
+pub(crate) use messages::{cutpoint, inference};
+pub(crate) use parameters::RepositoryParameters;
 #[cfg(feature = "server")]
 pub(crate) use tensors::check_name;
-pub use tensors::{
-    ContentsForm, input_tensors, output_tensors, raw_input, raw_output, typed_output,
-};
+#[cfg(feature = "server")]
+pub(crate) use tensors::{ContentsForm, input_tensors, raw_output, typed_output};
+pub(crate) use tensors::{output_tensors, raw_input};
 
 /// The version of Cutpoint's own part of the protocol, told in `Hello`.
-pub const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 1;

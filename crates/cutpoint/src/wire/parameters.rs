@@ -9,35 +9,35 @@ use std::collections::HashMap;
 use tonic::Status;
 
 /// Cutpoint's own parameter names. Each begins with `cutpoint_`.
-pub mod names {
+pub(crate) mod names {
     /// Of a request: which part of the job this message is, from 0.
-    pub const PART: &str = "cutpoint_part";
+    pub(crate) const PART: &str = "cutpoint_part";
     /// Of a request: how many messages make up the job.
-    pub const PARTS: &str = "cutpoint_parts";
+    pub(crate) const PARTS: &str = "cutpoint_parts";
     /// Of a request's tensor: the name of the encoding that its bytes are in.
-    pub const ENCODING: &str = "cutpoint_encoding";
+    pub(crate) const ENCODING: &str = "cutpoint_encoding";
     /// Of a reply: nanoseconds between the arrival of the last tensor and the start of the
     /// computation.
-    pub const QUEUE_NS: &str = "cutpoint_queue_ns";
+    pub(crate) const QUEUE_NS: &str = "cutpoint_queue_ns";
     /// Of a reply: nanoseconds that the computation took, decoding included.
-    pub const COMPUTE_NS: &str = "cutpoint_compute_ns";
+    pub(crate) const COMPUTE_NS: &str = "cutpoint_compute_ns";
     /// Of a model load: SHA-256 of the model that the server shall split.
-    pub const SOURCE: &str = "cutpoint_source";
+    pub(crate) const SOURCE: &str = "cutpoint_source";
     /// Of a model load: JSON list of the layers that stay on the device.
-    pub const CUT: &str = "cutpoint_cut";
+    pub(crate) const CUT: &str = "cutpoint_cut";
     /// Of a model load: JSON object of input shapes.
-    pub const SHAPES: &str = "cutpoint_shapes";
+    pub(crate) const SHAPES: &str = "cutpoint_shapes";
     /// Of a model load, by convention: the model's configuration in JSON.
-    pub const CONFIG: &str = "config";
+    pub(crate) const CONFIG: &str = "config";
     /// Of a model load, by convention: the ONNX file.
-    pub const FILE: &str = "file:1/model.onnx";
+    pub(crate) const FILE: &str = "file:1/model.onnx";
 }
 
 /// The parameters of a request or reply.
-pub type Parameters = HashMap<String, InferParameter>;
+pub(crate) type Parameters = HashMap<String, InferParameter>;
 
 /// The parameters of a model load.
-pub type RepositoryParameters = HashMap<String, ModelRepositoryParameter>;
+pub(crate) type RepositoryParameters = HashMap<String, ModelRepositoryParameter>;
 
 /// A parameter that is a whole number.
 pub(crate) fn number(value: u64) -> InferParameter {

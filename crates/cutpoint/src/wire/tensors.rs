@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 /// How the elements of a message's tensors travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContentsForm {
+pub(crate) enum ContentsForm {
     /// As bytes beside the tensors' descriptions.
     Raw,
     /// As numbers inside the tensors' descriptions.
@@ -27,7 +27,9 @@ pub enum ContentsForm {
 /// # Errors
 /// [`ErrorKind::Input`] if a name, shape, element type, encoding or number of bytes breaks the
 /// protocol or a limit.
-pub fn input_tensors(request: ModelInferRequest) -> Result<(Vec<(String, Form)>, ContentsForm)> {
+pub(crate) fn input_tensors(
+    request: ModelInferRequest,
+) -> Result<(Vec<(String, Form)>, ContentsForm)> {
     let raw = request.raw_input_contents;
     let contents = form_of(request.inputs.len(), raw.len())?;
     let encoding = |t: &InferInputTensor| {
@@ -73,7 +75,7 @@ fn encoded(encoding: Encoding, tensor: &Tensor, contents: ContentsForm) -> Resul
 ///
 /// # Errors
 /// As [`input_tensors`].
-pub fn output_tensors(reply: ModelInferResponse) -> Result<Vec<(String, Tensor)>> {
+pub(crate) fn output_tensors(reply: ModelInferResponse) -> Result<Vec<(String, Tensor)>> {
     let raw = reply.raw_output_contents;
     let form = form_of(reply.outputs.len(), raw.len())?;
     let described = reply.outputs.into_iter().map(|t| (t.name, t.datatype, t.shape, t.contents));
@@ -81,7 +83,7 @@ pub fn output_tensors(reply: ModelInferResponse) -> Result<Vec<(String, Tensor)>
 }
 
 /// A request's description of a tensor, and the bytes that go beside it.
-pub fn raw_input(name: &str, form: &Form) -> (InferInputTensor, Bytes) {
+pub(crate) fn raw_input(name: &str, form: &Form) -> (InferInputTensor, Bytes) {
     let mut description = InferInputTensor { name: name.to_owned(), ..Default::default() };
     match form {
         Form::Raw(tensor) => {
@@ -99,7 +101,7 @@ pub fn raw_input(name: &str, form: &Form) -> (InferInputTensor, Bytes) {
 }
 
 /// A reply's description of a tensor, and the bytes that go beside it.
-pub fn raw_output(name: &str, tensor: &Tensor) -> (InferOutputTensor, Bytes) {
+pub(crate) fn raw_output(name: &str, tensor: &Tensor) -> (InferOutputTensor, Bytes) {
     let description = InferOutputTensor {
         name: name.to_owned(),
         datatype: tensor.element_type().protocol_name().to_owned(),
@@ -112,7 +114,7 @@ pub fn raw_output(name: &str, tensor: &Tensor) -> (InferOutputTensor, Bytes) {
 
 /// A reply's description of a tensor with its elements inside; `None` for 16-bit floating point,
 /// which only travels raw.
-pub fn typed_output(name: &str, tensor: &Tensor) -> Option<InferOutputTensor> {
+pub(crate) fn typed_output(name: &str, tensor: &Tensor) -> Option<InferOutputTensor> {
     let contents = typed_contents(tensor)?;
     let (mut description, _) = raw_output(name, tensor);
     description.contents = Some(contents);

@@ -1,15 +1,15 @@
 //! Jobs, messages and peers that are at fault.
 
+use super::protocol::grpc_inference_service_client::GrpcInferenceServiceClient;
+use super::protocol::model_infer_request::InferInputTensor;
+use super::protocol::{
+    InferParameter, InferTensorContents, ModelInferRequest, ModelMetadataRequest,
+    RepositoryModelLoadRequest, ServerLiveRequest, infer_parameter::ParameterChoice,
+};
 use super::*;
 use cutpoint::error::ErrorKind;
 use cutpoint::link::Part;
 use cutpoint::tensor::ElementType;
-use cutpoint::wire::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
-use cutpoint::wire::inference::model_infer_request::InferInputTensor;
-use cutpoint::wire::inference::{
-    InferParameter, InferTensorContents, ModelInferRequest, ModelMetadataRequest,
-    RepositoryModelLoadRequest, ServerLiveRequest, infer_parameter::ParameterChoice,
-};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
@@ -205,8 +205,13 @@ fn typed_contents_are_answered_in_kind() {
         let reply = client.model_infer(request).await.unwrap().into_inner();
         assert!(reply.raw_output_contents.is_empty());
         assert_eq!((reply.id.as_str(), reply.model_version.as_str()), ("four", "1"));
-        let found = cutpoint::wire::output_tensors(reply).unwrap();
-        assert_eq!(found, [("y".to_owned(), expected(4))]);
+        let [y] = &reply.outputs[..] else { panic!("{reply:?}") };
+        assert_eq!(
+            (y.name.as_str(), y.datatype.as_str(), &y.shape[..]),
+            ("y", "FP32", &[1, 3][..])
+        );
+        let found = &y.contents.as_ref().unwrap().fp32_contents;
+        assert_eq!(*found, expected(4).to_f32().unwrap());
         let request = ModelMetadataRequest { name: "fork".into(), version: "1".into() };
         let metadata = client.model_metadata(request).await.unwrap().into_inner();
         assert_eq!((metadata.inputs[0].shape.as_slice(), metadata.inputs.len()), (&[1, 8][..], 1));

@@ -12,7 +12,7 @@ use crate::session::RunSummary;
 use crate::tensor::Tensor;
 use crate::trace::{Execution, chrome_trace};
 use crate::wire::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
-use crate::wire::names;
+use crate::wire::parameters::names;
 use bytes::Bytes;
 use cutpoint_plan::options::Granularity;
 use std::sync::{Arc, Mutex};
