@@ -294,12 +294,17 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
     fn call_again(&mut self, now: Time) {
         let Some(access) = self.server.as_ref().filter(|_| self.planner.is_some()) else { return };
         if self.uplink().is_none() && self.monitor.tell(|state| state.jobs.poll_call(now)) {
-            let (access, events) = (access.clone(), self.events.clone());
-            // Not a thread of the run: a call may take longer than what is left to do.
-            std::thread::spawn(move || {
-                let _ = events.send(Event::Called((access.call)()));
-            });
+            let call = access.call.clone();
+            self.detach(move || Event::Called(call()));
         }
+    }
+
+    /// Does what may take longer than all that is left to do, so not on a thread of the run.
+    fn detach(&self, work: impl FnOnce() -> Event + Send + 'static) {
+        let events = self.events.clone();
+        std::thread::spawn(move || {
+            let _ = events.send(work());
+        });
     }
 
     /// How many jobs could be planned again, as far as that matters; none without a planner or a server, or if the
@@ -337,11 +342,8 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         let Some(access) = self.server.as_ref().filter(|_| may_replan) else { return };
         let uplink = self.monitor.ask(|state| state.uplink());
         let Some(bytes) = self.probes.poll(now, uplink, self.estimator.planned()) else { return };
-        let (access, events, connection) = (access.clone(), self.events.clone(), self.connection);
-        // Not a thread of the run: a probe may take longer than what is left to do.
-        std::thread::spawn(move || {
-            let _ = events.send(Event::Probed(connection, (access.probe)(bytes)));
-        });
+        let (probe, connection) = (access.probe.clone(), self.connection);
+        self.detach(move || Event::Probed(connection, probe(bytes)));
     }
 
     /// A plan of the planner's for some jobs, which are cut in a way so far or new.

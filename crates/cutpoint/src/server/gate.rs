@@ -12,11 +12,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::watch;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::codegen::http::{Request, Response, header::AUTHORIZATION};
 use tonic::server::NamedService;
-use tonic::{Code, Status};
 
 /// A token, kept as its hash: comparing hashes tells nothing about the token by its timing.
 #[derive(Clone)]
@@ -98,18 +98,17 @@ impl Service<Request<Body>> for Gate {
         if service == <HealthServer<Services> as NamedService>::NAME {
             return self.health.call(request);
         }
+        let refuse =
+            |refusal: Status| -> Answer { Box::pin(std::future::ready(Ok(refusal.into_http()))) };
         if let Some(refusal) = self.refusal(&request) {
-            return Box::pin(std::future::ready(Ok(refusal.into_http())));
+            return refuse(refusal);
         }
         match service {
             <GrpcInferenceServiceServer<Services> as NamedService>::NAME => {
                 self.inference.call(request)
             }
             <CutpointServer<Services> as NamedService>::NAME => self.cutpoint.call(request),
-            _ => {
-                let refusal = Status::new(Code::Unimplemented, "no such service");
-                Box::pin(std::future::ready(Ok(refusal.into_http())))
-            }
+            _ => refuse(Status::unimplemented("no such service")),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Services {
         *self.stopping.borrow()
     }
 
-    fn model(&self, name: &str, version: &str) -> Result<Arc<LoadedModel>, Status> {
+    pub(super) fn model(&self, name: &str, version: &str) -> Result<Arc<LoadedModel>, Status> {
         jobs::find_model(&self.repository, name, version)
     }
 }

@@ -17,7 +17,6 @@ mod health_service;
 mod inference_service;
 mod jobs;
 mod loading;
-mod profiling;
 mod repository;
 mod status;
 mod stopping;

@@ -12,7 +12,7 @@ use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 
 /// The bandwidths, as multiples of the one that was measured, whose cuts are loaded besides.
-pub(super) const OTHER_BANDWIDTHS: [f64; 4] = [0.25, 0.5, 2.0, 4.0];
+const OTHER_BANDWIDTHS: [f64; 4] = [0.25, 0.5, 2.0, 4.0];
 
 /// The most cuts of a model that are loaded besides those of the plan. Each divides a segment, and
 /// is a suffix that the server holds.
@@ -57,11 +57,15 @@ pub(super) fn other_plans(workload: &Workload, best: &Plan) -> Vec<(Workload, Pl
     found.into_iter().filter_map(one_job).collect()
 }
 
+/// The bandwidths at which a plan may come to be replaced.
+pub(super) fn other_uplinks(workload: &Workload) -> impl Iterator<Item = Bandwidth> {
+    let mbps = workload.link().uplink.mbit_per_s();
+    OTHER_BANDWIDTHS.into_iter().filter_map(move |f| Bandwidth::from_mbit_per_s(mbps * f))
+}
+
 /// The plans that the policy of a plan makes for the same jobs at other bandwidths.
 fn at_other_bandwidths(workload: &Workload, best: &Plan) -> Vec<Plan> {
-    let mbps = workload.link().uplink.mbit_per_s();
-    let uplinks = OTHER_BANDWIDTHS.map(|factor| Bandwidth::from_mbit_per_s(mbps * factor));
-    let uplinks = uplinks.into_iter().flatten();
+    let uplinks = other_uplinks(workload);
     if chooses_cuts(best.policy) {
         let Some(mut free) = Replanner::new(workload, best.granularity) else {
             return Vec::new();

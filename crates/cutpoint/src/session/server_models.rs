@@ -5,20 +5,14 @@ use crate::error::Result;
 use crate::link::{Client, HeldModel};
 use std::collections::BTreeMap;
 
-/// A model as the server has it.
-#[derive(Clone, Debug)]
-pub(super) struct OnServer {
-    pub(super) name: String,
-    /// Of the file that the server read, by which it is asked for suffixes.
-    pub(super) sha256: String,
-}
-
-/// How the server has a model; sends it where it does not.
-pub(super) fn offer(client: &Client, held: &[HeldModel], model: &SessionModel) -> Result<OnServer> {
-    let find = |sha256: &str| {
-        let found = held.iter().find(|held| held.sha256 == sha256);
-        found.map(|h| OnServer { name: h.name.clone(), sha256: h.sha256.clone() })
-    };
+/// How the server has a model, with the SHA-256 by which it is asked for suffixes; sends it where the
+/// server lacks it.
+pub(super) fn offer(
+    client: &Client,
+    held: &[HeldModel],
+    model: &SessionModel,
+) -> Result<HeldModel> {
+    let find = |sha256: &str| held.iter().find(|held| held.sha256 == sha256).cloned();
     let onnx = model.model.model();
     if let Some(found) = find(onnx.sha256()) {
         return Ok(found);
@@ -31,7 +25,7 @@ pub(super) fn offer(client: &Client, held: &[HeldModel], model: &SessionModel) -
     }
     log::info!("the server does not have {:?}; sending it", model.name);
     client.push_model(&model.name, file)?;
-    Ok(OnServer { name: model.name.clone(), sha256 })
+    Ok(HeldModel { name: model.name.clone(), sha256 })
 }
 
 /// By which SHA-256 a Cutpoint server knows each model; models that it lacks are sent to it.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::plan::{plan_text, workload_text};
-use crate::session::replan::{OTHER_BANDWIDTHS, OTHER_CUTS_MAX, cuts_of, has_cut};
+use crate::session::replan::{OTHER_CUTS_MAX, cuts_of, has_cut, other_uplinks};
 use crate::trace::{Execution, chrome_trace};
 use cutpoint_plan::explain::Stream;
 use cutpoint_plan::options::{Objective, PlanOptions, Policy};
@@ -75,11 +75,9 @@ impl StreamPlan {
         let mut cuts = cuts_of(&workload, &plan);
         let cuts_max = cuts.len() + OTHER_CUTS_MAX * workload.models().len();
         let mut others = Vec::new();
-        let mbps = workload.link().uplink.mbit_per_s();
-        for factor in OTHER_BANDWIDTHS {
+        let has_link = workload.link().uplink != Bandwidth::ZERO;
+        for uplink in other_uplinks(&workload).filter(|_| has_link) {
             let mut other = workload.clone();
-            let uplink = Bandwidth::from_mbit_per_s(mbps * factor).filter(|_| mbps > 0.0);
-            let Some(uplink) = uplink else { continue };
             other.set_uplink(uplink);
             let (plan, _) = planned(&other, policy, options, period)?;
             let is_new = |(model, cut): &(ModelId, Partition)| !has_cut(&cuts, *model, cut);
