@@ -43,37 +43,25 @@ rect.b{stroke:var(--paper);stroke-width:.6}text.n{fill:#101010;pointer-events:no
 pub fn render_svg(chart: &Chart) -> String {
     let lanes: Vec<(&ChartLane, Vec<Vec<&Bar>>)> =
         chart.lanes.iter().map(|lane| (lane, lane.rows())).collect();
-    let lanes_height: f64 = lanes.iter().map(|(_, rows)| height(rows) + LANE_GAP).sum();
-    let total = TOP + lanes_height + 34.0;
-    let mut out = String::new();
-    write!(
-        out,
+    let bottom = TOP + lanes.iter().map(|(_, rows)| height(rows) + LANE_GAP).sum::<f64>();
+    let (total, title) = (bottom + 34.0, Xml(&chart.title));
+    let colors = COLORS.iter().enumerate().map(|(i, color)| format!(".c{i}{{fill:{color}}}"));
+    let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {total:.0}\" \
          width=\"{WIDTH}\" height=\"{total:.0}\" role=\"img\">\n<title>{title}</title>\n\
-         <style>{STYLE}",
-        title = Xml(&chart.title)
-    )
-    .expect("a String takes everything");
-    for (i, color) in COLORS.iter().enumerate() {
-        write!(out, ".c{i}{{fill:{color}}}").expect("a String takes everything");
-    }
-    writeln!(
-        out,
-        "</style>\n<rect class=\"paper\" width=\"{WIDTH}\" height=\"{total:.0}\"/>\n\
-         <text x=\"{x}\" y=\"24\" font-size=\"15\" font-weight=\"600\">{title}</text>",
-        x = 16,
-        title = Xml(&chart.title)
-    )
-    .expect("a String takes everything");
-    axis(&mut out, chart, TOP + lanes_height);
+         <style>{STYLE}{colors}</style>\n\
+         <rect class=\"paper\" width=\"{WIDTH}\" height=\"{total:.0}\"/>\n\
+         <text x=\"16\" y=\"24\" font-size=\"15\" font-weight=\"600\">{title}</text>\n",
+        colors = colors.collect::<String>()
+    );
+    out += &axis(chart, bottom);
     let mut y = TOP;
     for (lane, rows) in &lanes {
-        draw_lane(&mut out, lane, rows, chart.end, y);
+        out += &draw_lane(lane, rows, chart.end, y);
         y += height(rows) + LANE_GAP;
     }
-    marks(&mut out, chart, TOP + lanes_height);
-    out.push_str("</svg>\n");
-    out
+    out += &marks(chart, bottom);
+    out + "</svg>\n"
 }
 
 fn height(rows: &[Vec<&Bar>]) -> f64 {
@@ -86,69 +74,61 @@ fn x(time: Time, end: Time) -> f64 {
     LEFT + share.min(1.0) * (WIDTH - LEFT - RIGHT)
 }
 
-fn axis(out: &mut String, chart: &Chart, bottom: f64) {
+fn axis(chart: &Chart, bottom: f64) -> String {
     let axis = Axis::new(chart.end, 12);
-    let end_x = x(chart.end, chart.end);
+    let (end_x, y) = (x(chart.end, chart.end), bottom + 18.0);
+    let line = |x: f64| format!("<path class=\"line\" d=\"M{x:.1} {TOP}V{bottom:.1}\"/>");
+    let mut out = String::new();
     for (time, label) in &axis.ticks {
         let x = x(*time, chart.end);
-        write!(out, "<path class=\"line\" d=\"M{x:.1} {TOP}V{bottom:.1}\"/>")
-            .expect("a String takes everything");
+        out += &line(x);
         if x < end_x - 60.0 {
-            writeln!(
-                out,
-                "<text class=\"soft\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{label}</text>",
-                y = bottom + 18.0
-            )
-            .expect("a String takes everything");
+            out += &format!(
+                "<text class=\"soft\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{label}</text>\n"
+            );
         }
     }
-    writeln!(
-        out,
-        "<path class=\"line\" d=\"M{end_x:.1} {TOP}V{bottom:.1}\"/>\
-         <text x=\"{end_x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{label}</text>",
-        y = bottom + 18.0,
-        label = axis.end
+    let (line, label) = (line(end_x), &axis.end);
+    out + &format!(
+        "{line}<text x=\"{end_x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{label}</text>\n"
     )
-    .expect("a String takes everything");
 }
 
-fn marks(out: &mut String, chart: &Chart, bottom: f64) {
-    for (time, word) in &chart.marks {
+fn marks(chart: &Chart, bottom: f64) -> String {
+    let mark = |(time, word): &(Time, String)| {
         let (x, top) = (x(*time, chart.end), TOP - 8.0);
-        writeln!(
-            out,
+        format!(
             "<path class=\"mark\" d=\"M{x:.1} {top:.1}V{bottom:.1}\"><title>{word}: {time}</title>\
-             </path><text class=\"soft\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{word}</text>",
+             </path><text class=\"soft\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{word}</text>\n",
             y = top - 3.0,
             word = Xml(word)
         )
-        .expect("a String takes everything");
-    }
+    };
+    chart.marks.iter().map(mark).collect()
 }
 
-fn draw_lane(out: &mut String, lane: &ChartLane, rows: &[Vec<&Bar>], end: Time, top: f64) {
+fn draw_lane(lane: &ChartLane, rows: &[Vec<&Bar>], end: Time, top: f64) -> String {
     let (full, width) = (height(rows), WIDTH - LEFT - RIGHT);
-    writeln!(
-        out,
+    let mut out = format!(
         "<text x=\"16\" y=\"{middle:.1}\">{name}</text>\
          <text class=\"soft\" x=\"{right}\" y=\"{middle:.1}\" text-anchor=\"end\">{share:.0} %</text>\
-         <rect class=\"lane\" x=\"{LEFT}\" y=\"{top:.1}\" width=\"{width}\" height=\"{full:.1}\"/>",
+         <rect class=\"lane\" x=\"{LEFT}\" y=\"{top:.1}\" width=\"{width}\" height=\"{full:.1}\"/>\n",
         middle = top + full / 2.0 + 4.0,
         right = WIDTH - 16.0,
         name = Xml(&lane.name),
         share = lane.busy_share(end) * 100.0
-    )
-    .expect("a String takes everything");
+    );
     let row_height = full / rows.len().clamp(1, ROWS_MAX) as f64;
     for (i, row) in rows.iter().enumerate() {
         let y = top + i.min(ROWS_MAX - 1) as f64 * row_height;
         let mut rest = row.as_slice();
         while !rest.is_empty() {
             let (group, after) = rest.split_at(group_length(rest, end));
-            draw_bars(out, group, end, y, row_height);
+            out += &draw_bars(group, end, y, row_height);
             rest = after;
         }
     }
+    out
 }
 
 /// How many bars from the first are drawn as one: those too narrow to see that follow each other
@@ -167,7 +147,7 @@ fn group_length(bars: &[&Bar], end: Time) -> usize {
     1 + joined.count()
 }
 
-fn draw_bars(out: &mut String, bars: &[&Bar], end: Time, y: f64, height: f64) {
+fn draw_bars(bars: &[&Bar], end: Time, y: f64, height: f64) -> String {
     let (first, last) = (bars[0], bars[bars.len() - 1]);
     let left = x(first.start, end);
     let width = (x(last.end, end) - left).max(0.4);
@@ -176,38 +156,31 @@ fn draw_bars(out: &mut String, bars: &[&Bar], end: Time, y: f64, height: f64) {
         true => format!("c{}", first.job % COLORS.len()),
         false => "many".to_string(),
     };
-    let class = if width < EDGED_MIN { format!("thin {color}") } else { format!("b {color}") };
-    write!(
-        out,
-        "<rect class=\"{class}\" x=\"{left:.2}\" y=\"{y:.1}\" width=\"{width:.2}\" height=\"{height:.1}\"><title>"
-    )
-    .expect("a String takes everything");
+    let edge = if width < EDGED_MIN { "thin" } else { "b" };
+    let operations = count(bars.len(), "operation");
+    let what = match bars {
+        [bar] => format!("job {}: {}", bar.job, Xml(&bar.label)),
+        _ if is_one_job => format!("job {}: {operations}", first.job),
+        _ => {
+            let (least, most) = (first.job.min(last.job), first.job.max(last.job));
+            format!("jobs {least} to {most}: {operations}")
+        }
+    };
     let length = last.end.saturating_sub(first.start);
     let times = format!("{} to {}, {length}", first.start, last.end);
-    match bars {
-        [bar] => write!(out, "job {}: {}\n{times}", bar.job, Xml(&bar.label)),
-        _ if is_one_job => {
-            write!(out, "job {}: {}\n{times}", first.job, count(bars.len(), "operation"))
-        }
-        _ => {
-            let jobs = (first.job.min(last.job), first.job.max(last.job));
-            let operations = count(bars.len(), "operation");
-            write!(out, "jobs {} to {}: {operations}\n{times}", jobs.0, jobs.1)
-        }
-    }
-    .expect("a String takes everything");
-    out.push_str("</title></rect>");
+    let mut out = format!(
+        "<rect class=\"{edge} {color}\" x=\"{left:.2}\" y=\"{y:.1}\" width=\"{width:.2}\" \
+         height=\"{height:.1}\"><title>{what}\n{times}</title></rect>"
+    );
     let label = first.job.to_string();
     if is_one_job && height >= 12.0 && width >= DIGIT * label.len() as f64 + 4.0 {
-        write!(
-            out,
+        out += &format!(
             "<text class=\"n\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{label}</text>",
             x = left + width / 2.0,
             y = y + height / 2.0 + 4.0
-        )
-        .expect("a String takes everything");
+        );
     }
-    out.push('\n');
+    out + "\n"
 }
 
 /// Text with the characters that XML reserves or forbids replaced.

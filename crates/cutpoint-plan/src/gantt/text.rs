@@ -5,7 +5,6 @@
 
 use crate::gantt::chart::{Axis, Bar, Chart, ChartLane};
 use crate::units::Time;
-use std::fmt::Write;
 
 /// How text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,78 +23,56 @@ const SHARE_WIDTH: usize = 6;
 /// Foreground colours that differ for the most common kinds of colour blindness.
 const COLORS: [u8; 6] = [33, 208, 43, 220, 171, 117];
 const SHADES: [char; 4] = ['░', '▒', '▓', '█'];
+const LINE: char = '━';
+/// Ends all colours.
+const RESET: &str = "\u{1b}[0m";
 
 /// The chart in lines of at most `options.width` columns. O(bars log bars + width).
 pub fn render_text(chart: &Chart, options: &TextOptions) -> String {
     let name_width = chart.lanes.iter().map(|l| l.name.chars().count() + 3).max().unwrap_or(0);
     let cells = options.width.max(40).saturating_sub(name_width + SHARE_WIDTH).max(20);
     let mut out = String::new();
-    writeln!(out, "{}", chart.title).expect("a String takes everything");
-    let mut legend = Legend::default();
     for lane in &chart.lanes {
-        lane_text(&mut out, lane, chart.end, name_width, cells, options.color, &mut legend);
+        out.push_str(&lane_text(lane, chart.end, name_width, cells, options.color));
     }
-    axis_text(&mut out, chart.end, name_width, cells);
-    legend.write(&mut out);
-    out
+    let legend = [
+        out.contains(LINE).then_some("a number begins its job"),
+        out.contains(SHADES).then_some("░▒▓█ short or several jobs, by share of time busy"),
+        Some("· idle"),
+    ];
+    let legend = legend.into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let axis = axis_text(chart.end, name_width, cells);
+    format!("{}\n{out}{axis}{legend}\n", chart.title)
 }
 
-/// Which signs were used.
-#[derive(Default)]
-struct Legend {
-    has_numbers: bool,
-    has_shades: bool,
-}
-
-impl Legend {
-    fn write(&self, out: &mut String) {
-        let numbers = "a number begins its job";
-        let shades = "░▒▓█ short or several jobs, by share of time busy";
-        let signs: Vec<&str> = [(self.has_numbers, numbers), (self.has_shades, shades)]
-            .into_iter()
-            .filter_map(|(is_used, sign)| is_used.then_some(sign))
-            .chain(["· idle"])
-            .collect();
-        writeln!(out, "{}", signs.join("; ")).expect("a String takes everything");
-    }
-}
-
-fn lane_text(
-    out: &mut String,
-    lane: &ChartLane,
-    end: Time,
-    name_width: usize,
-    cells: usize,
-    color: bool,
-    legend: &mut Legend,
-) {
+fn lane_text(lane: &ChartLane, end: Time, name_width: usize, cells: usize, color: bool) -> String {
+    let mut out = String::new();
     let rows = lane.rows();
     let is_crowded = rows.len() > ROWS_MAX;
-    let drawn =
-        if is_crowded { vec![crowd(&rows, end, cells)] } else { one_by_one(&rows, end, cells) };
+    let drawn = match rows.len() {
+        0 => vec![row(&[], end, cells)],
+        1..=ROWS_MAX => rows.iter().map(|bars| row(bars, end, cells)).collect(),
+        _ => vec![crowd(&rows, end, cells)],
+    };
     for (i, row) in drawn.iter().enumerate() {
         let name = match (i, drawn.len()) {
             (0, 1) => lane.name.clone(),
             _ => format!("{} {}", lane.name, i + 1),
         };
-        write!(out, "{name:<name_width$}").expect("a String takes everything");
-        row.write(out, color);
+        out += &format!("{name:<name_width$}{}", row.text(color));
         if i == 0 {
             let share = (lane.busy_share(end) * 100.0).round();
-            write!(out, " {share:>3} %").expect("a String takes everything");
+            out += &format!(" {share:>3} %");
         }
         out.push('\n');
-        legend.has_numbers |= row.has_numbers;
-        legend.has_shades |= row.has_shades;
-        if row.has_shades && !is_crowded {
-            jobs_text(out, row, name_width);
+        if !is_crowded && row.cells.iter().any(|(sign, _)| SHADES.contains(sign)) {
+            out += &jobs_text(row, name_width);
         }
     }
     if is_crowded {
-        let most = rows.len();
-        writeln!(out, "{:name_width$}up to {most} at a time", "")
-            .expect("a String takes everything");
+        out += &format!("{:name_width$}up to {} at a time\n", "", rows.len());
     }
+    out
 }
 
 /// A drawn row: a character and the job it belongs to, if one, for each cell, and the jobs that
@@ -103,35 +80,26 @@ fn lane_text(
 struct Row {
     cells: Vec<(char, Option<usize>)>,
     jobs: Vec<Option<(usize, usize)>>,
-    has_numbers: bool,
-    has_shades: bool,
 }
 
 impl Row {
-    fn write(&self, out: &mut String, color: bool) {
-        let mut current = None;
+    fn text(&self, color: bool) -> String {
+        let (mut out, mut current) = (String::new(), None);
         for &(sign, job) in &self.cells {
             if color && job != current {
-                match job {
-                    Some(job) => write!(out, "\u{1b}[38;5;{}m", COLORS[job % COLORS.len()]),
-                    None => write!(out, "\u{1b}[0m"),
-                }
-                .expect("a String takes everything");
+                out += &match job {
+                    Some(job) => format!("\u{1b}[38;5;{}m", COLORS[job % COLORS.len()]),
+                    None => RESET.to_string(),
+                };
                 current = job;
             }
             out.push(sign);
         }
         if current.is_some() {
-            out.push_str("\u{1b}[0m");
+            out += RESET;
         }
+        out
     }
-}
-
-fn one_by_one(rows: &[Vec<&Bar>], end: Time, cells: usize) -> Vec<Row> {
-    if rows.is_empty() {
-        return vec![row(&[], end, cells)];
-    }
-    rows.iter().map(|bars| row(bars, end, cells)).collect()
 }
 
 /// The part of each cell that a bar covers, in shares of the cell.
@@ -167,21 +135,18 @@ fn row(bars: &[&Bar], end: Time, cells: usize) -> Row {
             coverage(&whole, end, cells).for_each(|(cell, _)| is_shaded[cell] = true);
         }
     }
-    let drawn = vec![('·', None); cells];
-    let mut row = Row { cells: drawn, jobs, has_numbers: false, has_shades: false };
+    let mut row = Row { cells: vec![('·', None); cells], jobs };
     let mut cell = 0;
     while cell < cells {
         let length = owner[cell..].iter().take_while(|o| **o == owner[cell]).count();
         let number = owner[cell].map_or(String::new(), |job| job.to_string());
         if owner[cell].is_some() && length > number.len() {
-            let signs = number.chars().chain(std::iter::repeat('━'));
+            let signs = number.chars().chain(std::iter::repeat(LINE));
             let filled = signs.take(length).map(|sign| (sign, owner[cell]));
             row.cells.splice(cell..cell + length, filled);
-            row.has_numbers = true;
         } else {
             for i in (cell..cell + length).filter(|&i| is_shaded[i] || owner[i].is_some()) {
                 row.cells[i] = (shade(busy[i]).unwrap_or('·'), owner[i]);
-                row.has_shades = true;
             }
         }
         cell += length;
@@ -201,11 +166,11 @@ fn crowd(rows: &[Vec<&Bar>], end: Time, cells: usize) -> Row {
         coverage(bar, end, cells).for_each(|(cell, share)| busy[cell] += share);
     }
     let shades = busy.iter().map(|b| (shade(b / rows.len() as f64).unwrap_or('·'), None));
-    Row { cells: shades.collect(), jobs: vec![None; cells], has_numbers: false, has_shades: true }
+    Row { cells: shades.collect(), jobs: vec![None; cells] }
 }
 
 /// The line under a shaded row that says which jobs it shows, at regular columns.
-fn jobs_text(out: &mut String, row: &Row, name_width: usize) {
+fn jobs_text(row: &Row, name_width: usize) -> String {
     const SPAN: usize = 14;
     let mut line = format!("{:name_width$}", "");
     for span in row.jobs.chunks(SPAN) {
@@ -216,12 +181,12 @@ fn jobs_text(out: &mut String, row: &Row, name_width: usize) {
             _ if least == most => format!("{least}"),
             _ => format!("{least}..{most}"),
         };
-        write!(line, "{text:<SPAN$}").expect("a String takes everything");
+        line += &format!("{text:<SPAN$}");
     }
-    writeln!(out, "{}", line.trim_end()).expect("a String takes everything");
+    format!("{}\n", line.trim_end())
 }
 
-fn axis_text(out: &mut String, end: Time, name_width: usize, cells: usize) {
+fn axis_text(end: Time, name_width: usize, cells: usize) -> String {
     let axis = Axis::new(end, cells / 12);
     let mut rule = vec!['─'; cells];
     let mut labels = vec![' '; cells + SHARE_WIDTH];
@@ -238,6 +203,5 @@ fn axis_text(out: &mut String, end: Time, name_width: usize, cells: usize) {
     (rule[0], rule[cells - 1]) = ('└', '┘');
     labels.splice(end_at..end_at + axis.end.chars().count(), axis.end.chars());
     let (rule, labels): (String, String) = (rule.iter().collect(), labels.iter().collect());
-    writeln!(out, "{:name_width$}{rule}", "").expect("a String takes everything");
-    writeln!(out, "{:name_width$}{}", "", labels.trim_end()).expect("a String takes everything");
+    format!("{0:name_width$}{rule}\n{0:name_width$}{labels}\n", "", labels = labels.trim_end())
 }
