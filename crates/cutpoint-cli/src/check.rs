@@ -1,4 +1,4 @@
-//! `cutpoint check`: does a plan keep the rules?
+//! `cutpoint check`: checks a plan against the rules of the cost model.
 
 use crate::args::workload::PlanArgs;
 use crate::files::print;
@@ -9,14 +9,8 @@ use cutpoint_plan::workload::Workload;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    plan: PlanArgs,
-}
-
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (workload, plan) = args.plan.load()?;
+pub(crate) fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
+    let (workload, plan) = args.load()?;
     let violations = check_plan(&workload, &plan);
     let mut text = String::new();
     for violation in &violations {

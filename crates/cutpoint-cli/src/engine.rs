@@ -1,4 +1,4 @@
-//! `cutpoint engine`: which engines are there, and how fast they run a model.
+//! `cutpoint engine`: lists, installs and measures inference engines.
 
 mod bench;
 mod profile;

@@ -1,6 +1,5 @@
 //! `cutpoint inspect`: layers, shapes, sizes, and the cuts of a model.
 
-use crate::args::engine::EngineArgs;
 use crate::args::format::Format;
 use crate::args::model::ModelArgs;
 use cutpoint::onnx::LayeredModel;
@@ -13,16 +12,13 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    #[command(flatten)]
-    engine: EngineArgs,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (engine, _) = args.engine.select()?;
-    let layered = args.model.load()?.into_layers(engine.as_ref())?;
+    let layered = args.model.load_layers()?;
     args.format.print(&Report::of(&layered), render_text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ mod setup;
 mod split;
 mod zoo;
 
+use args::workload::PlanArgs;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
@@ -60,11 +61,11 @@ enum Command {
     /// Decide where each job is cut and in which order the jobs run.
     Plan(plan::Args),
     /// Check a plan against its workload; the exit code is 0 for a valid plan, else 1.
-    Check(check::Args),
+    Check(PlanArgs),
     /// Draw a Gantt chart of a plan, and of its run.
     Gantt(gantt::Args),
     /// Explain in words why a plan is as it is, and what would change it.
-    Explain(explain::Args),
+    Explain(PlanArgs),
     /// Serve models, whole or cut, to devices and to any client of the Open Inference Protocol.
     Serve(serve::Args),
     /// Measure models on the device and the server, and the link, and write workload.json.

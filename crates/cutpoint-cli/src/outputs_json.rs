@@ -7,7 +7,7 @@ use serde::ser::{Serialize, Serializer};
 /// JSON has no number for (NaN, infinities) are strings. `"input"` is there too if the job is from a
 /// file of that name.
 ///
-/// Numbers have as many digits as it takes to read the same value of their type again.
+/// Numbers have as many digits as are needed to read back the same value of their type.
 pub(crate) fn json_line(job: u32, input: Option<&str>, outputs: &[(String, Tensor)]) -> String {
     serde_json::to_string(&Line { job, input, outputs: Outputs(outputs) })
         .expect("names are strings, and numbers are written as such")

@@ -1,6 +1,5 @@
 //! `cutpoint split`: two ONNX files from one.
 
-use crate::args::engine::EngineArgs;
 use crate::args::model::ModelArgs;
 use cutpoint::encoding::Encoding;
 use cutpoint::error::{Error, ErrorKind};
@@ -15,8 +14,6 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    #[command(flatten)]
-    engine: EngineArgs,
     /// The tensors that cross the cut, separated by commas. `cutpoint inspect` lists those of
     /// every cut between layers; any cut between two nodes will do.
     #[arg(long, value_name = "TENSOR", value_delimiter = ',', required_unless_present = "after")]
@@ -82,8 +79,7 @@ fn encodings(
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (engine, _) = args.engine.select()?;
-    let layered = args.model.load()?.into_layers(engine.as_ref())?;
+    let layered = args.model.load_layers()?;
     if args.after.is_empty() {
         let cut = layered.cut_at(&whole_names(&layered, &args.at))?;
         write_parts(&layered, &cut, &args.encode, &args.output)?;

@@ -1,5 +1,5 @@
-//! How small do encodings make the tensors behind activations, and what do they cost? On networks
-//! of the zoo, which are untrained, or on models from files.
+//! How small encodings make the tensors behind activations, and what they cost: on networks of the
+//! zoo, which are untrained, or on models from files.
 
 use crate::statistics::{median, range};
 use crate::subject::Subject;

@@ -1,4 +1,4 @@
-//! Where do figures come from? The commit and the machine that go beside them.
+//! The origin of figures: the commit and the machine that stand beside them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! How do the time and the memory of planning grow with the number of jobs?
+//! The time and the memory that planning takes, as the number of jobs grows.
 
 use cutpoint_plan::instances::{fill_like_cnn, inception, line, unit_link, workload};
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};

@@ -1,6 +1,6 @@
 //! Robust statistics of repeated measurements.
 
-/// The median; the mean of the two in the middle where their number is even. 0 of nothing.
+/// The median: the mean of the two middle values of an even number; 0 for an empty list.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -10,7 +10,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The least, the median and the greatest of some values; `None` of nothing.
+/// The minimum, the median and the maximum; `None` for an empty list.
 pub(crate) fn range(values: &[f64]) -> Option<[f64; 3]> {
     let least = values.iter().copied().reduce(f64::min)?;
     let greatest = values.iter().copied().reduce(f64::max)?;

@@ -1,11 +1,13 @@
 //! Arguments of every command that reads a model.
 
+use super::engine::EngineArgs;
 use super::values;
 use cutpoint::config::ModelConfig;
 use cutpoint::error::Result;
-use cutpoint::onnx::OnnxModel;
+use cutpoint::onnx::{LayeredModel, OnnxModel};
 use std::path::PathBuf;
 
+/// Flattened into the subcommands that look at one model with an engine.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ModelArgs {
     /// The ONNX file.
@@ -13,11 +15,20 @@ pub(crate) struct ModelArgs {
 
     #[command(flatten)]
     shapes: ShapeArgs,
+
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
 }
 
 impl ModelArgs {
     pub(crate) fn load(&self) -> Result<OnnxModel> {
         self.shapes.model(&self.model).load()
+    }
+
+    /// The model with its layers, which the engine helps to learn.
+    pub(crate) fn load_layers(&self) -> Result<LayeredModel> {
+        let (engine, _) = self.engine.select()?;
+        self.load()?.into_layers(&*engine)
     }
 }
 

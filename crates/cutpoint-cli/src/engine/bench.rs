@@ -1,6 +1,5 @@
 //! `cutpoint engine bench`: the latency of a whole model on one engine.
 
-use crate::args::engine::EngineArgs;
 use crate::args::format::Format;
 use crate::args::model::ModelArgs;
 use crate::measurement::count;
@@ -14,9 +13,6 @@ use std::time::Instant;
 pub(crate) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-
-    #[command(flatten)]
-    engine: EngineArgs,
 
     /// How many runs are timed.
     #[arg(long, value_name = "COUNT", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -68,7 +64,7 @@ fn render_text(report: &Report) -> String {
 }
 
 fn measure(args: &Args) -> anyhow::Result<Report> {
-    let (engine, options) = args.engine.select()?;
+    let (engine, options) = args.model.engine.select()?;
     let model = args.model.load()?;
     let onnx = model.to_onnx()?;
     let inputs = model.synthetic_inputs(SEED);

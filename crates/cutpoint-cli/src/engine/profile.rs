@@ -1,6 +1,5 @@
 //! `cutpoint engine profile`: how long every layer of a model takes on one engine.
 
-use crate::args::engine::EngineArgs;
 use crate::args::format::Format;
 use crate::args::model::ModelArgs;
 use crate::measurement::count;
@@ -12,9 +11,6 @@ use std::time::Duration;
 pub(crate) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-
-    #[command(flatten)]
-    engine: EngineArgs,
 
     /// How many runs are timed; a slow model is run less often.
     #[arg(long, value_name = "COUNT", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -33,7 +29,7 @@ pub(crate) struct Args {
 const SEED: u64 = 0;
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (engine, options) = args.engine.select()?;
+    let (engine, options) = args.model.engine.select()?;
     let model = args.model.load()?.into_layers(engine.as_ref())?;
     let inputs = model.model().synthetic_inputs(SEED);
     let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();

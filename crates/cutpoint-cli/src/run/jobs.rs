@@ -30,7 +30,7 @@ pub(super) fn config(args: &Args) -> anyhow::Result<Config> {
             return misuse(Misuse::ArgumentConflict, message);
         }
         None if config.jobs.is_empty() => {
-            let message = "no inputs: name files, or synthetic:COUNT for made frames; in a \
+            let message = "no inputs: name files, or synthetic:COUNT for synthetic frames; in a \
                            configuration, add [[jobs]] with model and inputs";
             return misuse(Misuse::MissingRequiredArgument, message);
         }

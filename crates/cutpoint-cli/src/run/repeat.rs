@@ -4,7 +4,7 @@ use cutpoint::error::Result;
 use cutpoint::trace::Execution;
 use cutpoint_plan::units::Time;
 
-/// A plan is executed at most so often, an odd number of times.
+/// The most times that a plan is executed; an odd number.
 const TIMES_MAX: usize = 21;
 
 /// Executes until `enough` time has passed, an odd number of times and at most [`TIMES_MAX`]; gives the
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_went_wrong_is_the_one_that_is_told_of() {
+    fn a_run_with_a_failure_is_the_one_reported() {
         let wrong = [
             Execution { failure_count: 1, makespan: ms(7), ..Execution::default() },
             Execution { fallback_count: 1, makespan: ms(7), ..Execution::default() },

@@ -115,7 +115,7 @@ fn the_mean_completion_gets_smaller_when_asked_for() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_its_place() {
+fn impossible_values_are_refused_with_their_place() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let workload = testdata("workloads/two-jobs.json");

@@ -168,7 +168,7 @@ impl Watching {
         self.put += count;
     }
 
-    /// Waits for the outputs of so many jobs.
+    /// Waits for the outputs of this many jobs.
     fn take(&mut self, count: usize) {
         for _ in 0..count {
             let line = self.stdout.next().expect("outputs").unwrap();

@@ -49,8 +49,8 @@ pub(super) enum Source {
     Exhaustive,
 }
 
-/// Plans the instance and judges the plan. The integer program may visit so many nodes; without
-/// them the optimum is not looked for.
+/// Plans the instance and judges the plan. `nodes` limits the integer program; without it the optimum
+/// is not looked for.
 pub(super) fn measure(
     family: Family,
     machines: Machines,

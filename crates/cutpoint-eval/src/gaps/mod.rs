@@ -1,4 +1,4 @@
-//! How far from the optimum can plans be, by their own certificate and by an oracle?
+//! How far plans are from the optimum, by their own certificate and by an oracle.
 //!
 //! Random workloads of eight families are planned by `joint`; every plan is checked and compared
 //! with all other policies, and with few jobs also with the optimum.

@@ -8,7 +8,7 @@ use cutpoint_plan::options::{Granularity, Policy};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Which cells there are: every combination.
+/// The cells of a grid: every combination of these.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Choice {
     /// Networks of the zoo. Without networks and models: seven of them.
@@ -32,7 +32,7 @@ pub(super) struct Choice {
     #[arg(long, value_name = "FRACTION", value_delimiter = ',', default_value = "0.25")]
     device_fractions: Vec<f64>,
 
-    /// Numbers of jobs.
+    /// The numbers of jobs.
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_value = "20")]
     jobs: Vec<usize>,
 
@@ -40,7 +40,7 @@ pub(super) struct Choice {
     #[arg(long, value_name = "COUNT", default_value_t = 5)]
     slow_jobs_max: usize,
 
-    /// Policies.
+    /// The policies.
     #[arg(
         long,
         value_name = "POLICY",

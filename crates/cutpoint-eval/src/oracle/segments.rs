@@ -1,4 +1,4 @@
-//! The segments of a cut: between which of a job's steps may other jobs come?
+//! The segments of a cut: runs of a job's steps between which other jobs may come.
 //!
 //! Count what the device has worked less what it has set free for the uplink: the *net*. Working a
 //! step raises it by the step's device time (the *peak* of the step), then it falls by its uplink

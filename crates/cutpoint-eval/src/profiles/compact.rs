@@ -37,7 +37,7 @@ mod tests {
     use cutpoint_plan::format::{read_workload, read_workload_builder};
 
     #[test]
-    fn what_is_written_reads_back_as_it_was() {
+    fn a_written_profile_is_read_back_unchanged() {
         let json = br#"{"schema":"cutpoint.workload/1","link":{"uplink_mbps":1.0},
             "server":{"executors":1},"models":{"m":{"inputs":{"x":12},"layers":[
             {"name":"a","reads":["x"],"device_ms":1.25,"server_ms":0.5,"writes":{"y":{"bytes":8,

@@ -1,4 +1,4 @@
-//! The testbed: how do a device and a server behave over a link of known rate, delay and queue?
+//! The testbed: a device and a server joined by a link of known rate, delay and queue.
 //!
 //! Two network namespaces are joined by a link: the kernel's `netem` where it exists, otherwise an
 //! emulator of our own between two TUN devices. The device can be held to a fraction of a core.

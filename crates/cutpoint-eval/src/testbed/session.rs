@@ -1,4 +1,4 @@
-//! One testbed from its set-up to its removal: namespaces, link, control group, cores.
+//! A testbed from its set-up to its removal: namespaces, link, control group, cores.
 
 use super::clean::remove_leftovers;
 use super::emulator::{self, Emulator, EmulatorReport};
@@ -128,7 +128,7 @@ impl FromStr for Ready {
     }
 }
 
-/// A testbed that stands; dropping it removes everything.
+/// A running testbed; dropping it removes everything.
 ///
 /// Fields are dropped in the order of their declaration: the emulator before the namespaces.
 #[derive(Debug)]

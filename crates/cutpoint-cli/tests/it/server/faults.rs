@@ -298,7 +298,7 @@ fn a_peer_that_is_no_server_is_named() {
 }
 
 #[test]
-fn nobody_there_is_said_with_what_to_do() {
+fn an_unreachable_server_is_an_error_with_advice() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let silent =
@@ -325,7 +325,7 @@ fn a_server_that_stops_ends_its_streams() {
 }
 
 #[test]
-fn what_is_dropped_early_hangs_nothing() {
+fn dropping_a_client_or_half_a_stream_does_not_hang() {
     let server = start(options(1));
     let client = connect(&server);
     let (mut sender, receiver) = client.open_stream().unwrap();

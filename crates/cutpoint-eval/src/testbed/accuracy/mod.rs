@@ -1,4 +1,4 @@
-//! `testbed accuracy`: is the link what was asked for?
+//! `testbed accuracy`: compares the link with what was asked for.
 
 mod report;
 

@@ -1,4 +1,4 @@
-//! One direction of a link on paper: when does a packet arrive, or why does it not?
+//! The model of one direction of a link: when each packet arrives, or why it does not.
 //!
 //! A packet waits in a drop-tail queue of bytes, is sent at the link's rate, one at a time, and
 //! arrives after a fixed delay and a random one. No input or output and no clock: the caller says

@@ -36,7 +36,7 @@ pub(crate) struct Hierarchy {
     pub(crate) folder: PathBuf,
 }
 
-/// So much processor time in each period.
+/// A share of processor time in each period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quota {
     quota_us: u64,
