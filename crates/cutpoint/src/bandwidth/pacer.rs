@@ -45,12 +45,9 @@ impl Pacer {
 
     /// Bytes reserved from now on pass at another bandwidth; returns whether the pacer can hold it.
     pub(crate) fn set_bandwidth(&mut self, bandwidth: Bandwidth) -> bool {
-        let mbit_per_s = bandwidth.mbit_per_s();
-        let is_possible = mbit_per_s >= MBIT_PER_S_MIN;
-        if is_possible {
-            self.nanoseconds_per_byte = 8e3 / mbit_per_s;
-        }
-        is_possible
+        let Some(other) = Pacer::new(bandwidth) else { return false };
+        self.nanoseconds_per_byte = other.nanoseconds_per_byte;
+        true
     }
 
     /// Puts `bytes` on the virtual link; returns when the last of them has passed it.

@@ -35,6 +35,7 @@ pub use throttle::SpeedFraction;
 pub(crate) use batch::Batch;
 pub(crate) use control::Inbox;
 pub(crate) use executor::Executor;
+pub(crate) use monitor::time_of;
 #[cfg(test)]
 pub(crate) use options::HELD_BYTES_MAX;
 pub(crate) use options::{Access, Connection, RunOptions, ServerLink};

@@ -5,6 +5,7 @@ use super::options::SessionModel;
 use super::server_models::offer;
 use super::workload::{MeasuredModel, measured_workload};
 use super::{generic_server, paced_times};
+use crate::device::time_of;
 use crate::error::{ErrorKind, Result};
 use crate::input::{Inputs, Supply, tensors};
 use crate::link::{LinkMeasurement, MEASURE_BUDGET};
@@ -12,9 +13,8 @@ use crate::profile::{
     AccuracyBudget, EncodingOptions, EncodingProfile, INPUTS_MAX, ModelProfile, ProfileOptions,
     profile_encodings, profile_model,
 };
-use cutpoint_plan::units::{Bandwidth, TIME_MAX, Time};
+use cutpoint_plan::units::{Bandwidth, TIME_MAX};
 use cutpoint_plan::workload::{Link, ModelId, Workload};
-use std::time::Duration;
 
 /// What to measure, and how.
 #[derive(Default)]
@@ -207,13 +207,7 @@ fn link_model(measured: &LinkMeasurement) -> Link {
     Link {
         uplink: measured.uplink,
         downlink: measured.downlink,
-        round_trip: time(measured.round_trip),
-        message_overhead: time(measured.message_overhead),
+        round_trip: time_of(measured.round_trip).min(TIME_MAX),
+        message_overhead: time_of(measured.message_overhead).min(TIME_MAX),
     }
-}
-
-fn time(duration: Duration) -> Time {
-    Time::from_nanoseconds(
-        u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).min(TIME_MAX.nanoseconds()),
-    )
 }

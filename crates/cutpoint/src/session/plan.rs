@@ -98,10 +98,18 @@ impl Profile {
         options: &PlanOptions,
     ) -> Result<PlannedRun> {
         let workload = naming_jobs(&self.workload, jobs)?;
-        let plan = plan(&workload, policy, options)
-            .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()).because(e))?;
+        let plan = plan_for(&workload, policy, options)?;
         Ok(PlannedRun::new(workload, plan))
     }
+}
+
+/// A plan by a policy.
+///
+/// # Errors
+/// [`ErrorKind::Workload`] if the policy cannot make one.
+pub(super) fn plan_for(workload: &Workload, policy: Policy, options: &PlanOptions) -> Result<Plan> {
+    plan(workload, policy, options)
+        .map_err(|error| Error::new(ErrorKind::Workload, error.to_string()).because(error))
 }
 
 /// A plan together with the workload that it is for. Clones share it.

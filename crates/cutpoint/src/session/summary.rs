@@ -227,7 +227,7 @@ impl RunSummary {
             .map(|machine| MachineUse {
                 machine: machine.name(),
                 planned: utilisation(plan.schedule.on(machine), plan.makespan),
-                measured: execution.utilisation(machine),
+                measured: utilisation(execution.schedule.on(machine), execution.makespan),
             })
             .collect();
         RunSummary {

@@ -1,6 +1,6 @@
 //! What happened in a run: measured operations, and what became of each job.
 
-use cutpoint_plan::plan::{Machine, Operation, Schedule};
+use cutpoint_plan::plan::{Operation, Schedule};
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::JobId;
 
@@ -46,13 +46,6 @@ pub struct Execution {
 
 /// Of so many jobs the operations are recorded; a run may go on for much longer.
 pub const RECORDED_JOBS_MAX: usize = 100_000;
-
-impl Execution {
-    /// The share of the makespan in which a machine was busy.
-    pub fn utilisation(&self, machine: Machine) -> f64 {
-        utilisation(self.schedule.on(machine), self.makespan)
-    }
-}
 
 /// The share of `makespan` that the operations of one machine fill.
 pub fn utilisation(operations: &[Operation], makespan: Time) -> f64 {

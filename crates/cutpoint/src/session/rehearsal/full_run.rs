@@ -7,7 +7,7 @@
 //! took of what was foreseen.
 
 use super::excerpt::excerpt;
-use super::options::{RehearsalOptions, planned};
+use super::options::{RehearsalOptions, planned, with_bound};
 use super::rehearsal::Rehearsal;
 use crate::error::Result;
 use crate::input::Supply;
@@ -63,9 +63,8 @@ impl DeviceSide {
         }
         log::debug!("run through: {} planned, took {ratios:.3?} of it", plan.makespan);
         let (scaled, again) = scaled(workload, plan, median(&ratios));
-        let lower_bound = planned(&scaled, how)?.lower_bound.min(again.makespan);
-        let optimal = again.makespan == lower_bound;
-        (*workload, *plan) = (scaled, Plan { lower_bound, optimal, ..again });
+        let bound = planned(&scaled, how)?.lower_bound;
+        (*workload, *plan) = (scaled, with_bound(again, bound));
         check(workload, plan)?;
         let has_all = prepared.take_up(workload, plan)?;
         debug_assert!(has_all, "cuts and orders are the same");

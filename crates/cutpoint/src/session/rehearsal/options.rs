@@ -1,10 +1,11 @@
 //! How to rehearse.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::session::plan::plan_for;
 use crate::tensor::Tensor;
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
-use cutpoint_plan::policy::plan;
+use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
 
 /// How to rehearse.
@@ -30,8 +31,14 @@ impl Default for RehearsalOptions<'_> {
     }
 }
 
+/// A plan with the bound of one that is freer; no bound is above the makespan.
+pub(super) fn with_bound(plan: Plan, bound: Time) -> Plan {
+    let lower_bound = bound.min(plan.makespan);
+    Plan { lower_bound, optimal: plan.makespan == lower_bound, ..plan }
+}
+
 pub(super) fn planned(workload: &Workload, how: &RehearsalOptions<'_>) -> Result<Plan> {
     // What saves little is rehearsed too: only the times of the last round decide.
     let options = PlanOptions { least_gain: 0.0, ..how.plan };
-    plan(workload, how.policy, &options).map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))
+    plan_for(workload, how.policy, &options)
 }

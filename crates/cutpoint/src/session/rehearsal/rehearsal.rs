@@ -2,7 +2,7 @@
 
 use super::excerpt::{chosen, excerpt};
 use super::observed_times::Observed;
-use super::options::{RehearsalOptions, planned};
+use super::options::{RehearsalOptions, planned, with_bound};
 use super::whole_jobs::is_divided_for_little;
 use crate::device::{Prepared, RunOptions, Segments, segments_for};
 use crate::error::Result;
@@ -106,9 +106,8 @@ impl DeviceSide {
         whole: Plan,
         how: &RehearsalOptions<'_>,
     ) -> Result<Rehearsal> {
-        let lower_bound = planned(&workload, how)?.lower_bound.min(whole.makespan);
-        let optimal = whole.makespan == lower_bound;
-        let plan = Plan { policy: how.policy, lower_bound, optimal, ..whole };
+        let plan = with_bound(whole, planned(&workload, how)?.lower_bound);
+        let plan = Plan { policy: how.policy, ..plan };
         let plan = with_least_gain(&workload, plan, &how.plan);
         log::debug!("models are not divided: {} planned", plan.makespan);
         check(&workload, &plan)?;
@@ -188,10 +187,8 @@ fn of_known_cuts(
         return None;
     }
     let mut replanner = Replanner::of_cuts(workload, how.plan.granularity, observed.cuts())?;
-    let (_, mut plan) = replanner.replan(workload.link().uplink)?.plan();
-    plan.lower_bound = free.lower_bound.min(plan.makespan);
-    plan.optimal = plan.makespan == plan.lower_bound;
-    Some(plan)
+    let (_, plan) = replanner.replan(workload.link().uplink)?.plan();
+    Some(with_bound(plan, free.lower_bound))
 }
 
 #[cfg(test)]

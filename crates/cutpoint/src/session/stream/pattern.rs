@@ -4,11 +4,11 @@ use super::plan::StreamPlan;
 use crate::device::{
     JobProgram, Loaded, Planned, Planner, Program, Segments, Send, Standing, Step,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::session::plan::plan_for;
 use cutpoint_plan::explain::Stream;
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
-use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use std::ops::Range;
@@ -87,8 +87,7 @@ impl Patterns {
         }
         let workload = &stream.workload;
         let options = PlanOptions { period: stream.plan.period, ..PlanOptions::default() };
-        let local = plan(workload, Policy::LocalOnly, &options)
-            .map_err(|error| Error::new(ErrorKind::Workload, error.to_string()))?;
+        let local = plan_for(workload, Policy::LocalOnly, &options)?;
         let local = Pattern::new(workload, &local, stream.is_whole, loaded)?;
         let local = local.expect("a job that stays takes all segments");
         let period = stream.plan.period.unwrap_or_default();

@@ -1,13 +1,12 @@
 //! A plan for jobs that arrive over time, and the plans for the same jobs at other bandwidths.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::plan::{plan_text, workload_text};
+use crate::session::plan::{plan_for, plan_text, workload_text};
 use crate::session::replan::{OTHER_CUTS_MAX, cuts_of, has_cut, other_uplinks};
 use crate::trace::{Execution, chrome_trace};
 use cutpoint_plan::explain::Stream;
 use cutpoint_plan::options::{Objective, PlanOptions, Policy};
 use cutpoint_plan::plan::{Partition, Plan};
-use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{ModelId, Workload};
 use serde_json::Value;
@@ -101,8 +100,7 @@ fn planned(
     let with = |policy, period| {
         let objective = Objective::MeanCompletion;
         let options = PlanOptions { objective, period: Some(period), ..*options };
-        let plan = plan(workload, policy, &options)
-            .map_err(|error| Error::new(ErrorKind::Workload, error.to_string()))?;
+        let plan = plan_for(workload, policy, &options)?;
         let stream = Stream::of(workload, &plan);
         let stream = stream.ok_or_else(|| Error::new(ErrorKind::Workload, "no job can be done"));
         Ok::<_, Error>((plan, stream?))
