@@ -158,16 +158,14 @@ impl Client {
     /// As for every call; [`ErrorKind::Protocol`] if the server lacks the model, or the layers are
     /// not a cut.
     pub fn load_suffix(&self, name: &str, suffix: &Suffix) -> Result<()> {
-        let json = |value: serde_json::Result<String>| {
-            value.map_err(|e| Error::new(ErrorKind::Usage, "cannot be written as JSON").because(e))
-        };
+        let json = |value: serde_json::Result<String>| value.expect("names and numbers are JSON");
         let mut parameters = RepositoryParameters::new();
         let mut put = |name: &str, text: String| {
             parameters.insert(name.to_owned(), repository_text(text));
         };
         put(names::SOURCE, suffix.source_sha256.clone());
-        put(names::CUT, json(serde_json::to_string(&suffix.device_layers))?);
-        put(names::SHAPES, json(serde_json::to_string(&suffix.shapes))?);
+        put(names::CUT, json(serde_json::to_string(&suffix.device_layers)));
+        put(names::SHAPES, json(serde_json::to_string(&suffix.shapes)));
         self.load(name, parameters)
     }
 
