@@ -5,8 +5,7 @@
 //! k-th quickest job alone. Weights are those of the load bound and each machine by itself.
 
 use crate::bound::loads::{CORNERS, LoadBound};
-use crate::problem::Problem;
-use crate::units::Time;
+use crate::problem::{Class, Problem};
 
 /// No plan for jobs that are all there from the start has a smaller sum of completions.
 /// O(jobs log jobs).
@@ -14,17 +13,9 @@ pub(crate) fn sum_of_completions(problem: &Problem<'_>, bound: &LoadBound) -> u1
     if !problem.is_complete {
         return 0;
     }
-    let mut alone: Vec<Time> = Vec::with_capacity(problem.jobs());
-    for class in &problem.classes {
-        alone.extend(std::iter::repeat_n(problem.least_latency(class), class.jobs.len()));
-    }
-    alone.sort_unstable();
+    let alone = of_jobs(problem, |class| problem.least_latency(class));
     let bounds = CORNERS.into_iter().chain([bound.prices]).map(|prices| {
-        let mut loads: Vec<u128> = Vec::with_capacity(problem.jobs());
-        for class in &problem.classes {
-            loads.extend(std::iter::repeat_n(problem.least_load(class, prices), class.jobs.len()));
-        }
-        loads.sort_unstable();
+        let loads = of_jobs(problem, |class| problem.least_load(class, prices));
         let mut before = 0;
         let completions = loads.iter().zip(&alone).map(|(load, &alone)| {
             before += load;
@@ -33,4 +24,12 @@ pub(crate) fn sum_of_completions(problem: &Problem<'_>, bound: &LoadBound) -> u1
         completions.sum()
     });
     bounds.max().unwrap_or(0)
+}
+
+/// For each job what is given for its class, the smallest first.
+fn of_jobs<T: Copy + Ord>(problem: &Problem<'_>, of: impl Fn(&Class<'_>) -> T) -> Vec<T> {
+    let each = |class: &Class<'_>| std::iter::repeat_n(of(class), class.jobs.len());
+    let mut all: Vec<T> = problem.classes.iter().flat_map(each).collect();
+    all.sort_unstable();
+    all
 }

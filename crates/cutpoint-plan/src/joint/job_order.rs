@@ -73,11 +73,6 @@ impl<'p> TurnSearch<'p> {
 
     /// The value of a sequence. O(n log n).
     pub(crate) fn value(&mut self, turns: &[Turn]) -> Value {
-        self.run(turns);
-        self.goal.value(&self.completions)
-    }
-
-    fn run(&mut self, turns: &[Turn]) {
         let half = self.problem.half;
         self.visits.clear();
         let (mut device, mut uplink) = (Time::ZERO, Time::ZERO);
@@ -110,6 +105,7 @@ impl<'p> TurnSearch<'p> {
             let completion = &mut self.completions[visit.job.index()];
             *completion = (*completion).max(returned + half);
         });
+        self.goal.value(&self.completions)
     }
 
     /// The sequence in full.

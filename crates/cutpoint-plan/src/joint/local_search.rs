@@ -97,6 +97,9 @@ pub(crate) fn improve(
     }
 }
 
+/// A class, and the modes from which and to which its jobs move.
+type Move = (usize, usize, usize);
+
 struct Search<'s, 'l, 'p> {
     mix: &'s mut Mix<'l, 'p>,
     tried: &'s [Vec<usize>],
@@ -105,20 +108,26 @@ struct Search<'s, 'l, 'p> {
 }
 
 impl Search<'_, '_, '_> {
+    /// The makespan once copies have moved from one mode to another, if it is less than the best.
+    fn less_after(&mut self, (class, from, to): Move, copies: u64) -> Option<Time> {
+        self.budget = self.budget.saturating_sub(1);
+        if self.mix.load_after(class, from, to, copies) >= self.best {
+            return None;
+        }
+        self.mix.shift(class, from, to, copies);
+        let makespan = self.mix.makespan();
+        self.mix.shift(class, to, from, copies);
+        (makespan < self.best).then_some(makespan)
+    }
+
     /// Moves copies of one mode to the best other mode, in portions of halves.
     fn move_from(&mut self, class: usize, from: usize) {
         let mut copies = self.mix.counts[class][from];
+        let tried = self.tried;
         while copies > 0 && self.budget > 0 {
             let mut to_best = None;
-            for &to in self.tried[class].iter().filter(|&&to| to != from) {
-                self.budget = self.budget.saturating_sub(1);
-                if self.mix.load_after(class, from, to, copies) >= self.best {
-                    continue;
-                }
-                self.mix.shift(class, from, to, copies);
-                let makespan = self.mix.makespan();
-                self.mix.shift(class, to, from, copies);
-                if makespan < self.best {
+            for &to in tried[class].iter().filter(|&&to| to != from) {
+                if let Some(makespan) = self.less_after((class, from, to), copies) {
                     (self.best, to_best) = (makespan, Some(to));
                 }
             }
@@ -141,26 +150,19 @@ impl Search<'_, '_, '_> {
                 if self.budget == 0 {
                     break;
                 }
-                if self.mix.counts[c][a] == 0 {
-                    continue;
-                }
-                self.budget -= 1;
-                if self.mix.load_after(c, a, b, 1) >= self.best {
-                    continue;
-                }
-                self.mix.shift(c, a, b, 1);
-                let makespan = self.mix.makespan();
-                if makespan < self.best {
+                if self.mix.counts[c][a] > 0
+                    && let Some(makespan) = self.less_after((c, a, b), 1)
+                {
+                    self.mix.shift(c, a, b, 1);
                     self.best = makespan;
                     return;
                 }
-                self.mix.shift(c, b, a, 1);
             }
             self.mix.shift(class, to, from, 1);
         }
     }
 
-    fn single_moves(&self) -> Vec<(usize, usize, usize)> {
+    fn single_moves(&self) -> Vec<Move> {
         let mut moves = Vec::new();
         for (class, by_mode) in self.mix.counts.iter().enumerate() {
             for (from, _) in by_mode.iter().enumerate().filter(|(_, n)| **n > 0) {

@@ -28,33 +28,32 @@ impl<'c> Planner<'c> {
             }),
             Policy::Adjacent => self.mix_of(adjacent),
             Policy::BestSingle => Some(self.best_single()),
-            Policy::LocalOnly => {
-                self.in_arrival_order(|_, pricer| modes_of(pricer, &[LayerSet::all(pricer.model)]))
-            }
-            Policy::ServerOnly => {
-                self.in_arrival_order(|_, pricer| modes_of(pricer, &[LayerSet::none(pricer.model)]))
-            }
+            Policy::LocalOnly => self.in_arrival_order(|_, pricer| {
+                self.quickest(&modes_of(pricer, &[LayerSet::all(pricer.model)]))
+            }),
+            Policy::ServerOnly => self.in_arrival_order(|_, pricer| {
+                self.quickest(&modes_of(pricer, &[LayerSet::none(pricer.model)]))
+            }),
             Policy::PartitionOnly | Policy::Joint | Policy::Exhaustive => {
-                self.in_arrival_order(|class, _| {
-                    let modes = self.problem.classes[class].modes.iter();
-                    let half = self.problem.half;
-                    modes.min_by_key(|m| (m.latency(half), m.device)).cloned().into_iter().collect()
-                })
+                self.in_arrival_order(|class, _| self.quickest(&self.problem.classes[class].modes))
             }
         }
     }
 
-    /// The quickest of a few modes for every job of a class, jobs in the order of the workload.
+    /// The mode in which a job alone completes first.
+    fn quickest(&self, modes: &[Mode]) -> Vec<Mode> {
+        let quickest = modes.iter().min_by_key(|m| (m.latency(self.problem.half), m.device));
+        quickest.cloned().into_iter().collect()
+    }
+
+    /// One mode for every job of a class, jobs in the order of the workload.
     fn in_arrival_order(
         &self,
-        modes: impl Fn(usize, &Pricer<'_>) -> Vec<Mode>,
+        mode: impl Fn(usize, &Pricer<'_>) -> Vec<Mode>,
     ) -> Option<Found<'c>> {
-        let half = self.problem.half;
-        let problem = self.context.problem(|class, pricer| {
-            let quickest =
-                modes(class, pricer).into_iter().min_by_key(|m| (m.latency(half), m.device));
-            ModeSet { modes: quickest.into_iter().collect(), is_complete: false }
-        })?;
+        let problem = self
+            .context
+            .problem(|class, pricer| ModeSet { modes: mode(class, pricer), is_complete: false })?;
         let classes = problem.classes.iter().enumerate();
         let mut jobs: Vec<(JobId, usize)> =
             classes.flat_map(|(class, c)| c.jobs.iter().map(move |&job| (job, class))).collect();

@@ -104,7 +104,9 @@ fn search(workload: &Workload, policy: Policy, options: &PlanOptions) -> Result<
     };
     let found = found.ok_or(PlanError::Unreachable(policy))?;
     let plan = planner.write_out(found, policy);
-    let may_gain = policy == Policy::Joint && !plan.optimal && planner.has_early_sends();
+    // Only where something is sent early do the granularities differ.
+    let is_early = options.granularity == Granularity::Layer && planner.sends_early;
+    let may_gain = policy == Policy::Joint && !plan.optimal && is_early;
     Ok(if may_gain { or_by_whole_jobs(&context, plan) } else { plan })
 }
 

@@ -5,7 +5,7 @@ use crate::flow_shop::identical::choices::Solution;
 use crate::joint::identical::{LEAVES, identical};
 use crate::joint::send_order::Outline;
 use crate::joint::shortlist::{Listed, Shortlist, shortlist};
-use crate::options::{Granularity, Objective, Policy};
+use crate::options::{Objective, Policy};
 use crate::partition::modes;
 use crate::plan::Plan;
 use crate::problem::{Context, Counts, Problem};
@@ -73,12 +73,6 @@ impl<'c> Planner<'c> {
         }
         let sends_early = problem.all_modes().any(|(_, m)| !m.is_exact || m.sends_early());
         Some(Planner { context, problem, bound, identical, sends_early })
-    }
-
-    /// Whether some mode sends something before all device work of its job is done: only then do
-    /// the granularities differ.
-    pub(super) fn has_early_sends(&self) -> bool {
-        self.context.granularity == Granularity::Layer && self.sends_early
     }
 
     /// Whether a plan is as short as the bound.

@@ -7,7 +7,7 @@
 pub(crate) mod after_uplink;
 
 use crate::options::{Granularity, Objective, Policy};
-use crate::plan::{Operation, Partition, Plan, Schedule, Work};
+use crate::plan::{Operation, Partition, Plan, Schedule, Upload, Work};
 use crate::problem::download_time;
 use crate::simulate::after_uplink::{Visit, returns};
 use crate::units::Time;
@@ -122,9 +122,8 @@ impl<'a> Run<'a> {
                     }
                 }
                 Work::Encode(tensor) => {
-                    let found = uploads.iter().enumerate().find(|(_, u)| u.tensor == tensor);
-                    let (u, upload) = found.expect("only uploads are encoded");
-                    let form = upload.encoding.expect("raw uploads are not encoded");
+                    let u = position(uploads, tensor);
+                    let form = uploads[u].encoding.expect("raw uploads are not encoded");
                     now += model.tensors[tensor.index()].encodings[form].encode;
                     ready[u] = now;
                 }
@@ -142,10 +141,9 @@ impl<'a> Run<'a> {
         self.schedule.uplink.reserve(self.decision.uplink.len());
         for &(job, tensor) in &self.decision.uplink {
             let uploads = &self.decision.partitions[job.index()].uploads;
-            let found = uploads.iter().enumerate().find(|(_, u)| u.tensor == tensor);
-            let (u, upload) = found.expect("only uploads are sent");
+            let u = position(uploads, tensor);
             let tensor_sent = &self.workload.model_of(job).tensors[tensor.index()];
-            let transfer = link.uplink.transfer_time(tensor_sent.sent_bytes(upload.encoding));
+            let transfer = link.uplink.transfer_time(tensor_sent.sent_bytes(uploads[u].encoding));
             let transfer = transfer.expect("only what gets through is sent");
             let mut ready = self.ready[job.index()][u];
             if granularity == Granularity::Job {
@@ -211,4 +209,9 @@ impl<'a> Run<'a> {
         let time = download_time(&self.workload.link, model, layers);
         time.expect("only what gets through is brought back")
     }
+}
+
+fn position(uploads: &[Upload], tensor: TensorId) -> usize {
+    let found = uploads.iter().position(|upload| upload.tensor == tensor);
+    found.expect("only uploads are encoded and sent")
 }

@@ -8,10 +8,11 @@ use crate::units::Time;
 
 /// The cuts worth taking, by depth.
 #[derive(Clone, Debug)]
-pub(super) struct Depth<'c> {
-    choices: &'c Choices,
+pub(super) struct Depth {
     /// The cuts of jobs between the first and the last one on the uplink.
     pub between: Vec<Taken>,
+    /// The cuts that the first and the last job may take.
+    pub ends: Vec<Taken>,
     /// Everything that jobs between some ends may take.
     pub options: Between,
     /// Whether the ends restrict what may be taken between them. Then they take the same cuts;
@@ -39,8 +40,8 @@ impl Pair {
     }
 }
 
-impl<'c> Depth<'c> {
-    pub(super) fn new(choices: &'c Choices) -> Depth<'c> {
+impl Depth {
+    pub(super) fn new(choices: &Choices) -> Depth {
         let is_in_sequence = choices.cuts.iter().all(Cut::is_in_sequence);
         let is_placed = choices.cuts.iter().all(|c| c.places.is_some());
         let between = if is_in_sequence {
@@ -54,29 +55,20 @@ impl<'c> Depth<'c> {
             choices.local.is_some() || between.iter().any(|t| t.cut.sending < t.cut.stages.device);
         let is_ordered = is_in_sequence || is_placed;
         let options = Between::new(choices, between.iter().enumerate());
-        Depth { choices, between, options, is_ordered, is_apart: !is_in_sequence, is_open }
+        let ends = if is_ordered { between.clone() } else { taken(choices).collect() };
+        Depth { between, ends, options, is_ordered, is_apart: !is_in_sequence, is_open }
     }
 
-    /// The cuts that the first and the last job may take.
-    pub(super) fn ends(&self) -> impl Iterator<Item = usize> + '_ {
-        let count = if self.is_ordered { self.between.len() } else { self.choices.cuts.len() };
-        (0..count).filter(|&k| self.is_ordered || is_taken(self.choices, self.end(k)))
-    }
-
-    /// One of these cuts.
+    /// One of the cuts that the first and the last job may take.
     pub(super) fn end(&self, k: usize) -> &Cut {
-        if self.is_ordered { &self.between[k].cut } else { &self.choices.cuts[k] }
-    }
-
-    /// Its position in [`Choices::cuts`].
-    pub(super) fn position(&self, k: usize) -> usize {
-        if self.is_ordered { self.between[k].position as usize } else { k }
+        &self.ends[k].cut
     }
 
     /// A shallowest cut and a deepest one; `None` if there is no cut.
     pub(super) fn widest(&self) -> Option<Pair> {
         let device = |&k: &usize| self.end(k).stages.device;
-        let (first, last) = (self.ends().min_by_key(device)?, self.ends().max_by_key(device)?);
+        let ends = 0..self.ends.len();
+        let (first, last) = (ends.clone().min_by_key(device)?, ends.max_by_key(device)?);
         Some(Pair { first, last, is_one_job: false })
     }
 
@@ -140,14 +132,10 @@ fn in_place(choices: &Choices) -> Vec<Taken> {
     cuts
 }
 
-/// Whether a job does not do better to keep all on the device.
-fn is_taken(choices: &Choices, cut: &Cut) -> bool {
-    choices.local.is_none_or(|local| cut.stages.device < local)
-}
-
 /// All cuts but those that a job does better to keep on the device.
 fn taken(choices: &Choices) -> impl Iterator<Item = Taken> + '_ {
-    let all = (0u32..).zip(&choices.cuts).filter(|(_, cut)| is_taken(choices, cut));
+    let is_taken = |cut: &Cut| choices.local.is_none_or(|local| cut.stages.device < local);
+    let all = (0u32..).zip(&choices.cuts).filter(move |(_, cut)| is_taken(cut));
     all.map(|(position, &cut)| Taken { position, cut })
 }
 

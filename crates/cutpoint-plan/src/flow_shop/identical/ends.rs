@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// A first and a last cut, and what may be taken between them.
 pub(super) struct Ends<'c> {
     pub choices: &'c Choices,
-    pub deep: &'c Depth<'c>,
+    pub deep: &'c Depth,
     pub pair: Pair,
     pub between: Cow<'c, Between>,
     /// How many jobs are between.
@@ -79,7 +79,7 @@ pub(super) struct Edge {
 }
 
 impl<'c> Ends<'c> {
-    pub(super) fn new(choices: &'c Choices, deep: &'c Depth<'c>, pair: Pair) -> Ends<'c> {
+    pub(super) fn new(choices: &'c Choices, deep: &'c Depth, pair: Pair) -> Ends<'c> {
         let between = if deep.is_ordered {
             let all = deep.between.iter().enumerate();
             Cow::Owned(Between::new(choices, all.filter(|(_, t)| deep.is_between(t, pair))))
@@ -90,7 +90,7 @@ impl<'c> Ends<'c> {
     }
 
     /// Everything between the shallowest and the deepest cut; `None` if there is no cut.
-    pub(super) fn widest(choices: &'c Choices, deep: &'c Depth<'c>) -> Option<Ends<'c>> {
+    pub(super) fn widest(choices: &'c Choices, deep: &'c Depth) -> Option<Ends<'c>> {
         let pair = deep.widest()?;
         let between = Cow::Borrowed(&deep.options);
         Some(Ends { choices, deep, pair, between, jobs: choices.jobs - pair.jobs() })

@@ -22,7 +22,7 @@ const TAKEN_MAX: usize = 4 * PAIRS_MAX;
 #[derive(Debug)]
 pub(super) struct Pairs<'d> {
     choices: &'d Choices,
-    deep: &'d Depth<'d>,
+    deep: &'d Depth,
     weights: Weights,
     first: Queue,
     last: Queue,
@@ -47,16 +47,16 @@ impl<'d> Pairs<'d> {
     /// the cheapest pair are looked for at once, so that the others have something to beat.
     pub(super) fn new(
         choices: &'d Choices,
-        deep: &'d Depth<'d>,
+        deep: &'d Depth,
         search: &mut Search<'_>,
     ) -> Option<Pairs<'d>> {
         let edge = Ends::widest(choices, deep)?.edge();
         let weights = edge.weights;
         let value = |(device, uplink): (Time, Time)| weights.of(device, uplink);
         let others = |ends: u64| i128::from(choices.jobs - ends) * edge.each;
-        let starts = || deep.ends().map(|p| (value(deep.at_start(p)), p));
-        let ends = || deep.ends().map(|q| (value(deep.at_end(q)) + others(2), q));
-        let alone = deep.ends().filter(|_| deep.is_apart).map(|k| {
+        let starts = || (0..deep.ends.len()).map(|p| (value(deep.at_start(p)), p));
+        let ends = || (0..deep.ends.len()).map(|q| (value(deep.at_end(q)) + others(2), q));
+        let alone = (0..deep.ends.len()).filter(|_| deep.is_apart).map(|k| {
             let fixed = deep.fixed(Pair { first: k, last: k, is_one_job: true });
             (value(fixed) + others(1), k)
         });
@@ -147,7 +147,7 @@ impl Iterator for Pairs<'_> {
 }
 
 /// Of a start and an end that can be a pair, those that cost least together.
-fn cheapest(deep: &Depth<'_>, starts: &[(i128, usize)], ends: &[(i128, usize)]) -> Option<Pair> {
+fn cheapest(deep: &Depth, starts: &[(i128, usize)], ends: &[(i128, usize)]) -> Option<Pair> {
     let each = ends.iter().filter_map(|&(end, last)| {
         let starts = starts.iter().filter(|&&(_, first)| deep.is_pair(first, last));
         starts.min().map(|&(start, first)| (start + end, first, last))
@@ -191,7 +191,7 @@ struct Queue {
 impl Queue {
     /// Of what is worth less than `limit`. O(cuts).
     fn new(
-        deep: &Depth<'_>,
+        deep: &Depth,
         valued: impl Iterator<Item = (i128, usize)>,
         limit: i128,
         end: End,

@@ -7,7 +7,7 @@ use crate::units::Time;
 
 pub(super) struct Search<'c> {
     choices: &'c Choices,
-    deep: &'c Depth<'c>,
+    deep: &'c Depth,
     pub best: Option<Solution>,
     leaves: u64,
 }
@@ -37,7 +37,7 @@ impl<'c> Search<'c> {
         } else if *jobs == 0 {
             self.offer(Time::ZERO, || (vec![0; cuts.len()], 0));
         }
-        for k in self.deep.ends() {
+        for k in 0..self.deep.ends.len() {
             let cut = self.deep.end(k);
             let kept = match local {
                 _ if *jobs == 0 => continue,
@@ -48,7 +48,7 @@ impl<'c> Search<'c> {
             let makespan = cut.alone().max(cut.stages.device + kept);
             self.offer(makespan, || {
                 let mut counts = vec![0; cuts.len()];
-                counts[self.deep.position(k)] = 1;
+                counts[self.deep.ends[k].position as usize] = 1;
                 (counts, *jobs - 1)
             });
         }
@@ -147,9 +147,9 @@ impl<'c> Search<'c> {
             for (count, (cut, _)) in counts.iter().zip(&ends.between.options) {
                 *cut.map_or(&mut local, |k| &mut all[between[k].position as usize]) += count;
             }
-            all[ends.deep.position(ends.pair.last)] += 1;
+            all[ends.deep.ends[ends.pair.last].position as usize] += 1;
             if !ends.pair.is_one_job {
-                all[ends.deep.position(ends.pair.first)] += 1;
+                all[ends.deep.ends[ends.pair.first].position as usize] += 1;
             }
             (all, local)
         });
