@@ -117,6 +117,12 @@ impl fmt::Display for Time {
     }
 }
 
+/// The nearest-rank percentile of times in ascending order; zero if there are none.
+pub fn percentile(ascending: &[Time], percent: usize) -> Time {
+    let rank = (ascending.len() * percent).div_ceil(100).max(1) - 1;
+    ascending.get(rank).copied().unwrap_or_default()
+}
+
 /// In files times are milliseconds.
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -80,12 +80,10 @@ fn offload_all(workload: &Workload) -> Option<Time> {
 /// good weights are looked for, and any are valid. And no makespan is below the time that one job
 /// takes alone. The arithmetic is in whole numbers, rounded down.
 pub fn load_bound(workload: &Workload, granularity: Granularity) -> Time {
-    let mut counts = vec![0u64; workload.models.len()];
-    workload.jobs.iter().for_each(|id| counts[id.index()] += 1);
     let models: Vec<Cuts> = workload
         .models
         .iter()
-        .zip(counts)
+        .zip(workload.job_counts())
         .filter(|&(_, count)| count > 0)
         .filter_map(|(model, count)| Cuts::of(workload, model, count))
         .collect();

@@ -4,7 +4,7 @@ use crate::bound::{lower_bound, steady_load, sum_of_completions};
 use crate::partition::modes;
 use crate::plan::Plan;
 use crate::problem::{Context, loads};
-use crate::units::Time;
+use crate::units::{Time, percentile};
 use crate::workload::Workload;
 
 /// How jobs fare that arrive one after the other.
@@ -53,10 +53,7 @@ impl Stream {
         };
         let mut latencies: Vec<Time> = plan.latencies().collect();
         latencies.sort_unstable();
-        let at = |percent: usize| {
-            let rank = (latencies.len() * percent).div_ceil(100).max(1) - 1;
-            latencies.get(rank).copied().unwrap_or_default()
-        };
+        let at = |percent| percentile(&latencies, percent);
         Some(Stream {
             period,
             shortest_period: each(steady_load(&problem)),

@@ -48,20 +48,12 @@ impl Chart {
             let bars = operations.iter().map(|op| Bar::of(workload, op)).collect();
             is_shown.then(|| ChartLane { name: machine.name().to_string(), bars })
         });
-        let title = format!(
-            "{} at granularity {}: {} in {}, lower bound {}",
-            plan.policy,
-            plan.granularity,
-            count(plan.partitions.len(), "job"),
-            plan.makespan,
-            plan.lower_bound
-        );
+        let title =
+            format!("{} in {}, lower bound {}", what(plan), plan.makespan, plan.lower_bound);
         let marks = vec![(plan.lower_bound, "bound".to_string())];
         Chart { title, lanes: lanes.collect(), end: plan.makespan, marks }
     }
-}
 
-impl Chart {
     /// A plan and its run on a common time axis: for each machine a lane of what was
     /// planned above one of what was measured. Machines without any operation are left out.
     pub fn of_run(workload: &Workload, plan: &Plan, measured: &Schedule, makespan: Time) -> Chart {
@@ -76,20 +68,19 @@ impl Chart {
                 bars: operations.iter().map(|op| Bar::of(workload, op)).collect(),
             }));
         }
-        let title = format!(
-            "{} at granularity {}: {} in {}, planned {}",
-            plan.policy,
-            plan.granularity,
-            count(plan.partitions.len(), "job"),
-            makespan,
-            plan.makespan
-        );
+        let title = format!("{} in {makespan}, planned {}", what(plan), plan.makespan);
         let ends = [(plan.makespan, "planned"), (makespan, "measured")];
         let end = plan.makespan.max(makespan);
         let marks = ends.into_iter().filter(|(time, _)| *time < end);
         let marks = marks.map(|(time, word)| (time, word.to_string())).collect();
         Chart { title, lanes, end, marks }
     }
+}
+
+/// How a title begins: policy, granularity, jobs.
+fn what(plan: &Plan) -> String {
+    let jobs = count(plan.partitions.len(), "job");
+    format!("{} at granularity {}: {jobs}", plan.policy, plan.granularity)
 }
 
 impl Bar {

@@ -132,11 +132,9 @@ fn expand(runs: &[JobRun], models: &[ModelGraph]) -> Result<Vec<ModelId>> {
 /// Refuses a workload whose operations, one after the other, could take longer than the longest
 /// time. A transfer that a link cannot carry at all does not count: no plan has it.
 fn check_total(workload: &Workload) -> Result<()> {
-    let mut counts = vec![0u64; workload.models.len()];
-    workload.jobs.iter().for_each(|id| counts[id.index()] += 1);
     let link = &workload.link;
     let mut total = Some(Time::ZERO);
-    for (model, &count) in workload.models.iter().zip(&counts) {
+    for (model, count) in workload.models.iter().zip(workload.job_counts()) {
         let mut longest = Some(link.round_trip);
         let mut add = |time: Option<Time>| {
             longest = longest.and_then(|sum| time.and_then(|t| sum.checked_add(t)));
@@ -277,7 +275,7 @@ impl From<&ModelGraph> for ModelBuilder {
 
 impl ModelBuilder {
     /// A model without inputs and layers; its outputs are the tensors that a layer writes and none
-    /// reads, unless [`ModelBuilder::output`] names them.
+    /// reads, unless [`ModelBuilder::outputs`] names them.
     pub fn new(name: impl Into<String>) -> ModelBuilder {
         ModelBuilder { name: name.into(), ..ModelBuilder::default() }
     }
@@ -294,13 +292,7 @@ impl ModelBuilder {
         self
     }
 
-    /// Adds a tensor that the user wants.
-    pub fn output(mut self, tensor: impl Into<String>) -> ModelBuilder {
-        self.outputs.get_or_insert_default().push(tensor.into());
-        self
-    }
-
-    /// Replaces the tensors that the user wants: possibly by none.
+    /// Sets the tensors that the user wants: possibly none.
     pub fn outputs(self, tensors: Vec<String>) -> ModelBuilder {
         ModelBuilder { outputs: Some(tensors), ..self }
     }
@@ -317,10 +309,7 @@ impl ModelBuilder {
             graph.add_tensor(tensor, size, None, &place)?;
         }
         let inputs = (0..graph.tensors.len()).map(TensorId::at).collect();
-        let (mut layers, reads) = graph.add_layers(layers)?;
-        for (l, (layer, names)) in layers.iter_mut().zip(reads).enumerate() {
-            layer.reads = graph.reads(&names, LayerId::at(l))?;
-        }
+        let layers = graph.add_layers(layers)?;
         let outputs = match outputs {
             Some(names) => graph.outputs(&names)?,
             None => graph.unread(),
@@ -338,12 +327,8 @@ struct Graph {
 }
 
 impl Graph {
-    /// Adds the layers with what they write, and gives the names that each reads: they are looked
-    /// up when all tensors are known.
-    fn add_layers(
-        &mut self,
-        builders: Vec<LayerBuilder>,
-    ) -> Result<(Vec<Layer>, Vec<Vec<String>>)> {
+    /// Adds the layers with what they write, then, when all tensors are known, what they read.
+    fn add_layers(&mut self, builders: Vec<LayerBuilder>) -> Result<Vec<Layer>> {
         let mut names = BTreeMap::new();
         let (mut layers, mut all_reads) = (Vec::with_capacity(builders.len()), Vec::new());
         for (i, LayerBuilder { name, reads, writes, device, server }) in
@@ -363,7 +348,10 @@ impl Graph {
             layers.push(Layer { name, device, server, reads: Vec::new(), writes: written });
             all_reads.push(reads);
         }
-        Ok((layers, all_reads))
+        for (l, (layer, reads)) in layers.iter_mut().zip(all_reads).enumerate() {
+            layer.reads = self.reads(&reads, LayerId::at(l))?;
+        }
+        Ok(layers)
     }
 
     fn add_tensor(

@@ -73,6 +73,13 @@ impl Workload {
         &self.jobs
     }
 
+    /// How many jobs each model has.
+    pub fn job_counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.models.len()];
+        self.jobs.iter().for_each(|id| counts[id.index()] += 1);
+        counts
+    }
+
     /// The same with other jobs.
     ///
     /// # Panics

@@ -35,7 +35,7 @@ const OPERATIONS_LISTED: usize = 8;
 pub(super) fn data(report: &Report<'_>) -> Value {
     let Report { workload, plan, measured, .. } = report;
     let models = models_in_use(report);
-    let hulls: Vec<_> = models.iter().map(|m| (m.jobs as u64, m.cloud.hull.clone())).collect();
+    let hulls: Vec<_> = models.iter().map(|m| (m.jobs, m.cloud.hull.clone())).collect();
     let slope = |(a, b): (Point, Point)| {
         let [run, fall] = [b.0 - a.0, a.1 - b.1].map(|t| t.nanoseconds() as f64);
         fall / run.max(1.0)
@@ -187,7 +187,7 @@ fn errors(workload: &Workload, found: &PredictionError) -> Value {
 /// A model that has jobs.
 struct InUse {
     id: ModelId,
-    jobs: usize,
+    jobs: u64,
     cuts: Vec<CutInUse>,
     cloud: Cloud,
 }
@@ -195,8 +195,7 @@ struct InUse {
 /// The models that have jobs, those with the most jobs first.
 fn models_in_use(report: &Report<'_>) -> Vec<InUse> {
     let workload = report.workload;
-    let mut counts = vec![0usize; workload.models().len()];
-    workload.jobs().iter().for_each(|id| counts[id.index()] += 1);
+    let counts = workload.job_counts();
     let mut used: Vec<usize> = (0..counts.len()).filter(|&i| counts[i] > 0).collect();
     used.sort_by_key(|&i| std::cmp::Reverse(counts[i]));
     let in_use = |i: usize| {

@@ -7,7 +7,7 @@ use crate::trace::{Execution, PlanChange, utilisation};
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::{Machine, Plan};
 use cutpoint_plan::policy::plan;
-use cutpoint_plan::units::Time;
+use cutpoint_plan::units::{Time, percentile};
 use cutpoint_plan::workload::JobId;
 use serde::Serialize;
 use std::fmt::{self, Write};
@@ -129,10 +129,7 @@ impl Percentiles {
     pub fn of(times: impl Iterator<Item = Time>) -> Percentiles {
         let mut times: Vec<Time> = times.collect();
         times.sort_unstable();
-        let at = |percent: usize| {
-            let rank = (times.len() * percent).div_ceil(100).max(1) - 1;
-            times.get(rank).map_or(0.0, |time| time.milliseconds())
-        };
+        let at = |percent| percentile(&times, percent).milliseconds();
         Percentiles { p50: at(50), p90: at(90), p99: at(99), max: at(100) }
     }
 }

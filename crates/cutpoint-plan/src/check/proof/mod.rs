@@ -77,8 +77,7 @@ struct Proof<'w> {
 impl<'w> Proof<'w> {
     /// `None` if some model has too many cuts.
     fn new(workload: &'w Workload, granularity: Granularity, claim: Time) -> Option<Proof<'w>> {
-        let mut counts = vec![0u64; workload.models.len()];
-        workload.jobs.iter().for_each(|id| counts[id.index()] += 1);
+        let counts = workload.job_counts();
         let (mut models, mut all_cuts) = (Vec::new(), Vec::new());
         let mut local = 0u64;
         for (model, &count) in workload.models.iter().zip(&counts).filter(|(_, c)| **c > 0) {
