@@ -2,9 +2,9 @@
 
 use crate::args::workload::PlanArgs;
 use crate::files::print;
-use crate::measurement::count;
 use cutpoint_plan::check::{check_plan, proved_bound, simple_makespan};
 use cutpoint_plan::plan::Plan;
+use cutpoint_plan::units::count;
 use cutpoint_plan::workload::Workload;
 use std::fmt::Write;
 use std::process::ExitCode;

@@ -20,6 +20,7 @@ use cutpoint::zoo::Network;
 use cutpoint_plan::options::{Granularity, PlanOptions, Policy};
 use cutpoint_plan::plan::{Machine, Plan};
 use cutpoint_plan::units::Bandwidth;
+use cutpoint_plan::units::count;
 use serde::Serialize;
 use std::io::{BufRead, BufReader};
 use std::num::NonZeroUsize;
@@ -237,7 +238,7 @@ fn print_setting(args: &Args, session: &Session, server: &ServerProcess) {
         "{} of {} ({} layers, untrained) on {}\n\
          device: {:.3} of this machine's speed, server: full speed at {}\n\
          uplink: limited to {} Mbit/s",
-        measurement::count(args.jobs, "job"),
+        count(args.jobs, "job"),
         args.model,
         session.models()[0].layer_count(),
         session.engine_name(),

@@ -4,6 +4,7 @@ use crate::args::format::Format;
 use crate::args::model::ModelArgs;
 use cutpoint::onnx::LayeredModel;
 use cutpoint::tensor::{TensorSpec, shape_text};
+use cutpoint_plan::units::count;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -112,7 +113,7 @@ fn render_text(report: &Report<'_>) -> String {
     let mut lines = vec![format!("{}  sha256 {}", report.model, report.sha256)];
     lines.extend(report.inputs.iter().map(|name| format!("input   {}", described(name))));
     lines.extend(report.outputs.iter().map(|name| format!("output  {}", described(name))));
-    lines.push(format!("\n{} layers", report.layers.len()));
+    lines.push(format!("\n{}", count(report.layers.len(), "layer")));
     for (index, layer) in report.layers.iter().enumerate() {
         let operators = layer.operators.join(" ");
         let parameters = match layer.parameter_bytes {

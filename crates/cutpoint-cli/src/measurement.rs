@@ -3,6 +3,7 @@
 use crate::args::encoding;
 use cutpoint::profile::ModelProfile;
 use cutpoint::session::{Measurement, SessionModel};
+use cutpoint_plan::units::count;
 
 /// Says on standard error what was measured, and what not to trust.
 pub(crate) fn report(models: &[SessionModel], measurement: &Measurement) {
@@ -42,9 +43,4 @@ fn one(model: &str, side: &str, profile: &ModelProfile) {
     for warning in &profile.warnings {
         log::warn!("{model} on the {side}: {warning}");
     }
-}
-
-/// A number of things: "1 job", "2 jobs".
-pub(crate) fn count(number: usize, of: &str) -> String {
-    format!("{number} {of}{}", if number == 1 { "" } else { "s" })
 }

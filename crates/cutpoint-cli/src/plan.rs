@@ -12,6 +12,7 @@ use cutpoint_plan::options::{Granularity, Objective, PlanOptions, Policy};
 use cutpoint_plan::plan::Plan;
 use cutpoint_plan::policy::plan;
 use cutpoint_plan::units::Time;
+use cutpoint_plan::units::count;
 use cutpoint_plan::workload::Workload;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -82,7 +83,10 @@ fn checked_plan(
         .map_err(|e| Error::new(ErrorKind::Workload, e.to_string()))?;
     let violations = check_plan(workload, &plan);
     if let Some(first) = violations.first() {
-        anyhow::bail!("the plan breaks {} rules of its own model; {first}", violations.len());
+        anyhow::bail!(
+            "the plan breaks {} of the cost model; first: {first}",
+            count(violations.len(), "rule")
+        );
     }
     Ok(plan)
 }

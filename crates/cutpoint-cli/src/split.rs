@@ -4,6 +4,7 @@ use crate::args::model::ModelArgs;
 use cutpoint::encoding::Encoding;
 use cutpoint::error::{Error, ErrorKind};
 use cutpoint::onnx::{LayeredModel, NodeCut, Segment};
+use cutpoint_plan::units::count;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -88,7 +89,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let boundaries = layered.boundaries();
     for count in &args.after {
         let boundary = boundaries.iter().find(|b| b.device_layers == *count).ok_or_else(|| {
-            Error::new(ErrorKind::Cut, format!("there is no cut after {count} layers"))
+            Error::new(ErrorKind::Cut, format!("no cut after {count} layers"))
                 .hint("cutpoint inspect lists the cuts")
         })?;
         let cut = layered.cut_at(&boundary.frontier)?;
@@ -133,6 +134,6 @@ fn write_parts(
     prefix.persist(folder.join("prefix.onnx")).map_err(|e| failed(e.error))?;
     suffix.persist(folder.join("suffix.onnx")).map_err(|e| failed(e.error))?;
     let (size, names) = (cut.frontier.len(), cut.frontier.join(","));
-    log::info!("{}: {size} tensors cross the cut: {names}", folder.display());
+    log::info!("{}: {} at the cut: {names}", folder.display(), count(size, "tensor"));
     Ok(())
 }

@@ -56,7 +56,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pareto_points_are_those_that_come_first_and_are_beaten_by_none(
+        fn pareto_points_are_the_first_undominated_points(
             times in proptest::collection::vec((0u64..40, 0u64..40, 0u64..3), 0..300),
         ) {
             let points = || times.iter().enumerate().map(|(k, &(first, second, third))| {

@@ -387,7 +387,7 @@ fn identical(cuts: &[(u64, u64)], jobs: usize) -> Workload {
 }
 
 #[test]
-fn adjacent_cuts_lose_to_three_different_ones() {
+fn three_different_cuts_beat_two_adjacent_ones() {
     // All at the balanced cut: 5 + 3 x 5 = 20; one at each of 0, 5 and 10: 10 + 5 + 1 = 16.
     let workload = identical(&BALANCED, 3);
     for granularity in GRANULARITIES {

@@ -187,6 +187,11 @@ impl<'de> Deserialize<'de> for Bandwidth {
     }
 }
 
+/// A number of things, for people: "1 job", "2 jobs".
+pub fn count<N: fmt::Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+    format!("{number} {what}{}", if number == N::from(1) { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_passes_a_link_of_zero_bandwidth_but_nothing() {
+    fn a_link_without_bandwidth_carries_only_empty_transfers() {
         let link = Bandwidth::from_mbit_per_s(0.0).expect("zero is a bandwidth");
         assert_eq!(link.transfer_time(0), Some(Time::ZERO));
         assert_eq!(link.transfer_time(1), None);

@@ -11,7 +11,7 @@ pub enum ErrorKind {
     Model,
     /// An input, or a tensor's shape or element type, does not fit.
     Input,
-    /// A set of tensors or layers is no cut.
+    /// A set of tensors or layers is not a cut.
     Cut,
     /// An inference engine is missing, too old, or cannot run the model.
     Engine,

@@ -3,6 +3,7 @@
 use cutpoint::input::Supply;
 use cutpoint::profile::{AccuracyBudget, Effect, EncodingProfile, EncodingSummary};
 use cutpoint::session::EncodingRequest;
+use cutpoint_plan::units::count;
 
 /// Flattened into the subcommands that measure.
 #[derive(Clone, Debug, clap::Args)]
@@ -43,7 +44,10 @@ pub(crate) fn report(model: &str, profile: &EncodingProfile) {
     }
     let (tensors, cuts, inputs) = (profile.raw_bytes.len(), profile.cuts, profile.inputs);
     eprintln!(
-        "{model}: encodings of {tensors} tensors at {cuts} cuts on {inputs} inputs; medians, ms per MB of raw bytes"
+        "{model}: encodings of {} at {} on {}; medians, ms per MB of raw bytes",
+        count(tensors, "tensor"),
+        count(cuts, "cut"),
+        count(inputs, "input"),
     );
     eprintln!(
         "{:<16} {:>6} {:>7} {:>7} {:>8}  worst effect on the outputs",
@@ -51,7 +55,7 @@ pub(crate) fn report(model: &str, profile: &EncodingProfile) {
     );
     summaries.iter().for_each(|summary| eprintln!("{}", row(summary)));
     if !profile.admitted.is_empty() && profile.server_over_here.is_empty() {
-        eprintln!("the server was not asked: decoding is taken to cost there what it costs here");
+        eprintln!("decode times on the server were not measured; assuming the device's");
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::args::format::Format;
 use crate::args::model::ModelArgs;
-use crate::measurement::count;
 use cutpoint::engine::timing::ran;
+use cutpoint_plan::units::count;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,12 +52,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn render_text(report: &Report) -> String {
     format!(
-        "{}: median {:.3} ms, min {:.3} ms, max {:.3} ms of {} runs; loaded in {:.0} ms; {}\n",
+        "{}: median {:.3} ms, min {:.3} ms, max {:.3} ms of {}; loaded in {:.0} ms; {}\n",
         report.engine,
         report.median_ms,
         report.min_ms,
         report.max_ms,
-        report.times_ms.len(),
+        count(report.times_ms.len(), "run"),
         report.load_ms,
         count(report.threads, "thread"),
     )

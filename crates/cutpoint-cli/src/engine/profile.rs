@@ -2,8 +2,8 @@
 
 use crate::args::format::Format;
 use crate::args::model::ModelArgs;
-use crate::measurement::count;
 use cutpoint::profile::{ModelProfile, ProfileOptions, profile_model};
+use cutpoint_plan::units::count;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -59,12 +59,12 @@ fn render_text(profile: &ModelProfile) -> String {
         text += &format!("{name:width$}  {ms:>10.3}  {share:>5.1}%  {spread:>5.1}%\n");
     }
     text + &format!(
-        "whole: median {:.3} ms, min {:.3} ms, spread {:.1} % of {} runs; layers as measured add \
+        "whole: median {:.3} ms, min {:.3} ms, spread {:.1} % of {}; layers as measured add \
          up to {:.1} % of it{}; {}, {}\n",
         whole.median_ms,
         whole.min_ms,
         100.0 * whole.spread,
-        whole.runs,
+        count(whole.runs, "run"),
         100.0 * profile.sum_over_whole,
         if profile.is_scaled { ", scaled to 100 %" } else { "" },
         profile.engine,

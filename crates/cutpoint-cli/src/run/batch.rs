@@ -2,7 +2,6 @@
 
 use super::Run;
 use super::repeat::median_of_repeats;
-use crate::measurement::count;
 use crate::outputs::{OutputTarget, Written};
 use crate::progress::progress_bar;
 use crate::setup::inputs_of;
@@ -10,6 +9,7 @@ use cutpoint::Cancel;
 use cutpoint::session::{PlannedRun, Profile, RehearsalOptions, RunSummary};
 use cutpoint::tensor::Tensor;
 use cutpoint_plan::options::PlanOptions;
+use cutpoint_plan::units::count;
 use cutpoint_plan::workload::JobId;
 use std::process::ExitCode;
 

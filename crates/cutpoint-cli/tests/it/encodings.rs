@@ -112,7 +112,7 @@ fn a_plan_with_a_lossy_encoding_gives_outputs_close_to_those_of_the_unsplit_mode
 }
 
 #[test]
-fn jobs_whose_tensors_were_encoded_are_finished_from_the_tensors_themselves() {
+fn jobs_with_encoded_tensors_are_finished_locally_from_the_raw_tensors() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let jobs = "synthetic:6";
@@ -135,7 +135,7 @@ fn jobs_whose_tensors_were_encoded_are_finished_from_the_tensors_themselves() {
 }
 
 #[test]
-fn an_encoding_that_nobody_knows_is_refused_before_the_run() {
+fn an_unknown_encoding_is_refused_before_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let workload = workload(&model, folder.path(), "telepathy");
@@ -148,7 +148,7 @@ fn an_encoding_that_nobody_knows_is_refused_before_the_run() {
 }
 
 #[test]
-fn a_tensor_that_its_encoding_cannot_hold_is_sent_as_it_is() {
+fn a_tensor_out_of_range_for_its_encoding_is_sent_raw() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let shape = vec![1, 3, 224, 224];

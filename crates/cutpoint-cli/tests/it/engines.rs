@@ -60,7 +60,7 @@ fn cutpoint(arguments: &[&str], library: Option<&Path>, cache: &Path) -> Output 
 }
 
 #[test]
-fn without_a_library_the_embedded_engine_is_the_default() {
+fn the_embedded_engine_is_the_default_without_onnxruntime() {
     let cache = tempfile::tempdir().unwrap();
     let output = cutpoint(&["engine", "list", "--format", "json"], None, cache.path());
     assert!(output.status.success());
@@ -73,7 +73,7 @@ fn without_a_library_the_embedded_engine_is_the_default() {
 }
 
 #[test]
-fn a_library_that_is_too_old_is_an_error_if_asked_for_and_a_warning_if_not() {
+fn an_old_onnxruntime_is_an_error_if_requested_and_a_warning_otherwise() {
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("libonnxruntime.so");
     std::fs::write(&library, b"\x7fELF\0VERS_1.22.1\0").unwrap();

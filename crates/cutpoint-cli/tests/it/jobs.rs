@@ -4,7 +4,7 @@ use super::run::{Served, check_trace, difference, outputs, path, run, squeezenet
 use std::path::Path;
 
 #[test]
-fn two_models_run_in_one_plan_and_answer_as_they_do_alone() {
+fn two_models_in_one_plan_give_the_outputs_they_give_alone() {
     let folder = tempfile::tempdir().unwrap();
     let one = squeezenet(folder.path());
     let fork = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/models/fork.onnx");

@@ -53,7 +53,7 @@ const NORMALISED: [&str; 4] =
     ["--image-mean", "0.485,0.456,0.406", "--image-std", "0.229,0.224,0.225"];
 
 #[test]
-fn pictures_sent_as_files_or_pixels_give_the_outputs_of_the_unsplit_model() {
+fn images_sent_as_files_or_pixels_give_the_outputs_of_the_unsplit_model() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     photos(folder.path(), 3);
@@ -78,7 +78,7 @@ fn pictures_sent_as_files_or_pixels_give_the_outputs_of_the_unsplit_model() {
 }
 
 #[test]
-fn the_device_decodes_the_files_whose_server_is_lost() {
+fn the_device_decodes_image_files_when_the_server_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     photos(folder.path(), 5);
@@ -142,7 +142,7 @@ fn a_bad_input_fails_its_own_job_and_the_others_finish() {
 }
 
 #[test]
-fn a_profile_offers_files_and_pixels_for_pictures_and_nothing_of_them_for_made_frames() {
+fn a_profile_offers_file_and_pixel_encodings_for_images_only() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let files = photos(folder.path(), 2);

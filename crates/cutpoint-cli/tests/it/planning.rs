@@ -22,7 +22,7 @@ fn json(bytes: &[u8]) -> serde_json::Value {
 }
 
 #[test]
-fn a_plan_is_made_written_checked_drawn_and_explained() {
+fn plan_check_gantt_and_explain_work_on_one_workload() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for name in ["alexnet", "two-cameras", "two-jobs"] {
@@ -51,7 +51,7 @@ fn a_plan_is_made_written_checked_drawn_and_explained() {
 }
 
 #[test]
-fn json_is_the_plan_and_nothing_else() {
+fn format_json_prints_only_the_plan() {
     let folder = tempfile::tempdir().unwrap();
     let workload = testdata("workloads/two-jobs.json");
     let made = cutpoint(&["plan", &workload, "--format", "json"], folder.path());
@@ -73,7 +73,7 @@ fn json_is_the_plan_and_nothing_else() {
 }
 
 #[test]
-fn jobs_that_arrive_over_time_are_not_touched_before() {
+fn jobs_do_not_start_before_they_arrive() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let workload = testdata("workloads/alexnet.json");
@@ -101,7 +101,7 @@ fn jobs_that_arrive_over_time_are_not_touched_before() {
 }
 
 #[test]
-fn the_mean_completion_gets_smaller_when_asked_for() {
+fn the_mean_completion_objective_lowers_the_mean_completion() {
     let folder = tempfile::tempdir().unwrap();
     let workload = testdata("workloads/two-cameras.json");
     let mean = |objective: &str| {
@@ -138,7 +138,7 @@ fn impossible_values_are_refused_with_their_place() {
 }
 
 #[test]
-fn plan_and_run_do_not_split_for_a_gain_below_the_least() {
+fn plan_and_run_do_not_split_below_the_least_gain() {
     use super::run::{Served, path, run, stderr};
     let folder = tempfile::tempdir().unwrap();
     let model = std::path::PathBuf::from(testdata("models/fork.onnx"));

@@ -52,7 +52,7 @@ fn rten_is_timed_by_its_own_clock_in_a_child_process() {
 }
 
 #[test]
-fn rten_is_timed_layer_by_layer_where_there_is_no_such_program() {
+fn rten_is_timed_layer_by_layer_without_a_profiler_program() {
     check(&Rten::new(), Network::SqueezeNet, Method::Segments);
 }
 
@@ -65,7 +65,7 @@ fn onnxruntime_is_timed_by_its_own_clock() {
 }
 
 #[test]
-fn encodings_are_admitted_by_what_they_do_to_the_outputs() {
+fn encodings_are_admitted_by_their_effect_on_the_outputs() {
     let rten = Rten::new();
     let model = zoo(Network::SqueezeNet).into_layers(&rten).unwrap();
     let made = |seed| -> Inputs {
@@ -118,7 +118,7 @@ fn encodings_are_admitted_by_what_they_do_to_the_outputs() {
 }
 
 #[test]
-fn a_program_that_does_not_profile_is_an_error() {
+fn a_profiler_that_prints_no_profile_is_an_error() {
     let model = zoo(Network::SqueezeNet).into_layers(&Rten::new()).unwrap();
     let inputs = model.model().synthetic_inputs(0);
     let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();

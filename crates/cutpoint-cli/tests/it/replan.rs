@@ -1,4 +1,4 @@
-//! Jobs that have not begun are planned anew when the link changes and when the server is lost and
+//! Jobs that have not begun are re-planned when the link changes and when the server is lost and
 //! back: real sockets, real processes, small models.
 
 use crate::engines::OPTIONS;
@@ -89,7 +89,7 @@ fn planned(workload: Workload, policy: Policy) -> PlannedRun {
 }
 
 #[test]
-fn jobs_that_are_left_are_planned_anew_when_the_uplink_gets_slower() {
+fn remaining_jobs_are_replanned_when_the_uplink_slows_down() {
     let folder = tempfile::tempdir().unwrap();
     let model = crate::run::squeezenet(folder.path());
     let server = Served::start(&model);
@@ -123,7 +123,7 @@ fn jobs_that_are_left_are_planned_anew_when_the_uplink_gets_slower() {
 }
 
 #[test]
-fn a_server_that_is_back_gets_jobs_again() {
+fn jobs_are_offloaded_again_when_the_server_returns() {
     let folder = tempfile::tempdir().unwrap();
     let model = crate::run::squeezenet(folder.path());
     let mut server = Some(Served::start(&model));
@@ -155,7 +155,7 @@ fn a_server_that_is_back_gets_jobs_again() {
 }
 
 #[test]
-fn a_session_plans_anew_unless_it_is_told_not_to() {
+fn a_session_replans_unless_replanning_is_off() {
     let folder = tempfile::tempdir().unwrap();
     let file = crate::run::squeezenet(folder.path());
     for replans in [true, false] {

@@ -16,7 +16,7 @@ fn report(arguments: &[&str], folder: &Path) -> Output {
 }
 
 #[test]
-fn a_plan_becomes_one_page() {
+fn a_report_is_one_self_contained_page() {
     let folder = tempfile::tempdir().unwrap();
     let output = report(&[], folder.path());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -30,7 +30,7 @@ fn a_plan_becomes_one_page() {
 }
 
 #[test]
-fn a_trace_of_something_else_is_refused_and_nothing_is_written() {
+fn a_trace_of_another_plan_is_refused_and_no_report_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let trace = r#"{"traceEvents":[],"otherData":{"planned_makespan_ms":1.0}}"#;
     std::fs::write(folder.path().join("trace.json"), trace).unwrap();

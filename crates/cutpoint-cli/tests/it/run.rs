@@ -201,7 +201,7 @@ fn rehearsed_and_repeated_runs_give_each_output_once() {
 }
 
 #[test]
-fn a_plan_fits_the_workload_that_is_written_beside_it() {
+fn the_written_plan_is_valid_for_the_written_workload() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let server = Served::start(&model);
@@ -271,7 +271,7 @@ pub(crate) fn end_server_in_mid_run(mut device: Command, server: Served) -> Outp
 }
 
 #[test]
-fn jobs_end_with_the_right_outputs_when_the_server_is_gone() {
+fn jobs_finish_with_the_right_outputs_without_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let alone = run(&["run", path(&model), "synthetic:6", "--engine", "rten", "--threads", "1"]);

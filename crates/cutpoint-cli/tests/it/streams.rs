@@ -20,7 +20,7 @@ fn summary(said: &str) -> Value {
 }
 
 #[test]
-fn replayed_inputs_give_what_they_give_all_at_once_and_wait_outside_while_the_system_is_full() {
+fn replayed_inputs_give_the_batch_outputs_and_wait_while_the_system_is_full() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let (jobs, trace) = ("synthetic:24", folder.path().join("trace.json"));
@@ -54,7 +54,7 @@ fn replayed_inputs_give_what_they_give_all_at_once_and_wait_outside_while_the_sy
 }
 
 #[test]
-fn the_uplink_of_a_slow_stream_is_measured_as_it_rests_between_jobs() {
+fn a_slow_stream_measures_the_uplink_between_jobs() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let jobs = "synthetic:3";
@@ -85,7 +85,7 @@ fn the_uplink_of_a_slow_stream_is_measured_as_it_rests_between_jobs() {
 }
 
 #[test]
-fn files_are_run_as_they_appear_and_a_bad_one_fails_alone() {
+fn watched_files_run_as_they_appear_and_a_bad_one_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let watched = folder.path().join("watched");
@@ -233,7 +233,7 @@ fn expected(model: &Path, frames: u64) -> Vec<Vec<f64>> {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_a_watch_when_what_is_in_work_is_done() {
+fn ctrl_c_ends_a_watch_after_the_running_jobs() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let trace = folder.path().join("trace.json");
@@ -251,7 +251,7 @@ fn ctrl_c_ends_a_watch_when_what_is_in_work_is_done() {
 
 #[cfg(unix)]
 #[test]
-fn a_stream_goes_on_without_its_server_and_uses_it_again_when_it_is_back() {
+fn a_stream_survives_the_loss_of_its_server_and_offloads_again_when_it_returns() {
     let folder = tempfile::tempdir().unwrap();
     let model = squeezenet(folder.path());
     let server = Served::start(&model);

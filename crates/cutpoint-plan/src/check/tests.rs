@@ -111,7 +111,7 @@ fn every_rule_has_a_paragraph_and_a_tampered_file() {
 
 /// A plan in memory can be wrong in more ways than a file.
 #[test]
-fn rules_that_no_file_can_break_are_checked_too() {
+fn rules_that_only_typed_plans_can_break_are_checked() {
     let codes = |tamper: &dyn Fn(&mut Workload, &mut Plan)| -> Vec<PlanRule> {
         let (mut workload, mut plan) = two_jobs();
         tamper(&mut workload, &mut plan);
@@ -137,7 +137,7 @@ fn rules_that_no_file_can_break_are_checked_too() {
 }
 
 #[test]
-fn rounding_to_milliseconds_is_forgiven_and_no_more() {
+fn times_may_differ_by_millisecond_rounding_only() {
     let (workload, plan) = two_jobs();
     for (off, is_valid) in [(1, true), (2, false)] {
         let mut plan = plan.clone();

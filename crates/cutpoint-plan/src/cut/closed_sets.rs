@@ -32,7 +32,7 @@ pub(crate) struct Ideal<'s> {
 }
 
 /// Shows every downward-closed set of layers, once, with its frontier, to `see` until that returns
-/// false; says whether it has shown them all. Stops, with false, where there are more than `limit`.
+/// false; returns whether it has shown them all. Stops, with false, where there are more than `limit`.
 pub fn visit_cuts(
     model: &ModelGraph,
     limit: usize,
@@ -47,7 +47,7 @@ pub fn visit_cuts(
     })
 }
 
-/// Goes through every downward-closed set until `see` returns false; says whether that never was.
+/// Goes through every downward-closed set until `see` returns false; returns whether that never was.
 fn walk(model: &ModelGraph, mut see: impl FnMut(&State<'_>) -> bool) -> bool {
     let mut state = State::new(model);
     // What could be taken, for one decision after the other.
@@ -126,7 +126,7 @@ impl Cuts {
         &self.all[cut].0
     }
 
-    /// Shows every set to `see` until that returns false; says whether it has shown them all.
+    /// Shows every set to `see` until that returns false; returns whether it has shown them all.
     pub(crate) fn visit(&self, mut see: impl FnMut(Ideal<'_>) -> bool) -> bool {
         let mut start = 0;
         self.all.iter().all(|&(ref layers, end, device, server)| {

@@ -23,7 +23,7 @@ impl LayerSet {
         set
     }
 
-    /// Adds a layer; says whether it was new.
+    /// Adds a layer; returns whether it was new.
     pub fn insert(&mut self, layer: LayerId) -> bool {
         let (word, bit) = (layer.index() / 64, 1 << (layer.index() % 64));
         let is_new = self.words[word] & bit == 0;
@@ -31,7 +31,7 @@ impl LayerSet {
         is_new
     }
 
-    /// Takes a layer out; says whether it was there.
+    /// Takes a layer out; returns whether it was there.
     pub fn remove(&mut self, layer: LayerId) -> bool {
         let (word, bit) = (layer.index() / 64, 1 << (layer.index() % 64));
         let was_there = self.words[word] & bit != 0;

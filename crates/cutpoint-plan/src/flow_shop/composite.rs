@@ -27,7 +27,7 @@ impl Segment {
         Segment { tasks: self.tasks, block, is_front: block.device <= block.uplink }
     }
 
-    /// Takes the group in which it can follow `before`; says whether there is one.
+    /// Takes the group in which it can follow `before`; returns whether there is one.
     fn follow(&mut self, before: &Segment) -> bool {
         if before.key() <= self.key() {
             return true;

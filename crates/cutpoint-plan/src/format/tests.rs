@@ -81,7 +81,7 @@ fn workloads_that_break_a_rule_are_refused_with_its_code_and_place() {
 }
 
 #[test]
-fn plans_that_are_not_of_their_workload_are_refused_with_code_and_place() {
+fn plans_of_another_workload_are_refused_with_code_and_place() {
     let workload = read_workload(&load("workloads/two-jobs.json")).unwrap();
     check_refusals(
         "invalid/plan",
@@ -137,7 +137,7 @@ fn the_example_of_the_format_is_read_as_written() {
 }
 
 #[test]
-fn defaults_are_those_of_the_format() {
+fn defaults_match_the_file_format() {
     let json = br#"{ "schema": "cutpoint.workload/1", "link": { "uplink_mbps": 0 }, "models": {
         "m": { "inputs": { "in": 6e2, "spare": 1 }, "layers": [
             { "name": "b", "reads": ["x", "x"], "writes": { "y": 1, "z": 2 }, "device_ms": 1 },
@@ -159,7 +159,7 @@ fn defaults_are_those_of_the_format() {
 }
 
 #[test]
-fn no_jobs_no_layers_and_no_models_are_no_errors() {
+fn empty_workloads_and_empty_models_are_valid() {
     let json = br#"{ "schema": "cutpoint.workload/1", "link": { "uplink_mbps": 1 }, "server": {},
         "models": { "m": { "inputs": {}, "layers": [] } }, "jobs": [{ "model": "m", "count": 0 }] }"#;
     assert_eq!(read_workload(json).unwrap().jobs.len(), 0);

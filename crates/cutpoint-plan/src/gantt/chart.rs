@@ -2,6 +2,7 @@
 
 use crate::plan::{Machine, Operation, Plan, Schedule, Work};
 use crate::units::Time;
+use crate::units::count;
 use crate::workload::Workload;
 
 /// A picture of operations over time.
@@ -96,11 +97,6 @@ impl Bar {
         };
         Bar { start: op.start, end: op.end, job: op.job.index(), label }
     }
-}
-
-/// "1 job", "2 jobs".
-pub(super) fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 impl ChartLane {

@@ -1,8 +1,9 @@
 //! The chart as one SVG file: no script, no font, no other file; light or dark as the reader has
 //! it; what a bar is shows when the pointer rests on it.
 
-use crate::gantt::chart::{Axis, Bar, Chart, ChartLane, count};
+use crate::gantt::chart::{Axis, Bar, Chart, ChartLane};
 use crate::units::Time;
+use crate::units::count;
 use std::fmt::Write;
 
 /// The width of the whole picture.

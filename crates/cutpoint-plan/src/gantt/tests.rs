@@ -158,7 +158,7 @@ fn nothing_to_do_as_text() {
 }
 
 #[test]
-fn many_at_a_time_are_drawn_as_one_row() {
+fn concurrent_operations_share_one_row() {
     let bars = (0..7).map(|job| {
         let (start, end) = (ms(job as f64), ms(10.0));
         Bar { start, end, job, label: String::new() }
@@ -181,7 +181,7 @@ fn many_at_a_time_are_drawn_as_one_row() {
 
 /// The picture without its colours is the same.
 #[test]
-fn colour_adds_nothing_but_colour() {
+fn colour_changes_only_escape_sequences() {
     let chart = pipeline(20);
     let plain = render_text(&chart, &TextOptions { width: 120, color: false });
     let colored = render_text(&chart, &TextOptions { width: 120, color: true });

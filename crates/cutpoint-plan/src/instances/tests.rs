@@ -223,7 +223,7 @@ fn generators_without_a_hypothesis_go_beyond_those_with_it() {
 }
 
 #[test]
-fn served_models_have_server_times_below_the_limit() {
+fn models_have_server_times_below_the_limit() {
     let mut model = line_of_cuts("line", &[(0, 5), (3, 2), (4, 0)]);
     serve(&mut rng(1), &mut model, 1000);
     assert!(model.layers.iter().all(|l| l.server < Time::from_nanoseconds(1000)));

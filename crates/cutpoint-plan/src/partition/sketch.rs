@@ -52,7 +52,7 @@ impl<'p> Sketches<'p> {
         is_whole.then_some(sketches)
     }
 
-    /// Adds the modes of a cut; says whether that was possible.
+    /// Adds the modes of a cut; returns whether that was possible.
     fn add(&mut self, ideal: &Ideal<'_>, cut: usize) -> bool {
         let Some(count) = self.forms.combinations(ideal.frontier) else { return false };
         let Some(mut start) = self.pricer.times(ideal) else { return true };

@@ -66,7 +66,7 @@ fn every_cut_is_listed_once_with_its_frontier() {
 }
 
 #[test]
-fn cuts_are_listed_as_a_walk_shows_them_unless_there_are_too_many() {
+fn listed_cuts_equal_a_graph_walk_unless_there_are_too_many() {
     for model in models() {
         let mut shown = Vec::new();
         visit_cuts(&model, usize::MAX, |layers, sent| {

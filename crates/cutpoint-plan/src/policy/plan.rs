@@ -41,7 +41,7 @@ impl fmt::Display for PlanError {
                  than the planner can count"
             ),
             PlanError::TooLarge { jobs } => {
-                write!(f, "{jobs} jobs have too many plans to try them all; use the policy joint")
+                write!(f, "too many plans to try for {jobs} jobs; use the policy joint")
             }
             PlanError::LateArrival => f.write_str(
                 "with this period the last job arrives later than the planner can count; give a \

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_arrival_rate_stays_the_links_while_a_queue_fills() {
+    fn a_filling_queue_does_not_change_the_estimated_rate() {
         assert_eq!(samples(10, 280, 0), [(BYTES, ms(280)); 5]);
     }
 

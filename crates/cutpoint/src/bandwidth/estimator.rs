@@ -340,7 +340,7 @@ mod tests {
 
     /// Ends of transfers on a link of 18.88 Mbit/s, measured on the testbed.
     #[test]
-    fn tensors_that_wait_behind_early_ones_are_not_taken_for_a_slower_link() {
+    fn queued_tensors_do_not_lower_the_estimate() {
         let by_turns = [26.9, 16.0, 28.6, 15.8, 29.5, 14.6, 29.6, 15.7, 29.5, 18.7, 27.3];
         let after_a_large_one = [36.2, 36.0, 31.6, 21.7, 21.1, 17.8, 26.5, 23.6, 21.1, 16.3, 28.6];
         for (first_ms, others_ms) in [(133.5, by_turns), (134.5, after_a_large_one)] {

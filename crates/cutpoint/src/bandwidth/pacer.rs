@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_that_fires_late_costs_no_bandwidth() {
+    fn a_late_timer_does_not_reduce_the_bandwidth() {
         let now = Instant::now();
         let mut pacer = pacer(8.0);
         let end = pacer.reserve(now, 1000);

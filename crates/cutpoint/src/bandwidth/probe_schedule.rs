@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_uplink_is_not_probed_and_a_waiting_one_rarely() {
+    fn busy_uplinks_are_not_probed_and_idle_ones_rarely() {
         let mut world = World::new(10.0, 3);
         for _ in 0..10_000 {
             world.step(10.0, UplinkState::Busy, 0.0);

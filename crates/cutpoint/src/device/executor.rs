@@ -121,7 +121,7 @@ impl Executor<'_, '_> {
         );
         match server {
             Some(server) => supervisor.connect(server),
-            None => supervisor.disconnect("there is none"),
+            None => supervisor.disconnect("no server"),
         }
         supervisor.let_in();
         let loaded = load_first(&monitor);

@@ -19,6 +19,7 @@ use crate::input::Inputs;
 use crate::tensor::Tensor;
 use crate::trace::{Execution, PlanChange};
 use cutpoint_plan::plan::{Operation, Partition};
+use cutpoint_plan::units::count;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -172,10 +173,10 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
                 self.put_in_force(planned, "a plan was given");
             }
             Command::Connect(server) => {
-                self.disconnect("another server takes its place");
+                self.disconnect("replaced by another server");
                 self.connect(server);
             }
-            Command::Disconnect => self.disconnect("it was taken away"),
+            Command::Disconnect => self.disconnect("disconnected on request"),
             Command::Close => self.accepts = false,
         }
     }
@@ -376,7 +377,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
             }
             Ok(None) => false,
             Err(error) => {
-                log::warn!("the jobs that are left are not planned again: {error:?}");
+                log::warn!("the remaining jobs keep their plan: {error:?}");
                 false
             }
         }
@@ -391,7 +392,8 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         }
         let (at, uplink) = (self.monitor.now(), self.uplink());
         let predicted = at + makespan;
-        log::info!("{cause}: a new plan for the {jobs} jobs left, {offloaded} of them offloaded");
+        let left = count(jobs, "job");
+        log::info!("{cause}: a new plan for {left}, {offloaded} offloaded");
         self.recorder.execution.change_count += 1;
         let changes = &mut self.recorder.execution.changes;
         if changes.len() < CHANGES_LISTED_MAX {
@@ -446,7 +448,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
             return self.recorder.fail(job, format!("{error:?}"));
         }
         let planned = self.ask_planner(&[(job, model)], Vec::new()).unwrap_or_else(|error| {
-            log::warn!("job {} is not planned and stays on the device: {error:?}", job.0);
+            log::warn!("job {}: no plan, stays on the device: {error:?}", job.0);
             None
         });
         let workload = self.monitor.workload;

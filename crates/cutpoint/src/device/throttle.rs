@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disturbance_is_not_stretched_but_a_lasting_slowdown_is() {
+    fn the_throttle_stretches_lasting_slowdowns_but_not_single_disturbances() {
         let mut usual = Usual::new();
         let ms = Duration::from_millis;
         for _ in 0..USUAL_MIN {

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_shows_that_a_link_was_faster_and_what_is_taken_late_that_it_was_slower() {
+    fn crossing_times_lie_between_writes_and_answers() {
         assert_eq!(on_link(&[(0, 1, 22), (5, 6, 22)], &[Some(9), Some(15)]), [(0, 9), (9, 15)]);
         assert_eq!(on_link(&[(0, 40, 22)], &[Some(41)]), [(0, 40)]);
         assert_eq!(on_link(&[(0, 9, 22)], &[Some(3)]), [(0, 9)], "not before it was taken");

@@ -81,7 +81,7 @@ fn pixels_take_a_quarter_of_the_tensor_and_less_when_compressed() {
 }
 
 #[test]
-fn tensors_are_no_pictures_and_pictures_can_be_tensors() {
+fn images_can_be_sent_as_tensors_but_tensors_not_as_images() {
     let tensor = Input::Tensor(small().tensor().unwrap().clone());
     let mut encoder = Encoder::new().unwrap();
     for encoding in Encoding::PICTURES {
@@ -93,7 +93,7 @@ fn tensors_are_no_pictures_and_pictures_can_be_tensors() {
 }
 
 #[test]
-fn a_picture_that_a_server_would_not_decode_is_not_sent_as_a_file() {
+fn an_image_file_that_the_server_cannot_decode_is_not_sent_as_a_file() {
     // 17 MB for an input of a few bytes; decoding it here is another matter.
     let large = picture(png(2400, 2400), ElementType::U8, &[1, 1, 2, 2]);
     let error = Encoder::new().unwrap().encode_input(Encoding::FILE, &large).unwrap_err();
@@ -101,7 +101,7 @@ fn a_picture_that_a_server_would_not_decode_is_not_sent_as_a_file() {
 }
 
 #[test]
-fn a_picture_that_says_it_is_huge_is_refused_unseen() {
+fn an_image_with_a_huge_declared_size_is_refused_before_decoding() {
     let sent = encoded(Encoding::FILE, &small());
     let file = jpeg(20, 12);
     let header = &sent[..sent.len() - file.len()];
@@ -112,7 +112,7 @@ fn a_picture_that_says_it_is_huge_is_refused_unseen() {
 }
 
 #[test]
-fn what_breaks_off_anywhere_is_refused() {
+fn truncated_data_is_refused_at_any_length() {
     for encoding in Encoding::PICTURES {
         let whole = encoded(encoding, &small());
         for length in 0..whole.len() {
@@ -126,7 +126,7 @@ fn what_breaks_off_anywhere_is_refused() {
 }
 
 #[test]
-fn headers_that_make_no_sense_are_refused() {
+fn invalid_headers_are_refused() {
     let whole = encoded(Encoding::PIXELS, &small());
     // Version, type and rank, four dimensions; then resizing, layout, means, deviations.
     let (resizing, layout, mean, std) = (19, 20, 21, 33);
@@ -137,7 +137,7 @@ fn headers_that_make_no_sense_are_refused() {
     };
     assert!(changed(resizing, &[1]).contains("unknown way 1"));
     assert!(changed(layout, &[2]).contains("axes is unknown"));
-    assert!(changed(layout, &[1]).contains("takes no picture"), "[1, 3, 8, 6] is not NHWC");
+    assert!(changed(layout, &[1]).contains("does not take images"), "[1, 3, 8, 6] is not NHWC");
     assert!(changed(mean, &f32::NAN.to_le_bytes()).contains("not usable"));
     assert!(changed(std, &0f32.to_le_bytes()).contains("not usable"));
     assert!(changed(1, &[7]).contains("is for FP32 and UINT8, found INT64"));
@@ -155,7 +155,7 @@ fn pixels_that_decode_to_more_than_the_shape_says_are_refused() {
 }
 
 #[test]
-fn what_a_picture_becomes_is_told_in_full() {
+fn an_encoded_file_carries_its_image_preparation() {
     let preparation =
         Preparation::new(ElementType::F32, &[1, 3, 4, 3], Some(ImageLayout::Nhwc), MEAN, STD);
     let picture = Picture::new(jpeg(9, 9).into(), preparation.unwrap(), "p".into()).unwrap();
@@ -167,7 +167,7 @@ fn what_a_picture_becomes_is_told_in_full() {
 
 proptest! {
     #[test]
-    fn whatever_comes_is_decoded_or_refused(
+    fn arbitrary_bytes_are_decoded_or_refused(
         read_as in 0..Encoding::PICTURES.len(),
         made_as in 0..Encoding::PICTURES.len(),
         noise in proptest::collection::vec(any::<u8>(), 0..80),

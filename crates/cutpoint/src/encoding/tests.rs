@@ -85,7 +85,7 @@ fn a_channel_has_a_range_of_its_own() {
 }
 
 #[test]
-fn what_an_encoding_cannot_hold_is_refused_by_name() {
+fn values_out_of_range_for_an_encoding_are_refused_by_name() {
     let mut encoder = Encoder::new().unwrap();
     let mut refused = |encoding: Encoding, tensor: Tensor| {
         let error = encoder.encode(encoding, &tensor).expect_err("to be refused");
@@ -120,7 +120,7 @@ fn tensors_without_elements_or_dimensions_come_back() {
 }
 
 #[test]
-fn what_breaks_off_anywhere_is_refused() {
+fn truncated_data_is_refused_at_any_length() {
     for encoding in Encoding::ALL {
         let whole = coded_bytes(encoding, &small());
         for length in 0..whole.len() {
@@ -133,7 +133,7 @@ fn what_breaks_off_anywhere_is_refused() {
 }
 
 #[test]
-fn what_decodes_to_more_than_its_shape_says_is_refused() {
+fn data_that_decodes_to_more_than_its_shape_is_refused() {
     // A small header before the compressed numbers of a large tensor.
     let large = Tensor::from_f32(vec![1, 1, 1 << 20], &vec![0.0; 1 << 20]).unwrap();
     for encoding in [Encoding::ZSTD, Encoding::F16_ZSTD, Encoding::U8_ZSTD] {
@@ -150,7 +150,7 @@ fn what_decodes_to_more_than_its_shape_says_is_refused() {
 }
 
 #[test]
-fn headers_that_make_no_sense_are_refused_before_anything_is_allocated() {
+fn invalid_headers_are_refused_before_any_allocation() {
     let (f32_number, u8_number) = (1u8, 2u8);
     let header = |version, number, dims: &[u32], rest: &[u8]| {
         let rank = u8::try_from(dims.len()).unwrap();
@@ -251,7 +251,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_comes_is_decoded_or_refused(
+    fn arbitrary_bytes_are_decoded_or_refused(
         which in 0..Encoding::ALL.len(),
         made in 0..Encoding::ALL.len(),
         noise in proptest::collection::vec(any::<u8>(), 0..80),

@@ -159,7 +159,7 @@ fn extract(archive: impl Read + Seek, library: &Path) -> Result<PathBuf> {
         Error::new(ErrorKind::File, "cannot write the library").because(e).at(library.display())
     };
     let mut archive = zip::ZipArchive::new(archive)
-        .map_err(|e| error("the wheel is no zip archive").because(e))?;
+        .map_err(|e| error("the wheel is not a zip archive").because(e))?;
     let member = format!("onnxruntime/capi/libonnxruntime.so.{VERSION}");
     let member = archive
         .by_name(&member)

@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     #[cfg(feature = "onnxruntime")]
-    fn a_library_that_was_asked_for_and_is_not_there_is_an_error() {
+    fn a_missing_library_is_an_error_if_requested() {
         let choice = EngineChoice::OnnxRuntime(Some("/nonexistent/libonnxruntime.so".into()));
         let error = select(&choice, &SelectOptions::default()).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Engine);

@@ -197,7 +197,7 @@ fn truth_values_positions_and_bytes_keep_their_types() {
 }
 
 #[test]
-fn bytes_that_are_not_aligned_are_taken_all_the_same() {
+fn unaligned_bytes_are_accepted() {
     let message = Bytes::from([&[0xff][..], &bytes_of(&[1.5f32, -2.0])].concat());
     let x = Tensor::new(ElementType::F32, vec![1, 2], message.slice(1..)).unwrap();
     for engine in engines() {
@@ -268,7 +268,7 @@ fn unknown_operators_are_refused() {
 }
 
 #[test]
-fn what_is_no_model_is_refused() {
+fn files_that_are_not_models_are_refused() {
     let outside = TensorProto {
         name: Some("w".into()),
         dims: vec![2],
@@ -301,7 +301,7 @@ fn what_is_no_model_is_refused() {
 }
 
 #[test]
-fn a_damaged_model_is_an_error_or_a_result_but_no_panic() {
+fn a_damaged_model_never_panics() {
     let onnx = integer_convolution(&[0; 4]);
     let rten = Rten::new();
     let x = tensor(ElementType::U8, &[1, 1, 4, 4], &[2; 16]);

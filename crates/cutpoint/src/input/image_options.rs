@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_refused() {
+    fn files_that_are_not_images_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.jpg");
         std::fs::write(&path, b"\xff\xd8\xff\xe0 not really").unwrap();
@@ -90,6 +90,6 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Input);
         assert!(error.to_string().contains("p.jpg"), "{error}");
         let error = read_image(&path, &[1, 100], ElementType::F32, &options()).unwrap_err();
-        assert!(error.to_string().contains("takes no picture"));
+        assert!(error.to_string().contains("does not take images"));
     }
 }

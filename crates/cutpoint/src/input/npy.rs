@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rehearsed_file_leaves_nothing_and_fails_as_a_written_one() {
+    fn rehearsed_output_files_are_removed_and_fail_like_written_ones() {
         let folder = tempfile::tempdir().unwrap();
         let tensor = Tensor::from_f32(vec![2], &[1.0, 2.0]).unwrap();
         rehearse_npy(&folder.path().join("t.npy"), &tensor).unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_npy_file_is_refused_by_name() {
+    fn files_that_are_not_npy_are_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.npy");
         std::fs::write(&path, b"hello").unwrap();

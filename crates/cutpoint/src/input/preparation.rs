@@ -67,7 +67,7 @@ impl Preparation {
             .filter(|_| matches!(element_type, ElementType::F32 | ElementType::U8))
             .ok_or_else(|| {
                 let name = element_type.protocol_name();
-                bad(format!("an input of shape {shape:?} and type {name} takes no picture"))
+                bad(format!("an input of shape {shape:?} and type {name} does not take images"))
                     .hint("give a .npy file of this shape and type instead")
             })?;
         if !mean.iter().all(|v| v.is_finite()) || !std.iter().all(|&v| v.is_finite() && v > 0.0) {

@@ -38,7 +38,7 @@ fn a_tensor_is_made_of_the_pixels_in_both_layouts() {
 }
 
 #[test]
-fn a_picture_becomes_a_tensor_once_and_its_pixels_give_the_same_bits() {
+fn pixels_of_an_image_give_the_same_tensor_as_its_file() {
     for file in [jpeg(33, 20), png(33, 20)] {
         let made = || Picture::new(file.clone().into(), preparation(&[1, 3, 8, 8]), "p".into());
         let (one, other) = (made().unwrap(), made().unwrap());
@@ -49,7 +49,7 @@ fn a_picture_becomes_a_tensor_once_and_its_pixels_give_the_same_bits() {
 }
 
 #[test]
-fn a_file_that_breaks_off_is_refused_wherever_it_does() {
+fn a_truncated_file_is_refused_at_any_length() {
     let preparation = preparation(&[1, 3, 8, 8]);
     let jpeg = jpeg(40, 40);
     for length in 3..jpeg.len() {
@@ -63,7 +63,7 @@ fn a_file_that_breaks_off_is_refused_wherever_it_does() {
 }
 
 #[test]
-fn what_is_no_jpeg_or_png_is_refused() {
+fn files_other_than_jpeg_and_png_are_refused() {
     let preparation = preparation(&[1, 3, 8, 8]);
     for file in [&b"hello"[..], b"", b"GIF89a\x01\x00\x01\x00", b"BM0000", b"RIFF0000WEBPVP8 "] {
         assert!(refusal(file, &preparation).contains("neither a JPEG nor a PNG"));
@@ -71,7 +71,7 @@ fn what_is_no_jpeg_or_png_is_refused() {
 }
 
 #[test]
-fn a_picture_that_says_it_is_huge_is_refused_unseen() {
+fn an_image_with_a_huge_declared_size_is_refused_before_decoding() {
     let preparation = preparation(&[1, 3, 8, 8]);
     let bomb = resized_jpeg(jpeg(40, 40), [0x7FFF; 2]);
     assert!(refusal(&bomb, &preparation).contains("too large here"));
@@ -94,14 +94,16 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn what_a_picture_does_not_fit_is_refused() {
+fn inputs_that_do_not_take_images_are_refused() {
     let new = |element_type, shape: &[usize], std| {
         Preparation::new(element_type, shape, None, MEAN, std).map_err(|e| e.to_string())
     };
     for shape in [&[1, 100][..], &[2, 3, 4, 4], &[1, 2, 4, 4], &[1, 3, 0, 4], &[1, 3, 40_000, 4]] {
         assert!(new(ElementType::F32, shape, STD).is_err(), "{shape:?}");
     }
-    assert!(new(ElementType::I64, &[1, 3, 4, 4], STD).unwrap_err().contains("takes no picture"));
+    assert!(
+        new(ElementType::I64, &[1, 3, 4, 4], STD).unwrap_err().contains("does not take images")
+    );
     assert!(new(ElementType::F32, &[1, 3, 4, 4], [1.0, 0.0, 1.0]).is_err());
     assert!(new(ElementType::F32, &[1, 3, 4, 4], [1.0, f32::NAN, 1.0]).is_err());
     let error = preparation(&[1, 3, 4, 4]).tensor(&[0; 47]).unwrap_err();
@@ -109,7 +111,7 @@ fn what_a_picture_does_not_fit_is_refused() {
 }
 
 #[test]
-fn an_input_that_could_not_be_read_says_why_to_everyone() {
+fn an_unreadable_input_reports_its_error_to_every_reader() {
     let error = Error::new(ErrorKind::File, "gone").at("p.jpg").hint("look for it");
     let input = Input::Unusable(Arc::new(error));
     for _ in 0..2 {

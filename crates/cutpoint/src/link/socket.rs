@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_ends_with_its_last_byte_however_frames_lie() {
+    fn a_message_ends_with_its_last_byte_for_any_frame_boundaries() {
         let meter = Meter::default();
         let zero = Instant::now();
         let at = |ms| zero + Duration::from_millis(ms);

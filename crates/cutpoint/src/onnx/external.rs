@@ -65,7 +65,7 @@ fn read(tensor: &TensorProto, folder: Option<&Path>, left: &mut u64) -> Result<V
     };
     let number = |key: &str| -> Result<Option<u64>> {
         let Some(text) = entry(key) else { return Ok(None) };
-        let message = || format!("{key} {text:?} is no number of bytes");
+        let message = || format!("invalid {key} {text:?}: expected a number of bytes");
         text.parse().map(Some).map_err(|_| Error::new(ErrorKind::Model, message()))
     };
     let location = entry("location")

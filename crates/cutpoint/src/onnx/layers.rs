@@ -353,7 +353,7 @@ impl<'a> Grouping<'a> {
         }
     }
 
-    /// Makes one group of two, unless that would make a circle; says whether it did.
+    /// Makes one group of two, unless that would make a circle; returns whether it did.
     fn join(&mut self, before: usize, after: usize) -> bool {
         let is_free = self.between(before, after).is_empty();
         if is_free {

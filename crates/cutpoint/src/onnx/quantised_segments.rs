@@ -177,7 +177,7 @@ impl Coded {
         }
     }
 
-    /// What crosses the cut in the tensor's stead.
+    /// What crosses the cut in place of the tensor.
     fn ports(&self) -> Vec<ValueInfoProto> {
         let TensorSpec { shape, .. } = &self.spec;
         let port = |end: &str, element_type, shape: &[usize]| {

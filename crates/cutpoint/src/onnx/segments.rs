@@ -343,6 +343,6 @@ fn no_cut(named: &BTreeSet<&str>, first: &[String], grown: &[String]) -> Error {
         why.push(format!("nothing behind it reads {}", list(extra.clone())));
         hint.push(format!("leave {} out", list(extra)));
     }
-    Error::new(ErrorKind::Cut, format!("{named} is no cut: {}", why.join("; ")))
+    Error::new(ErrorKind::Cut, format!("{named} is not a cut: {}", why.join("; ")))
         .hint(hint.join("; "))
 }

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_known_type_stays_within_a_stage() {
+    fn tensors_of_unknown_type_stay_within_a_segment() {
         let model = everything();
         let roles = roles(&model.graph, &model.header);
         let mut types = types::element_types(&model.graph, &model.header.functions);

@@ -1,7 +1,7 @@
 //! Where the jobs of a plan run, and what that says to do.
 
-use super::text::count;
 use cutpoint_plan::plan::Plan;
+use cutpoint_plan::units::count;
 use cutpoint_plan::workload::Workload;
 
 /// Where the jobs of a plan run.

@@ -215,7 +215,7 @@ fn the_data_says_how_busy_each_machine_is() {
 }
 
 #[test]
-fn on_a_slow_link_the_advice_is_not_to_split() {
+fn the_verdict_on_a_slow_link_is_not_to_split() {
     let jobs = json!([{ "model": "m", "count": 3 }]);
     let workload = workload(json!({ "m": line(4) }), jobs, 0.001);
     let plan = joint(&workload);

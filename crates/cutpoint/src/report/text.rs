@@ -45,11 +45,6 @@ pub(super) fn json_for_script(value: &Value) -> String {
     json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
-/// "1 job", "2 jobs".
-pub(super) fn count(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 /// A time for people: at most four figures, and a unit that fits. Number and unit stay on one line.
 pub(super) fn time(time: Time) -> String {
     let ms = time.milliseconds();
@@ -107,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_lose_their_middle() {
+    fn long_names_are_shortened_in_the_middle() {
         assert_eq!(label("features.0.conv", 20), "features.0.conv");
         assert_eq!(label("abcdefghij", 5), "ab…ij");
         assert_eq!(label("äöüäöüäöü", 4), "äö…ü");
@@ -123,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn comparisons_with_zero_have_no_number() {
+    fn ratios_to_zero_are_omitted() {
         assert_eq!(compared(ms(103.0), ms(100.0)), "3.0\u{a0}% above");
         assert_eq!(compared(ms(90.0), ms(100.0)), "10.0\u{a0}% below");
         assert_eq!(compared(ms(100.0), ms(100.0)), "equal to");

@@ -2,9 +2,10 @@
 
 use super::contents::Report;
 use super::places::Places;
-use super::text::{compared, count, escaped, label, ratio, time};
+use super::text::{compared, escaped, label, ratio, time};
 use cutpoint_plan::options::Policy;
 use cutpoint_plan::units::Time;
+use cutpoint_plan::units::count;
 use cutpoint_plan::workload::{JobId, Workload};
 use std::fmt::Write as _;
 

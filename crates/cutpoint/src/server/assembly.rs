@@ -70,7 +70,7 @@ impl Assembly {
         }
         if !self.jobs.contains_key(&message.id) && self.jobs.len() >= ASSEMBLY_JOBS_MAX {
             let limit = ASSEMBLY_JOBS_MAX;
-            return Outcome::Refused(format!("more than {limit} jobs lack some of their parts"));
+            return Outcome::Refused(format!("more than {limit} incomplete jobs"));
         }
         if self.bytes + size > ASSEMBLY_BYTES_MAX {
             let limit = ASSEMBLY_BYTES_MAX;
@@ -236,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_are_those_that_are_held_whatever_comes(
+        fn the_byte_count_equals_the_bytes_held_after_any_sequence(
             messages in proptest::collection::vec((0u8..4, 0u64..5, 0u64..5, any::<bool>()), 0..60),
         ) {
             let mut assembly = Assembly::default();

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_when_the_server_stops_is_dropped() {
+    fn waiting_requests_are_dropped_when_the_server_stops() {
         let executors = Executors::start(NonZeroUsize::MIN).unwrap();
         let (started, is_started) = mpsc::channel();
         let (release, is_released) = mpsc::channel::<()>();

@@ -54,7 +54,7 @@ impl Gate {
     fn refusal(&self, request: &Request<Body>) -> Option<Status> {
         let token = self.token.as_ref()?;
         let Some(presented) = request.headers().get(AUTHORIZATION) else {
-            return Some(Status::unauthenticated("a token is needed"));
+            return Some(Status::unauthenticated("missing token"));
         };
         let presented = presented.as_bytes();
         let bearer = presented.get(..7).filter(|b| b.eq_ignore_ascii_case(b"bearer "));

@@ -20,7 +20,7 @@ pub(super) struct DeviceSide {
     pub(super) models: Vec<SessionModel>,
     /// The server.
     pub(super) client: Option<Client>,
-    /// Whether jobs that have not begun are planned anew when the link changes, and when the server is
+    /// Whether jobs that have not begun are re-planned when the link changes, and when the server is
     /// lost and back; what that may need is loaded too.
     pub(super) replans: bool,
 }

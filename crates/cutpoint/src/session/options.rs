@@ -57,7 +57,7 @@ pub struct SessionOptions {
     pub connect: ConnectOptions,
     /// A server that owes a reply and is silent for this long is given up.
     pub patience: Duration,
-    /// Whether jobs that have not begun are planned anew in the middle of a run, when the uplink's
+    /// Whether jobs that have not begun are re-planned in mid-run when the uplink's
     /// bandwidth has changed, and when the server is lost or back. The cuts that other bandwidths
     /// call for are loaded with the plan's, each weight once.
     pub replans: bool,
@@ -88,7 +88,7 @@ impl SessionOptions {
 
 impl Default for SessionOptions {
     /// ONNX Runtime where its library is found, else the embedded engine; all cores, at full speed;
-    /// no server. Jobs are planned anew when the link changes.
+    /// no server. Jobs are re-planned when the link changes.
     fn default() -> SessionOptions {
         SessionOptions {
             engine: EngineChoice::Auto,

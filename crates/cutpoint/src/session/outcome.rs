@@ -24,7 +24,7 @@ pub enum JobOutcome {
 pub struct Outcome {
     /// What became of each job, by its number.
     pub jobs: Vec<JobOutcome>,
-    /// What each machine did when, which jobs the device finished in the server's stead, and why.
+    /// What each machine did when, which jobs the device finished in place of the server, and why.
     pub execution: Execution,
 }
 

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_take_what_was_measured() {
+    fn parts_take_the_measured_time() {
         let mut layers = vec![1.0, 2.0, 3.0, 4.0];
         scale(&mut layers, &[vec![0, 1], vec![0, 1, 2]], &[6.0, 12.0, 22.0]);
         assert_eq!(layers, [2.0, 4.0, 6.0, 10.0]);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_seems_to_take_no_time_keeps_some() {
+    fn a_part_measured_as_zero_keeps_a_positive_time() {
         let mut layers = vec![2.0, 2.0];
         scale(&mut layers, &[vec![0]], &[4.0, 4.0]);
         assert_eq!(layers, [4.0, 1.0]);

@@ -22,7 +22,7 @@ use cutpoint_plan::workload::{JobId, ModelGraph, ModelId, Workload};
 use std::sync::Arc;
 
 impl DeviceSide {
-    /// Loads what a plan needs on both sides, and, if jobs are planned anew, what it may come to need:
+    /// Loads what a plan needs on both sides, and, if jobs are re-planned, what it may come to need:
     /// the cuts that it would take at other bandwidths of the uplink, a few for each model.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl DeviceSide {
         models: &[&SessionModel],
     ) -> Result<Suffixes> {
         let client = self.client.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::Usage, "the plan has a server's part, and no server")
+            Error::new(ErrorKind::Usage, "the plan uses a server, but none is connected")
         })?;
         let mut sources = Sources::of(client)?;
         let mut suffixes = Suffixes::new(sources.is_none());

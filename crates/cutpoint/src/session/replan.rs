@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_for_other_bandwidths_are_those_that_plans_there_would_miss() {
+    fn extra_cuts_are_added_only_for_bandwidths_whose_plans_need_them() {
         let options = PlanOptions::raw(Granularity::Layer);
         let mut loaded = 0;
         for mbps in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] {

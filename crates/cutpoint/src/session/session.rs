@@ -288,7 +288,7 @@ impl Session {
     /// begins.
     ///
     /// A server that is lost costs time, not jobs: the device does the rest, and jobs that have not
-    /// begun are planned anew, as they are when the link changes ([`SessionOptions::replans`]);
+    /// begun are re-planned, as they are when the link changes ([`SessionOptions::replans`]);
     /// [`Execution::changes`] says when and why. A job that cannot be computed fails alone.
     ///
     /// # Errors

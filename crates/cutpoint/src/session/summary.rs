@@ -7,6 +7,7 @@ use crate::trace::{Execution, PlanChange, utilisation};
 use cutpoint_plan::options::{PlanOptions, Policy};
 use cutpoint_plan::plan::{Machine, Plan};
 use cutpoint_plan::policy::plan;
+use cutpoint_plan::units::count;
 use cutpoint_plan::units::{Time, percentile};
 use cutpoint_plan::workload::JobId;
 use serde::Serialize;
@@ -76,7 +77,7 @@ pub struct RunSummary {
     pub sent_bytes: u64,
     /// The machines.
     pub machines: Vec<MachineUse>,
-    /// Jobs that the device finished in the server's stead.
+    /// Jobs that the device finished in place of the server.
     pub fallbacks: usize,
     /// Why, and for how many jobs; the first cause of a run first.
     pub fallback_causes: Vec<FallbackCause>,
@@ -159,19 +160,20 @@ impl StreamSummary {
 
     fn lines(&self) -> Vec<(&'static str, String)> {
         let keeps = match self.keeps_up {
-            true => "can be kept up with",
-            false => "jobs pile up whatever the plan",
+            true => "keeps up",
+            false => "jobs pile up",
         };
         let (period, shortest) = (self.period_ms, self.shortest_period_ms);
         let mut lines = vec![
-            ("period", format!("{period:.1} ms, at least {shortest:.1} ms is needed: {keeps}")),
+            ("period", format!("{period:.1} ms (shortest sustainable {shortest:.1} ms): {keeps}")),
             ("planned", format!("latency {}", self.planned_latency_ms)),
             ("measured", format!("latency {}", self.latency_ms)),
         ];
         if self.waited > 0 {
             let (jobs, mean, longest) = (self.waited, self.wait_mean_ms, self.wait_longest_ms);
             let value = format!(
-                "{jobs} jobs waited outside, {mean:.1} ms on average, {longest:.1} ms at most"
+                "{} waited to be admitted, {mean:.1} ms on average, {longest:.1} ms at most",
+                count(jobs, "job")
             );
             lines.push(("held back", value));
         }
@@ -199,7 +201,7 @@ impl From<&PlanChange> for Change {
     }
 }
 
-/// Why the device finished jobs in the server's stead.
+/// Why the device finished jobs in place of the server.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FallbackCause {
     /// Why.
@@ -208,7 +210,7 @@ pub struct FallbackCause {
     pub jobs: Vec<u32>,
 }
 
-/// So many causes are told to a person.
+/// The most causes that the text summary lists.
 const CAUSES_MAX: usize = 5;
 
 impl RunSummary {
@@ -257,7 +259,7 @@ impl RunSummary {
             let _ = writeln!(text, "{name:<13} {value}");
         };
         line("policy", format!("{} ({} granularity)", self.policy, self.granularity));
-        line("jobs", format!("{}, {} with a part on the server", self.jobs, self.offloaded));
+        line("jobs", format!("{}, {} partly or wholly on the server", self.jobs, self.offloaded));
         match &self.stream {
             Some(stream) => stream.lines().into_iter().for_each(|(name, value)| line(name, value)),
             None => {
@@ -268,7 +270,10 @@ impl RunSummary {
                     runs => format!(", median of {runs} runs"),
                 };
                 line("predicted", format!("{:.1} ms", self.predicted_ms));
-                line("measured", format!("{measured:.1} ms ({error:+.1} % of predicted{of_runs})"));
+                line(
+                    "measured",
+                    format!("{measured:.1} ms ({error:+.1} % from predicted{of_runs})"),
+                );
                 let gap = self.gap * 100.0;
                 line("lower bound", format!("{:.1} ms (gap {gap:.2} %)", self.lower_bound_ms));
             }
@@ -276,7 +281,7 @@ impl RunSummary {
         let others = [("local-only", self.local_only_ms), ("server-only", self.server_only_ms)];
         for (name, makespan_ms) in others {
             if let Some(makespan_ms) = makespan_ms {
-                line(name, format!("{makespan_ms:.1} ms would be predicted"));
+                line(name, format!("{makespan_ms:.1} ms predicted"));
             }
         }
         if self.sent_bytes != self.raw_bytes {
@@ -289,17 +294,17 @@ impl RunSummary {
             line(machine, value);
         }
         for Change { at_ms, cause, jobs, offloaded } in &self.plan_changes {
-            let what = format!("{cause}; {jobs} jobs left, {offloaded} offloaded");
-            line("planned anew", format!("at {at_ms:.1} ms: {what}"));
+            let what = format!("{cause}; {} left, {offloaded} offloaded", count(*jobs, "job"));
+            line("re-planned", format!("at {at_ms:.1} ms: {what}"));
         }
         if self.fallbacks > 0 {
-            line("fell back", format!("{} jobs were finished on the device", self.fallbacks));
+            line("fell back", format!("{} finished on the device", count(self.fallbacks, "job")));
         }
         for FallbackCause { cause, jobs } in self.fallback_causes.iter().take(CAUSES_MAX) {
             line("", format!("{}: {cause}", job_numbers(jobs)));
         }
         if self.failures > 0 {
-            line("failed", format!("{} jobs", self.failures));
+            line("failed", count(self.failures, "job"));
         }
         text
     }

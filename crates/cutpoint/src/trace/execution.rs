@@ -21,7 +21,7 @@ pub struct Execution {
     pub sent_bytes: u64,
     /// How many jobs are complete.
     pub ended: u64,
-    /// Jobs that the device finished in the server's stead, and why.
+    /// Jobs that the device finished in place of the server, and why.
     pub fallbacks: Vec<(JobId, String)>,
     /// How many they are, should not all be listed.
     pub fallback_count: usize,

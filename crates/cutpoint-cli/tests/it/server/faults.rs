@@ -53,7 +53,7 @@ fn a_bad_job_fails_alone() {
 }
 
 #[test]
-fn a_bad_part_fails_its_job_once() {
+fn a_malformed_tensor_fails_its_job_exactly_once() {
     let server = start(options(1));
     let (mut sender, mut receiver) = connect(&server).open_stream().unwrap();
     let part =
@@ -73,7 +73,7 @@ fn a_bad_part_fails_its_job_once() {
 }
 
 #[test]
-fn a_suffix_that_is_none_is_refused() {
+fn a_malformed_suffix_is_refused() {
     let server = start(options(1));
     let client = connect(&server);
     let good = suffix_of(&fork());
@@ -183,7 +183,7 @@ fn hostile_requests_are_refused() {
 }
 
 #[test]
-fn typed_contents_are_answered_in_kind() {
+fn typed_contents_are_answered_with_typed_contents() {
     let server = start(options(1));
     with_raw_client(&server, async |mut client| {
         let typed = InferInputTensor {
@@ -219,7 +219,7 @@ fn typed_contents_are_answered_in_kind() {
 }
 
 #[test]
-fn noise_on_the_port_does_not_stop_the_server() {
+fn random_bytes_on_the_port_do_not_stop_the_server() {
     let server = start(options(1));
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let with_frame = |frame: &[u8]| [preface.as_slice(), frame].concat();
@@ -280,7 +280,7 @@ fn refusal(address: SocketAddr, options: ConnectOptions) -> cutpoint::error::Err
 }
 
 #[test]
-fn a_peer_that_is_no_server_is_named() {
+fn the_error_names_a_peer_that_is_not_a_server() {
     let cases: [(&[u8], ErrorKind, &str); 4] = [
         (b"SSH-2.0-OpenSSH_9.2\r\n", ErrorKind::Protocol, "SSH-2.0-OpenSSH_9.2"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", ErrorKind::Protocol, "HTTP/1.1 400"),

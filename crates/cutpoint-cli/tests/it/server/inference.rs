@@ -15,7 +15,7 @@ fn receive(receiver: &mut StreamReceiver) -> (String, Vec<(String, Tensor)>) {
 }
 
 #[test]
-fn a_job_gives_what_the_engine_gives() {
+fn a_server_returns_the_outputs_of_the_engine() {
     let server = start(options(1));
     let client = connect(&server);
     let hello = client.hello().unwrap().expect("it is our own server");
@@ -182,7 +182,7 @@ fn a_model_can_be_pushed_replaced_and_unloaded() {
 }
 
 #[test]
-fn a_shaped_uplink_carries_everything_and_no_faster_than_it_may() {
+fn a_limited_uplink_delivers_everything_within_its_limit() {
     let server = start(options(1));
     let mbit_per_s = 20.0;
     let connect_options = ConnectOptions {

@@ -25,7 +25,7 @@ fn trust() -> Option<Tls> {
 }
 
 #[test]
-fn a_guarded_server_serves_who_has_certificate_and_token() {
+fn a_server_with_tls_and_token_serves_clients_with_both() {
     let server = start(guarded());
     let client = try_connect(&server, trust(), Some("sesame")).unwrap();
     let reply = client.infer("fork", &[("x".into(), input(3).into())]).unwrap();
@@ -44,7 +44,7 @@ fn a_guarded_server_serves_who_has_certificate_and_token() {
 }
 
 #[test]
-fn a_guarded_server_refuses_everyone_else() {
+fn a_server_with_tls_and_token_refuses_clients_without_them() {
     let server = start(guarded());
     for token in [None, Some("sesam"), Some("")] {
         let error = try_connect(&server, trust(), token).err().expect("refused");
@@ -61,14 +61,14 @@ fn a_guarded_server_refuses_everyone_else() {
 }
 
 #[test]
-fn tls_to_a_server_without_it_is_said() {
+fn a_tls_client_is_told_that_the_server_has_no_tls() {
     let server = start(options(1));
     let error = try_connect(&server, trust(), None).err().expect("refused");
     assert!(error.to_string().contains("TLS"), "{error:?}");
 }
 
 #[test]
-fn beyond_this_machine_a_server_wants_tls_and_a_token_or_to_be_told() {
+fn a_public_address_requires_tls_and_a_token_or_an_explicit_flag() {
     let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let error = Server::start(ServerOptions { listen: everywhere, ..options(1) }, vec![])
         .err()

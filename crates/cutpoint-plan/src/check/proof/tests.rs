@@ -194,7 +194,7 @@ fn a_workload_without_jobs_proves_nothing_above_zero() {
 
 proptest! {
     #[test]
-    fn what_is_proved_is_below_every_plan(Sample(workload) in arb_workload(), seed: u64) {
+    fn proved_bounds_are_below_every_plan(Sample(workload) in arb_workload(), seed: u64) {
         for granularity in GRANULARITIES {
             let mut shortest = list_plan(&workload, granularity, seed).makespan;
             for policy in Policy::ALL.into_iter().filter(|p| *p != Policy::Exhaustive) {

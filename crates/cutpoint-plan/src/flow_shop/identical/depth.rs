@@ -64,7 +64,7 @@ impl Depth {
         &self.ends[k].cut
     }
 
-    /// A shallowest cut and a deepest one; `None` if there is no cut.
+    /// A shallowest cut and a deepest one; `None` if there is not a cut.
     pub(super) fn widest(&self) -> Option<Pair> {
         let device = |&k: &usize| self.end(k).stages.device;
         let ends = 0..self.ends.len();

@@ -89,7 +89,7 @@ impl<'c> Ends<'c> {
         Ends { choices, deep, pair, between, jobs: choices.jobs - pair.jobs() }
     }
 
-    /// Everything between the shallowest and the deepest cut; `None` if there is no cut.
+    /// Everything between the shallowest and the deepest cut; `None` if there is not a cut.
     pub(super) fn widest(choices: &'c Choices, deep: &'c Depth) -> Option<Ends<'c>> {
         let pair = deep.widest()?;
         let between = Cow::Borrowed(&deep.options);

@@ -43,7 +43,7 @@ enum Places {
 }
 
 impl<'d> Pairs<'d> {
-    /// Pairs that may beat the best found so far; `None` if there is no cut. The best counts between
+    /// Pairs that may beat the best found so far; `None` if there is not a cut. The best counts between
     /// the cheapest pair are looked for at once, so that the others have something to beat.
     pub(super) fn new(
         choices: &'d Choices,

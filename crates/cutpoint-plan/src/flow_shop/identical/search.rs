@@ -54,7 +54,7 @@ impl<'c> Search<'c> {
         }
     }
 
-    /// Looks for counts between two ends that beat the best; says whether it has tried all that
+    /// Looks for counts between two ends that beat the best; returns whether it has tried all that
     /// could.
     ///
     /// Every option off the best hull edge makes the weighted sum of both rows longer by its

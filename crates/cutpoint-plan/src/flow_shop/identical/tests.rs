@@ -275,7 +275,7 @@ fn any_cuts(seed: u64, count: usize, is_in_sequence: bool) -> Vec<Cut> {
 
 proptest! {
     #[test]
-    fn lb2_pairs_come_by_their_bounds_and_stand_for_all_that_could_beat_the_best(
+    fn lb2_pairs_are_sorted_by_bound_and_include_every_improving_pair(
         seed: u64, count in 1usize..30, jobs in 2u64..20, local in proptest::option::of(10u64..60),
         is_in_sequence: bool,
     ) {

@@ -190,7 +190,7 @@ fn sec57_a_mix_keeps_up_with_twice_the_rate_of_any_single_cut() {
 }
 
 #[test]
-fn jobs_that_arrive_too_fast_are_said_to_pile_up() {
+fn the_explanation_warns_of_jobs_that_arrive_too_fast() {
     let workload = jobs_with_cuts(&[(0, 10), (10, 0)], 100);
     let options = PlanOptions { period: Some(ms(4)), ..PlanOptions::raw(Granularity::Job) };
     let joint = plan(&workload, Policy::Joint, &options).expect("the link works");
@@ -212,7 +212,7 @@ fn slow_arrivals_get_the_quickest_cut_each() {
 }
 
 #[test]
-fn what_has_no_meaning_is_refused() {
+fn options_that_do_not_fit_a_policy_are_refused() {
     let workload = jobs_with_cuts(&[(0, 10), (10, 0)], 3);
     let exhaustive = PlanOptions { period: Some(ms(1)), ..PlanOptions::default() };
     let error = plan(&workload, Policy::Exhaustive, &exhaustive);

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_agenda_has_room_for_what_the_sender_waits_for() {
+    fn a_full_agenda_admits_the_tensor_that_the_sender_waits_for() {
         // Room for one tensor of four bytes.
         let mut agenda = agenda(&[2, 0, 1], 4);
         assert!(agenda.has_room(8), "nothing waits");

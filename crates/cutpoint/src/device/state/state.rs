@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_cancelled_job_the_rest_is_dropped_and_a_late_reply_ignored() {
+    fn a_cancelled_job_drops_its_remaining_work_and_ignores_late_replies() {
         let (events, reported) = channel();
         let jobs = JobStates::new(Time::from_nanoseconds(1_000));
         let mut state = State::new(jobs, 1 << 20, events);

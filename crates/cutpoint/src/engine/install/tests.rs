@@ -35,7 +35,7 @@ fn a_wheel_without_the_library_leaves_nothing_behind() {
         "onnxruntime/capi/libonnxruntime.so.1.32.0: the wheel holds no library"
     );
     let no_zip = extract(Cursor::new(b"PK nothing".to_vec()), &library).unwrap_err();
-    assert_eq!(no_zip.to_string(), "the wheel is no zip archive");
+    assert_eq!(no_zip.to_string(), "the wheel is not a zip archive");
     assert!(names_in(dir.path()).is_empty());
 }
 
@@ -71,7 +71,7 @@ fn a_missing_python_is_named_with_a_way_out() {
 }
 
 #[test]
-fn removing_nothing_is_no_error() {
+fn removing_a_missing_entry_is_not_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("onnxruntime");
     assert!(!remove(&cache).unwrap());

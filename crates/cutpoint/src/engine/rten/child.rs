@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_without_a_job_is_refused() {
+    fn a_profiler_folder_without_a_job_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(run_profile_job(folder.path()).unwrap_err().kind(), ErrorKind::File);
         std::fs::write(folder.path().join(JOB), "{}").unwrap();

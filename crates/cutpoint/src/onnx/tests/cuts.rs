@@ -64,11 +64,11 @@ fn an_input_may_cross() {
 }
 
 #[test]
-fn sets_that_are_no_cut_are_refused_by_name() {
-    refused(&["b"], expect!["b is no cut: a would cross it as well"], expect!["name a too"]);
+fn sets_that_are_not_cuts_are_refused_by_name() {
+    refused(&["b"], expect!["b is not a cut: a would cross it as well"], expect!["name a too"]);
     refused(
         &["a", "d"],
-        expect!["a, d is no cut: nothing behind it reads a"],
+        expect!["a, d is not a cut: nothing behind it reads a"],
         expect!["leave a out"],
     );
     refused(
@@ -86,7 +86,7 @@ fn sets_that_are_no_cut_are_refused_by_name() {
         expect!["only inputs of the model are named: nothing is before the cut"],
         expect![""],
     );
-    refused(&["y"], expect!["y is no cut: nothing behind it reads y"], expect!["leave y out"]);
+    refused(&["y"], expect!["y is not a cut: nothing behind it reads y"], expect!["leave y out"]);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn layers_that_are_not_convex_are_refused() {
 }
 
 #[test]
-fn a_segment_holds_only_its_own_constants_and_says_where_it_is_from() {
+fn a_segment_holds_only_its_own_constants_and_names_its_model() {
     let layered = diamond();
     let cut = layered.cut_at(&["b", "c"]).unwrap();
     let suffix = layered.suffix(&cut).unwrap();

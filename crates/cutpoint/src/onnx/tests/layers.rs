@@ -54,7 +54,7 @@ fn a_model_output_is_a_border() {
 }
 
 #[test]
-fn silu_is_one_with_its_convolution() {
+fn silu_joins_its_convolution() {
     check(
         vec![
             conv("x", "a"),

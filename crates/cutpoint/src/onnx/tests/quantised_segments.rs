@@ -149,7 +149,7 @@ fn the_ports_are_named_after_the_tensor_and_the_file_tells_its_encoding() {
 }
 
 #[test]
-fn what_has_no_form_in_onnx_is_refused_by_name() {
+fn encodings_without_an_onnx_form_are_refused_by_name() {
     let layered = branches();
     let cut = layered.cut_at(&["r"]).unwrap();
     let refused = |name: &str, encoding| {

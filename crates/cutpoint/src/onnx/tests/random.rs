@@ -117,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn what_lies_between_two_cuts_is_a_segment(
+    fn a_segment_is_the_set_of_layers_between_two_cuts(
         choices in choices(), extra: Index,
         inner in prop::collection::vec(any::<Index>(), 1..3),
         more in prop::collection::vec(any::<Index>(), 1..3),

@@ -26,7 +26,7 @@ fn relu() -> ModelProto {
 }
 
 #[test]
-fn what_is_no_model_is_refused() {
+fn files_that_are_not_models_are_refused() {
     bytes_refused(b"", expect!["file.onnx: not an ONNX model: the file is empty"]);
     bytes_refused(
         b"\x89PNG\r\n\x1a\n and so on",
@@ -61,7 +61,7 @@ fn no_truncation_panics() {
 }
 
 #[test]
-fn graphs_that_make_no_sense_are_refused() {
+fn inconsistent_graphs_are_refused() {
     let of = |nodes, outputs: &[&str]| model(&[1, 4], nodes, vec![], outputs);
     refused(&of(vec![], &["x"]), expect!["small.onnx: the graph is empty: it has no nodes"]);
     refused(
@@ -122,7 +122,7 @@ fn nodes_in_any_order_are_sorted() {
 }
 
 #[test]
-fn constants_listed_as_inputs_are_no_inputs() {
+fn constants_listed_as_inputs_are_not_inputs() {
     let mut old =
         model(&[1, 4], vec![node("Add", &["x", "w"], &["y"])], vec![weight("w", &[4])], &["y"]);
     old.ir_version = Some(3);

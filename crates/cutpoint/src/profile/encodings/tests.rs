@@ -41,7 +41,7 @@ fn rows_are_along_the_last_axis() {
 }
 
 #[test]
-fn a_budget_is_read_and_every_bound_of_it_must_hold() {
+fn every_bound_of_an_accuracy_budget_must_hold() {
     let budget: AccuracyBudget = "max_abs=0.5,cosine=0.9".parse().unwrap();
     assert_eq!(budget.to_string(), "max_abs=0.5,cosine=0.9");
     assert!(budget.allows(&effect(&[1.0, 2.0], &[1.0, 2.1])));

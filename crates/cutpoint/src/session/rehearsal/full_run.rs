@@ -97,7 +97,7 @@ mod tests {
     use cutpoint_plan::policy::plan;
 
     #[test]
-    fn a_plan_takes_what_it_took_with_cuts_and_orders_as_they_were() {
+    fn rehearsed_times_change_neither_cuts_nor_orders() {
         let workload = workload();
         for granularity in [Granularity::Job, Granularity::Layer] {
             let foreseen = plan(&workload, Policy::Joint, &PlanOptions::raw(granularity))
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_run_that_is_off_is_not_believed() {
+    fn a_single_outlier_run_is_ignored() {
         assert!(is_single_and_off(&[1.3]) && is_single_and_off(&[0.8]));
         assert!(!is_single_and_off(&[1.01]) && !is_single_and_off(&[1.3, 1.3]));
         assert!(!is_single_and_off(&[]));

@@ -273,7 +273,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn layers_take_what_the_run_took() {
+    fn layers_are_scaled_to_the_measured_run() {
         let workload = workload();
         let plan = plan(&workload, Policy::Joint, &PlanOptions::raw(Granularity::Layer))
             .expect("it can be planned");
@@ -287,7 +287,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn messages_take_what_the_run_took_beyond_their_bytes() {
+    fn the_overhead_of_messages_is_the_measured_time_beyond_their_bytes() {
         let workload = workload();
         let plan = plan(&workload, Policy::ServerOnly, &PlanOptions::raw(Granularity::Layer))
             .expect("it can be planned");
@@ -301,7 +301,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_passes_between_steps_of_the_device_counts_and_waiting_does_not() {
+    fn gaps_between_device_steps_count_but_waiting_does_not() {
         let workload = workload();
         let plan = plan(&workload, Policy::LocalOnly, &PlanOptions::raw(Granularity::Job))
             .expect("it can be planned");
@@ -321,7 +321,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn parts_within_each_other_all_take_what_was_measured() {
+    fn nested_parts_all_take_the_measured_time() {
         let mut layers = vec![1.0, 2.0, 3.0, 4.0];
         let parts = [(vec![0, 1], 4.0), (vec![0, 1, 2], 12.0), (vec![0, 1, 2, 3], 17.0)];
         fit(&mut layers, &parts);
@@ -332,7 +332,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn parts_that_contradict_each_other_meet_between() {
+    fn contradicting_parts_take_the_mean() {
         let mut layers = vec![1.0, 1.0];
         fit(&mut layers, &[(vec![0, 1], 2.0), (vec![0, 1], 3.0)]);
         let sum: f64 = layers.iter().sum();
@@ -340,7 +340,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_layer_does_not_explain_what_noise_it_is() {
+    fn a_layer_is_not_scaled_beyond_the_limit_to_fit_noise() {
         let mut layers = vec![10.0, 0.1, 10.0];
         fit(&mut layers, &[(vec![0], 10.0), (vec![0, 1], 15.0)]);
         assert!(layers[1] <= 0.1 * SCALE_MAX * 1.3, "{layers:?}");

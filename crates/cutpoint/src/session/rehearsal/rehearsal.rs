@@ -199,7 +199,7 @@ mod tests {
     use cutpoint_plan::policy::plan;
 
     #[test]
-    fn of_short_jobs_as_many_are_rehearsed_as_fill_a_round() {
+    fn short_jobs_are_rehearsed_until_a_round_is_full() {
         let workload = workload();
         let local = plan(&workload, Policy::LocalOnly, &PlanOptions::raw(Granularity::Layer))
             .expect("always possible");

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_taken_once_when_it_no_longer_changes() {
+    fn a_file_is_read_once_after_it_stops_changing() {
         let mut sightings = Sightings::default();
         let none: Vec<OsString> = vec![];
         assert_eq!(sightings.complete(vec![file("a.jpg", 10), file("b.jpg", 0)], at(0)), none);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_files_that_nobody_asks_for_do_not_pile_up() {
+    fn names_of_taken_files_do_not_accumulate() {
         let folder = tempfile::tempdir().expect("a folder");
         for number in 0..NAMES_MAX + 100 {
             let path = folder.path().join(format!("{number:05}.npy"));
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_gives_each_job_in_its_turn_if_there_is_room() {
+    fn a_replay_admits_jobs_in_order_while_there_is_room() {
         let inputs = vec![Inputs::new(); 2];
         let models = [ModelId(0); 2];
         let mut replay = Replay::new(at(10), &models, &inputs);

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_repeats_what_repeats_in_the_plan() {
+    fn a_stream_pattern_is_the_repeating_part_of_the_plan() {
         assert_eq!(middle(32, Some(3)), 16..19);
         assert_eq!(middle(32, None), 4..28);
         assert_eq!(middle(1, None), 0..1);

@@ -120,7 +120,7 @@ fn with_request(
 }
 
 #[test]
-fn a_reply_that_is_not_what_was_asked_for_concerns_its_job_alone() {
+fn an_unexpected_reply_fails_only_its_job() {
     type Change = fn(&mut ModelInferResponse);
     let cases: [(Change, &str); 6] = [
         (|reply| reply.outputs[0].shape = vec![8, 32], "FP32 [8, 32], expected FP32 [32, 8]"),
@@ -159,14 +159,14 @@ fn a_job_that_the_server_refuses_is_finished_on_the_device() {
 }
 
 #[test]
-fn answers_that_never_come_are_waited_for_with_patience() {
+fn missing_answers_time_out_only_after_the_full_deadline() {
     let (jobs, cause) = with_reply(Duration::from_millis(200), |_| Then::Hang);
     assert!(jobs.contains(&BAD), "{jobs:?}");
     assert!(cause.contains("said nothing"), "{cause}");
 }
 
 #[test]
-fn answers_to_what_nobody_asked_are_no_answers() {
+fn unsolicited_answers_are_ignored() {
     let (jobs, cause) = with_reply(LONG, |message| {
         message.infer_response.as_mut().expect("a reply").id = "4711".into();
         Then::Pass
@@ -195,7 +195,7 @@ fn answers_to_what_nobody_asked_are_no_answers() {
 }
 
 #[test]
-fn an_encoding_that_the_server_does_not_know_concerns_its_job_alone() {
+fn an_encoding_unknown_to_the_server_fails_only_its_job() {
     let (jobs, cause) = with_request(&["zstd"], |request| {
         let parameters = &mut request.inputs[0].parameters;
         assert!(parameters.contains_key(names::ENCODING));
@@ -216,7 +216,7 @@ fn replace_numbers(request: &mut ModelInferRequest, numbers: &[u8]) {
 }
 
 #[test]
-fn numbers_that_are_more_than_their_header_says_concern_their_job_alone() {
+fn a_payload_longer_than_its_header_fails_only_its_job() {
     let more = zstd::bulk::compress(&[0; 4 * TENSOR_BYTES], 1).unwrap();
     // The two bytes behind magic number and descriptor tell the content's size less 256.
     let size = (4 * TENSOR_BYTES - 256) as u16;
@@ -232,7 +232,7 @@ fn numbers_that_are_more_than_their_header_says_concern_their_job_alone() {
 }
 
 #[test]
-fn halves_of_a_model_that_disagree_on_a_shape_concern_their_job_alone() {
+fn a_shape_mismatch_between_prefix_and_suffix_fails_only_its_job() {
     let (jobs, cause) = with_request(&[], |request| request.inputs[0].shape = vec![8, 32]);
     assert_eq!(jobs, [BAD]);
     assert!(cause.contains("[8, 32]"), "{cause}");
@@ -270,7 +270,7 @@ fn inputs_that_do_not_fit_fail_their_job_alone() {
 }
 
 #[test]
-fn values_that_are_no_numbers_pass_through() {
+fn nan_values_pass_through() {
     let server = serve(rten(), &network());
     let bench = Bench::new(rten(), network(), &server.address().to_string());
     for encodings in [&[][..], &["zstd"]] {

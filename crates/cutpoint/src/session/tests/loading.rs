@@ -134,7 +134,7 @@ fn few_jobs_hold_their_inputs_at_a_time() {
 }
 
 #[test]
-fn what_is_sent_and_not_answered_takes_no_more_than_it_may() {
+fn retained_tensors_stay_within_their_limit() {
     let input_bytes = 32 * 8 * size_of::<f32>();
     for jobs in [1, 2] {
         let supply = run_within(jobs * input_bytes, &[0; JOBS], None);

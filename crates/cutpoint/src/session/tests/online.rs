@@ -94,7 +94,7 @@ impl Stage {
 }
 
 #[test]
-fn a_cancelled_run_ends_and_says_what_is_done() {
+fn a_cancelled_run_ends_and_reports_completed_jobs() {
     let stage = stage();
     let expected = stage.expected();
     let (cancel, mut done) = (Cancel::new(), Vec::new());
@@ -130,7 +130,7 @@ fn a_future_that_is_dropped_leaves_nothing_running() {
 }
 
 #[test]
-fn a_future_that_is_cancelled_gives_what_is_done() {
+fn a_cancelled_future_returns_completed_jobs() {
     let stage = stage();
     let running = stage.session.run_async(&stage.planned, stage.inputs.clone());
     running.cancel();
@@ -144,7 +144,7 @@ fn a_future_that_is_cancelled_gives_what_is_done() {
 }
 
 #[test]
-fn what_does_not_fit_together_is_refused() {
+fn inconsistent_inputs_are_refused() {
     let engine = || SessionOptions { engine: "rten".parse().unwrap(), ..Default::default() };
     let twins = Session::open(vec![network(), network()], engine()).err().unwrap();
     assert_eq!(twins.kind(), ErrorKind::Usage);

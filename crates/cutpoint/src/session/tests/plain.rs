@@ -141,7 +141,7 @@ fn a_plain_server_takes_encoded_tensors_as_tensors_of_its_own_types() {
 }
 
 #[test]
-fn what_a_plain_server_cannot_restore_is_refused_before_anything_runs() {
+fn encodings_that_a_plain_server_cannot_restore_are_refused_before_the_run() {
     let stage = Stage::new(empty());
     for (layers, encoding) in [(1, "zstd"), (1, "u8+zstd"), (0, "u8")] {
         let workload = stage.bench.workload(1, &[encoding]);
@@ -153,7 +153,7 @@ fn what_a_plain_server_cannot_restore_is_refused_before_anything_runs() {
 }
 
 #[test]
-fn with_a_plain_server_a_plan_may_use_what_a_suffix_restores_within_the_budget() {
+fn plans_for_a_plain_server_use_only_encodings_that_a_suffix_restores() {
     let stage = Stage::new(serve(rten(), &network()));
     let inputs = stage.bench.inputs(2);
     let quick = ProfileOptions { warm_up: 1, repeats: 3, ..ProfileOptions::default() };

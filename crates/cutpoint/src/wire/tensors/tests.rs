@@ -59,7 +59,7 @@ fn raw_and_typed_contents_do_not_mix() {
 }
 
 #[test]
-fn what_is_in_an_encoding_stays_in_it_and_says_so() {
+fn encoded_tensors_are_not_encoded_again() {
     let tensor = Tensor::from_f32(vec![1, 3], &[0.0, 0.5, 1.0]).unwrap();
     let encoded = crate::encoding::Encoder::new().unwrap().encode(Encoding::U8_ZSTD, &tensor);
     let form = Form::Encoded(encoded.unwrap());
@@ -95,7 +95,7 @@ fn what_is_in_an_encoding_stays_in_it_and_says_so() {
 }
 
 #[test]
-fn what_does_not_fit_the_description_is_refused() {
+fn tensors_that_do_not_match_the_description_are_refused() {
     let four = || vec![Bytes::from_static(&[0; 4])];
     assert!(refusal(request(vec![input("FP32", &[2])], four())).contains("has 8 bytes, found 4"));
     assert!(refusal(request(vec![input("BYTES", &[1])], four())).contains("none of"));

@@ -19,7 +19,7 @@ fn begun(offloaded: &[bool]) -> JobStates {
 }
 
 #[test]
-fn a_job_is_complete_once_whoever_is_first() {
+fn a_late_reply_does_not_complete_a_job_twice() {
     let mut jobs = begun(&[true]);
     assert!(!jobs.handle_device_done(JobId(0)));
     jobs.handle_sent(JobId(0), at(10));
@@ -120,7 +120,7 @@ fn only_jobs_that_have_not_begun_are_replanned() {
 }
 
 #[test]
-fn a_lost_server_is_called_less_and_less_often_until_it_answers_a_job() {
+fn a_lost_server_is_called_with_increasing_pauses_until_it_answers_a_job() {
     let mut jobs = JobStates::new(PATIENCE);
     jobs.handle_planned(JobId(0), true, true);
     jobs.handle_lost(0, "reset", at(0));
@@ -305,7 +305,7 @@ impl Run {
 
 proptest! {
     #[test]
-    fn each_job_ends_once_whatever_happens(
+    fn each_job_ends_exactly_once_under_any_events(
         offloaded in proptest::collection::vec(any::<bool>(), 1..6),
         faults in proptest::collection::vec((arb_fault(5), 0u64..600_000_000), 0..60),
     ) {
