@@ -1,8 +1,10 @@
 //! Tensors as they cross borders: element type, shape, and row-major little-endian bytes.
 
 use crate::error::{Error, ErrorKind, Result};
+use bytemuck::Pod;
 use bytes::Bytes;
 use rand::Rng;
+use std::borrow::Cow;
 
 /// The type of a tensor's elements, by ONNX's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,77 +35,79 @@ pub enum ElementType {
     Bool,
 }
 
+/// What the formats around Cutpoint call an element type.
+struct Names {
+    element_type: ElementType,
+    size: usize,
+    protocol: &'static str,
+    onnx: i32,
+    numpy: &'static str,
+}
+
+const fn names(
+    element_type: ElementType,
+    size: usize,
+    protocol: &'static str,
+    onnx: i32,
+    numpy: &'static str,
+) -> Names {
+    Names { element_type, size, protocol, onnx, numpy }
+}
+
+/// In the order in which [`ElementType`] declares them.
+const NAMES: [Names; 12] = [
+    names(ElementType::F32, 4, "FP32", 1, "<f4"),
+    names(ElementType::F16, 2, "FP16", 10, "<f2"),
+    names(ElementType::F64, 8, "FP64", 11, "<f8"),
+    names(ElementType::I8, 1, "INT8", 3, "|i1"),
+    names(ElementType::I16, 2, "INT16", 5, "<i2"),
+    names(ElementType::I32, 4, "INT32", 6, "<i4"),
+    names(ElementType::I64, 8, "INT64", 7, "<i8"),
+    names(ElementType::U8, 1, "UINT8", 2, "|u1"),
+    names(ElementType::U16, 2, "UINT16", 4, "<u2"),
+    names(ElementType::U32, 4, "UINT32", 12, "<u4"),
+    names(ElementType::U64, 8, "UINT64", 13, "<u8"),
+    names(ElementType::Bool, 1, "BOOL", 9, "|b1"),
+];
+
 impl ElementType {
     /// All element types.
-    pub const ALL: [ElementType; 12] = [
-        ElementType::F32,
-        ElementType::F16,
-        ElementType::F64,
-        ElementType::I8,
-        ElementType::I16,
-        ElementType::I32,
-        ElementType::I64,
-        ElementType::U8,
-        ElementType::U16,
-        ElementType::U32,
-        ElementType::U64,
-        ElementType::Bool,
-    ];
+    pub fn all() -> impl Iterator<Item = ElementType> {
+        NAMES.iter().map(|names| names.element_type)
+    }
+
+    fn names(self) -> &'static Names {
+        &NAMES[self as usize]
+    }
 
     /// Bytes of one element.
     pub fn size(self) -> usize {
-        match self {
-            ElementType::I8 | ElementType::U8 | ElementType::Bool => 1,
-            ElementType::F16 | ElementType::I16 | ElementType::U16 => 2,
-            ElementType::F32 | ElementType::I32 | ElementType::U32 => 4,
-            ElementType::F64 | ElementType::I64 | ElementType::U64 => 8,
-        }
+        self.names().size
     }
 
     /// The name in the Open Inference Protocol, for example `FP32`.
     pub fn protocol_name(self) -> &'static str {
-        match self {
-            ElementType::F32 => "FP32",
-            ElementType::F16 => "FP16",
-            ElementType::F64 => "FP64",
-            ElementType::I8 => "INT8",
-            ElementType::I16 => "INT16",
-            ElementType::I32 => "INT32",
-            ElementType::I64 => "INT64",
-            ElementType::U8 => "UINT8",
-            ElementType::U16 => "UINT16",
-            ElementType::U32 => "UINT32",
-            ElementType::U64 => "UINT64",
-            ElementType::Bool => "BOOL",
-        }
+        self.names().protocol
     }
 
     /// The element type with this name in the Open Inference Protocol.
     pub fn from_protocol_name(name: &str) -> Option<ElementType> {
-        ElementType::ALL.into_iter().find(|t| t.protocol_name() == name)
+        ElementType::all().find(|t| t.protocol_name() == name)
     }
 
     /// The number in ONNX's `TensorProto.DataType`.
     pub fn onnx_number(self) -> i32 {
-        match self {
-            ElementType::F32 => 1,
-            ElementType::U8 => 2,
-            ElementType::I8 => 3,
-            ElementType::U16 => 4,
-            ElementType::I16 => 5,
-            ElementType::I32 => 6,
-            ElementType::I64 => 7,
-            ElementType::Bool => 9,
-            ElementType::F16 => 10,
-            ElementType::F64 => 11,
-            ElementType::U32 => 12,
-            ElementType::U64 => 13,
-        }
+        self.names().onnx
     }
 
     /// The element type with this number in ONNX's `TensorProto.DataType`.
     pub fn from_onnx_number(number: i32) -> Option<ElementType> {
-        ElementType::ALL.into_iter().find(|t| t.onnx_number() == number)
+        ElementType::all().find(|t| t.onnx_number() == number)
+    }
+
+    /// Numpy's name for little-endian values.
+    pub(crate) fn numpy_name(self) -> &'static str {
+        self.names().numpy
     }
 }
 
@@ -168,6 +172,15 @@ impl Tensor {
     /// How many elements it has.
     pub fn count(&self) -> usize {
         self.bytes.len() / self.element_type.size()
+    }
+
+    /// Its elements as values of a type; copied only if they lie askew in memory, as the bytes of a
+    /// tensor may start anywhere in a message.
+    pub(crate) fn elements<T: Pod>(&self) -> Cow<'_, [T]> {
+        match bytemuck::try_cast_slice(&self.bytes) {
+            Ok(values) => Cow::Borrowed(values),
+            Err(_) => Cow::Owned(bytemuck::pod_collect_to_vec(&self.bytes)),
+        }
     }
 
     /// Its values, if they are 32-bit floating point.

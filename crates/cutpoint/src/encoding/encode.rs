@@ -11,7 +11,6 @@ use crate::input::{Input, Picture};
 use crate::limits::TENSOR_BYTES_MAX;
 use crate::tensor::Tensor;
 use half::slice::HalfFloatSliceExt;
-use std::borrow::Cow;
 use std::io::Cursor;
 use zstd::bulk::Compressor;
 
@@ -112,11 +111,11 @@ impl Encoder {
         let ranges = match encoding.precision {
             Precision::Full | Precision::Pixels | Precision::File => Vec::new(),
             Precision::Half => {
-                self.halve(&values(tensor))?;
+                self.halve(&tensor.elements())?;
                 Vec::new()
             }
-            Precision::Byte => vec![self.reduce(&values(tensor))?],
-            Precision::ChannelByte => self.reduce_channels(&values(tensor), shape)?,
+            Precision::Byte => vec![self.reduce(&tensor.elements())?],
+            Precision::ChannelByte => self.reduce_channels(&tensor.elements(), shape)?,
         };
         let numbers: &[u8] = match encoding.precision {
             Precision::Full | Precision::Pixels | Precision::File => tensor.bytes(),
@@ -193,12 +192,4 @@ fn compressed(
     // What is left over would wait for the uplink together with the rest.
     bytes.shrink_to_fit();
     Ok(bytes)
-}
-
-/// The numbers of a 32-bit floating point tensor, copied only if they lie askew in memory.
-fn values(tensor: &Tensor) -> Cow<'_, [f32]> {
-    match bytemuck::try_cast_slice(tensor.bytes()) {
-        Ok(values) => Cow::Borrowed(values),
-        Err(_) => Cow::Owned(bytemuck::pod_collect_to_vec(tensor.bytes())),
-    }
 }

@@ -9,22 +9,6 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use tempfile::NamedTempFile;
 
-/// The element types by numpy's names for little-endian values.
-const NAMES: [(ElementType, &str); 12] = [
-    (ElementType::F32, "<f4"),
-    (ElementType::F16, "<f2"),
-    (ElementType::F64, "<f8"),
-    (ElementType::I8, "|i1"),
-    (ElementType::I16, "<i2"),
-    (ElementType::I32, "<i4"),
-    (ElementType::I64, "<i8"),
-    (ElementType::U8, "|u1"),
-    (ElementType::U16, "<u2"),
-    (ElementType::U32, "<u4"),
-    (ElementType::U64, "<u8"),
-    (ElementType::Bool, "|b1"),
-];
-
 /// Reads a tensor of at most a limited number of bytes (`limits.rs`).
 ///
 /// # Errors
@@ -43,7 +27,7 @@ pub fn read_npy(path: &Path) -> Result<Tensor> {
         return Err(refuse("in column-major order".to_owned()).hint(hint));
     }
     let element_type = match npy.dtype() {
-        DType::Plain(name) => NAMES.iter().find(|(_, n)| *n == name.to_string()).map(|(t, _)| *t),
+        DType::Plain(name) => ElementType::all().find(|t| t.numpy_name() == name.to_string()),
         _ => None,
     };
     let element_type = element_type.ok_or_else(|| {
@@ -83,10 +67,7 @@ pub fn rehearse_npy(path: &Path, tensor: &Tensor) -> Result<()> {
 /// A tensor in a file that lies beside `path`, and is removed when it is dropped.
 fn temporary_npy(path: &Path, tensor: &Tensor) -> Result<NamedTempFile> {
     let fail = |error| failed(path, error);
-    let (_, name) = NAMES
-        .iter()
-        .find(|(t, _)| *t == tensor.element_type())
-        .expect("every element type has a name");
+    let name = tensor.element_type().numpy_name();
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder).map_err(fail)?;
     let shape: Vec<u64> = tensor.shape().iter().map(|&d| d as u64).collect();
@@ -112,7 +93,7 @@ mod tests {
     #[test]
     fn every_element_type_survives_a_file() {
         let folder = tempfile::tempdir().unwrap();
-        for (element_type, _) in NAMES {
+        for element_type in ElementType::all() {
             let bytes: Vec<u8> = (0..6 * element_type.size()).map(|b| (b % 2) as u8).collect();
             let tensor = Tensor::new(element_type, vec![2, 3], bytes.into()).unwrap();
             let path = folder.path().join("t.npy");

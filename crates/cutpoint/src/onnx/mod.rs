@@ -10,6 +10,7 @@
 mod external;
 mod layered_model;
 mod layers;
+pub(crate) mod parts;
 #[allow(missing_docs, unreachable_pub, dead_code, reason = "generated from the schema of ONNX")]
 #[allow(clippy::enum_variant_names, reason = "generated")]
 pub(crate) mod proto;
@@ -20,7 +21,7 @@ mod resolved_model;
 mod roles;
 mod segments;
 mod shape_run;
-mod shapes;
+pub(crate) mod shapes;
 mod tensor_type;
 #[cfg(test)]
 #[cfg(feature = "rten")]

@@ -13,18 +13,12 @@
 //! 8-bit numbers, and what is beyond 16-bit numbers becomes infinite.
 
 use super::layered_model::LayeredModel;
-use super::proto::attribute_proto::AttributeType;
-use super::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
-    ValueInfoProto,
-};
-use super::protobuf::encode;
+use super::proto::{AttributeProto, GraphProto, ValueInfoProto};
 use super::segments::{NodeCut, Segment};
-use super::shapes;
+use super::{parts, shapes};
 use crate::encoding::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{ElementType, TensorSpec};
-use prost::Message;
 use std::collections::BTreeMap;
 
 /// `Round` is there from this operator set on.
@@ -44,16 +38,13 @@ impl LayeredModel {
         cut: &NodeCut,
         encodings: &BTreeMap<String, Encoding>,
     ) -> Result<Segment> {
-        let prefix = self.prefix(cut)?;
-        if encodings.is_empty() {
-            return Ok(prefix);
-        }
-        let mut writer = Writer::new(self, prefix)?;
+        let mut draft = self.prefix_draft(cut);
+        let mut writer = Writer { graph: &mut draft.graph, opset: self.opset() };
         for (name, &encoding) in encodings {
             let coded = self.coded(cut, name, encoding, writer.opset)?;
             writer.encode(&coded, self.resolved.model.outputs().any(|output| output == name));
         }
-        writer.finish(encodings)
+        self.finished(draft, encodings)
     }
 
     /// As [`LayeredModel::suffix`], with these tensors of the cut in encodings, by name.
@@ -65,15 +56,19 @@ impl LayeredModel {
         cut: &NodeCut,
         encodings: &BTreeMap<String, Encoding>,
     ) -> Result<Segment> {
-        let suffix = self.suffix(cut)?;
-        if encodings.is_empty() {
-            return Ok(suffix);
-        }
-        let mut writer = Writer::new(self, suffix)?;
+        let mut draft = self.suffix_draft(cut);
+        let mut writer = Writer { graph: &mut draft.graph, opset: self.opset() };
         for (name, &encoding) in encodings {
             writer.restore(&self.coded(cut, name, encoding, writer.opset)?);
         }
-        writer.finish(encodings)
+        self.finished(draft, encodings)
+    }
+
+    /// The version of ONNX's own operators in the model.
+    fn opset(&self) -> i64 {
+        let of_onnx = |domain: &str| domain.is_empty() || domain == "ai.onnx";
+        let opset = self.resolved.model.header.opset_import.iter().find(|s| of_onnx(s.domain()));
+        opset.map_or(0, |set| set.version())
     }
 
     /// Whether something of the model has this name.
@@ -170,7 +165,7 @@ impl Coded {
 
     /// A declaration of the tensor, or of another of its rank.
     fn port(&self, name: String, element_type: ElementType, shape: &[usize]) -> ValueInfoProto {
-        let named = ValueInfoProto { name: Some(name), ..ValueInfoProto::default() };
+        let named = parts::named(&name);
         match self.is_stable {
             true => shapes::declare(&named, &TensorSpec { element_type, shape: shape.to_vec() }),
             false => shapes::declare_open(&named, element_type, Some(shape.len())),
@@ -200,26 +195,13 @@ impl Coded {
     }
 }
 
-/// A segment that is being changed.
-struct Writer {
-    model: ModelProto,
-    graph: GraphProto,
+/// The graph of a segment that is being changed.
+struct Writer<'g> {
+    graph: &'g mut GraphProto,
     opset: i64,
-    place: String,
 }
 
-impl Writer {
-    fn new(layered: &LayeredModel, segment: Segment) -> Result<Writer> {
-        let place = layered.resolved.model.place.clone();
-        let mut model = ModelProto::decode(segment.onnx.as_slice())
-            .map_err(|error| Error::new(ErrorKind::Model, error.to_string()).at(&place))?;
-        let graph = model.graph.take().unwrap_or_default();
-        let of_onnx = |domain: &str| domain.is_empty() || domain == "ai.onnx";
-        let opset = model.opset_import.iter().find(|set| of_onnx(set.domain()));
-        let opset = opset.map_or(0, |set| set.version());
-        Ok(Writer { model, graph, opset, place })
-    }
-
+impl Writer<'_> {
     /// Adds the steps that bring a tensor into its encoding. The tensor itself stays an output only
     /// if it is one of the model.
     fn encode(&mut self, coded: &Coded, is_output: bool) {
@@ -264,17 +246,17 @@ impl Writer {
     }
 
     fn reduce(&mut self, operator: &str, coded: &Coded, output: &str, axes: Option<&[i64]>) {
-        let mut attributes = vec![attribute("keepdims", AttributeType::Int, |a| a.i = Some(1))];
+        let mut attributes = vec![parts::int("keepdims", 1)];
         let Some(axes) = axes else {
             return self.node(operator, &[&coded.name], output, attributes);
         };
         if self.opset < OPSET_AXES_ARE_READ {
-            attributes.push(attribute("axes", AttributeType::Ints, |a| a.ints = axes.to_vec()));
+            attributes.push(parts::ints("axes", axes));
             return self.node(operator, &[&coded.name], output, attributes);
         }
         let name = format!("{output}.axes");
         let bytes: Vec<u8> = axes.iter().flat_map(|axis| axis.to_le_bytes()).collect();
-        self.constant(&name, ElementType::I64, &[axes.len() as i64], &bytes);
+        self.constant(&name, ElementType::I64, &[axes.len()], &bytes);
         self.node(operator, &[&coded.name, &name], output, attributes);
     }
 
@@ -302,7 +284,7 @@ impl Writer {
     }
 
     fn cast(&mut self, input: &str, output: &str, to: ElementType) {
-        let to = attribute("to", AttributeType::Int, |a| a.i = Some(to.onnx_number().into()));
+        let to = parts::int("to", to.onnx_number().into());
         self.node("Cast", &[input], output, vec![to]);
     }
 
@@ -313,58 +295,12 @@ impl Writer {
         output: &str,
         attribute: Vec<AttributeProto>,
     ) {
-        self.graph.node.push(NodeProto {
-            name: Some(format!("cutpoint/{output}")),
-            op_type: Some(operator.to_owned()),
-            input: inputs.iter().map(|&input| input.to_owned()).collect(),
-            output: vec![output.to_owned()],
-            attribute,
-            ..NodeProto::default()
-        });
+        let name = format!("cutpoint/{output}");
+        self.graph.node.push(parts::node(&name, operator, inputs, output, attribute));
     }
 
-    fn constant(&mut self, name: &str, element_type: ElementType, dims: &[i64], bytes: &[u8]) {
-        self.graph.initializer.push(TensorProto {
-            name: Some(name.to_owned()),
-            data_type: Some(element_type.onnx_number()),
-            dims: dims.to_vec(),
-            raw_data: Some(bytes.to_vec().into()),
-            ..TensorProto::default()
-        });
+    fn constant(&mut self, name: &str, element_type: ElementType, shape: &[usize], bytes: &[u8]) {
+        let bytes = bytes.to_vec().into();
+        self.graph.initializer.push(parts::stored(name, element_type, shape, bytes));
     }
-
-    fn finish(mut self, encodings: &BTreeMap<String, Encoding>) -> Result<Segment> {
-        let names = |values: &[ValueInfoProto]| -> Vec<String> {
-            values.iter().map(|value| value.name().to_owned()).collect()
-        };
-        let (inputs, outputs) = (names(&self.graph.input), names(&self.graph.output));
-        let told: BTreeMap<&str, &str> =
-            encodings.iter().map(|(name, encoding)| (name.as_str(), encoding.name())).collect();
-        for (key, value) in [
-            ("cutpoint.reads", serde_json::json!(inputs)),
-            ("cutpoint.writes", serde_json::json!(outputs)),
-            ("cutpoint.encodings", serde_json::json!(told)),
-        ] {
-            self.model.metadata_props.retain(|entry| entry.key() != key);
-            let (key, value) = (Some(key.to_owned()), Some(value.to_string()));
-            self.model.metadata_props.push(StringStringEntryProto { key, value });
-        }
-        self.model.graph = Some(self.graph);
-        let onnx = encode(self.model).map_err(|e| e.at(&self.place))?;
-        Ok(Segment { inputs, outputs, onnx })
-    }
-}
-
-fn attribute(
-    name: &str,
-    kind: AttributeType,
-    set: impl FnOnce(&mut AttributeProto),
-) -> AttributeProto {
-    let mut attribute = AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(kind.into()),
-        ..AttributeProto::default()
-    };
-    set(&mut attribute);
-    attribute
 }

@@ -1,14 +1,11 @@
 //! Reading an ONNX file into a model that can be cut: checked, in order, self-contained, with
 //! inputs of fixed shape.
 
-use super::proto::attribute_proto::AttributeType;
-use super::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
-};
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::protobuf::{decode, encode};
 use super::shapes::{self, Shapes};
 use super::wiring::{self, Wiring};
-use super::{external, types};
+use super::{external, parts, types};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{MODEL_BYTES_MAX, MODEL_RANK_MAX, NODES_MAX};
 use crate::tensor::{ElementType, Tensor, TensorSpec, synthetic};
@@ -214,12 +211,7 @@ fn name_windows(graph: &mut GraphProto) {
 
 fn set_default(node: &mut NodeProto, name: &str, ints: &[i64]) {
     if types::attribute(node, name).is_none() {
-        node.attribute.push(AttributeProto {
-            name: Some(name.to_owned()),
-            r#type: Some(AttributeType::Ints.into()),
-            ints: ints.to_vec(),
-            ..AttributeProto::default()
-        });
+        node.attribute.push(parts::ints(name, ints));
     }
 }
 

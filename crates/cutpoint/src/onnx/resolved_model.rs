@@ -13,7 +13,7 @@ use super::proto::{GraphProto, TensorProto};
 use super::read::OnnxModel;
 use super::roles::{Role, Roles, roles};
 use super::wiring::{self, Wiring};
-use super::{external, shape_run, types};
+use super::{external, parts, shape_run, types};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{ElementType, Tensor, TensorSpec};
@@ -143,22 +143,18 @@ fn fold(
             let message = format!("tensor {name:?} depends on shapes, and has no supported type");
             return Err(Error::new(ErrorKind::Model, message));
         };
-        graph.initializer.push(stored(name, &converted(value, element_type)?));
+        let value = converted(value, element_type)?;
+        graph.initializer.push(parts::stored(
+            name,
+            element_type,
+            value.shape(),
+            value.bytes().clone(),
+        ));
     }
     let mut role = roles.of_node.iter();
     graph.node.retain(|_| role.next() != Some(&Role::Static));
     graph.value_info.retain(|value| !roles.statics.contains_key(value.name()));
     Ok(())
-}
-
-fn stored(name: &str, value: &Tensor) -> TensorProto {
-    TensorProto {
-        name: Some(name.to_owned()),
-        data_type: Some(value.element_type().onnx_number()),
-        dims: value.shape().iter().map(|&dim| dim as i64).collect(),
-        raw_data: Some(value.bytes().clone()),
-        ..TensorProto::default()
-    }
 }
 
 /// A value in the type that the model gives it: engines may compute whole numbers and truth values
@@ -171,10 +167,8 @@ fn converted(value: &Tensor, to: ElementType) -> Result<Tensor> {
     }
     let bytes = value.bytes();
     let whole: Option<Vec<i64>> = match from {
-        I32 => Some(
-            bytemuck::pod_collect_to_vec::<u8, i32>(bytes).into_iter().map(i64::from).collect(),
-        ),
-        I64 => Some(bytemuck::pod_collect_to_vec(bytes)),
+        I32 => Some(value.elements::<i32>().iter().map(|&v| v.into()).collect()),
+        I64 => Some(value.elements().into_owned()),
         U8 | Bool => Some(bytes.iter().copied().map(i64::from).collect()),
         _ => None,
     };
@@ -188,12 +182,10 @@ fn converted(value: &Tensor, to: ElementType) -> Result<Tensor> {
             F64 => values.iter().flat_map(|&v| f64::from(v).to_le_bytes()).collect(),
             _ => values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect(),
         }),
-        (None, F32) if from == F16 => Some(
-            bytemuck::pod_collect_to_vec::<u8, half::f16>(bytes)
-                .iter()
-                .flat_map(|v| v.to_f32().to_le_bytes())
-                .collect(),
-        ),
+        (None, F32) if from == F16 => {
+            let halves = value.elements::<half::f16>();
+            Some(halves.iter().flat_map(|v| v.to_f32().to_le_bytes()).collect())
+        }
         _ => None,
     };
     let bytes = bytes.ok_or_else(|| {

@@ -1,6 +1,6 @@
 //! Which nodes are constant, static or computed, and which tensors have no stable shape.
 
-use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use super::wiring::{self, bodies};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,15 +62,12 @@ pub(super) fn roles(graph: &GraphProto, header: &ModelProto) -> Roles {
         Roles { of_node: Vec::new(), statics: BTreeMap::new(), unstable: BTreeSet::new() };
     for (index, node) in graph.node.iter().enumerate() {
         let read = wiring::reads(node);
-        let is_function = header
-            .functions
-            .iter()
-            .any(|f| f.name() == node.op_type() && f.domain() == node.domain());
+        let function = wiring::called(&header.functions, node);
         let is_fixed = |name: &&str| !computed.contains(*name);
         let is_measured = matches!(node.op_type(), "Shape" | "Size")
             && read.iter().all(|name| !roles.unstable.contains(*name));
         let must_stay = is_random(node)
-            || is_function
+            || function.is_some()
             || wiring::writes(node).any(|name| outputs.contains(name));
         let role = if must_stay {
             Role::Computed
@@ -84,8 +81,7 @@ pub(super) fn roles(graph: &GraphProto, header: &ModelProto) -> Roles {
         };
         let decides = shape_giving(node.op_type());
         let is_unstable = role == Role::Computed
-            && (is_function && hides_shapes(node, header)
-                || !is_function && UNSTABLE.contains(&node.op_type())
+            && (function.map_or(UNSTABLE.contains(&node.op_type()), |f| hides_shapes(f, header))
                 || read.iter().any(|name| roles.unstable.contains(*name))
                 || (node.input.iter().enumerate())
                     .any(|(i, name)| decides.contains(&i) && computed.contains(name)));
@@ -108,16 +104,11 @@ fn is_random(node: &NodeProto) -> bool {
     RANDOM.contains(&node.op_type()) || bodies(node).any(|body| body.node.iter().any(is_random))
 }
 
-/// Whether the function that a node calls may have outputs of unstable shape.
-fn hides_shapes(node: &NodeProto, header: &ModelProto) -> bool {
-    let called =
-        header.functions.iter().find(|f| f.name() == node.op_type() && f.domain() == node.domain());
-    called.is_some_and(|function| {
-        function.node.iter().any(|inner| {
-            UNSTABLE.contains(&inner.op_type()) || !shape_giving(inner.op_type()).is_empty()
-        }) || function
-            .node
-            .iter()
-            .any(|inner| header.functions.iter().any(|f| f.name() == inner.op_type()))
+/// Whether a function may have outputs of unstable shape.
+fn hides_shapes(function: &FunctionProto, header: &ModelProto) -> bool {
+    function.node.iter().any(|inner| {
+        UNSTABLE.contains(&inner.op_type())
+            || !shape_giving(inner.op_type()).is_empty()
+            || header.functions.iter().any(|f| f.name() == inner.op_type())
     })
 }

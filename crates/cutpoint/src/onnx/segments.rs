@@ -1,11 +1,14 @@
 //! Cutting a model: segments, which are models of their own, and the sets of tensors between them.
 
 use super::layered_model::LayeredModel;
+use super::parts::named;
 use super::proto::{GraphProto, ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto};
 use super::protobuf::encode;
 use super::tensor_type::tensor_type;
 use super::{shapes, wiring};
+use crate::encoding::Encoding;
 use crate::error::{Error, ErrorKind, Result};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A part of a model, as a model of its own.
@@ -17,6 +20,13 @@ pub struct Segment {
     pub outputs: Vec<String>,
     /// The bytes of an ONNX file.
     pub onnx: Vec<u8>,
+}
+
+/// A segment that may still be changed.
+pub(super) struct Draft {
+    pub(super) graph: GraphProto,
+    /// Which part of the model it is, as its file tells.
+    part: &'static str,
 }
 
 /// A cut between nodes.
@@ -55,7 +65,7 @@ impl LayeredModel {
             layer.nodes.iter().for_each(|node| is_in[node.index] = true);
         }
         self.check_convex(&is_in)?;
-        self.part(&is_in, "segment")
+        self.finished(self.draft(&is_in, "segment", &BTreeSet::new()), &BTreeMap::new())
     }
 
     /// The whole model as one segment.
@@ -63,7 +73,7 @@ impl LayeredModel {
     /// # Errors
     /// [`ErrorKind::Model`] if it is too large for a file.
     pub fn whole(&self) -> Result<Segment> {
-        self.part(&self.resolved.is_computed, "whole")
+        self.whole_with_outputs(&BTreeSet::new())
     }
 
     /// The whole model as one segment, with more of its tensors as outputs.
@@ -71,7 +81,7 @@ impl LayeredModel {
     /// # Errors
     /// [`ErrorKind::Model`] if it is too large for a file.
     pub fn whole_with_outputs(&self, tensors: &BTreeSet<&str>) -> Result<Segment> {
-        self.part_with(&self.resolved.is_computed, "whole", tensors)
+        self.finished(self.draft(&self.resolved.is_computed, "whole", tensors), &BTreeMap::new())
     }
 
     /// The nodes up to a cut.
@@ -79,7 +89,11 @@ impl LayeredModel {
     /// # Errors
     /// [`ErrorKind::Model`] if the segment is too large for a file.
     pub fn prefix(&self, cut: &NodeCut) -> Result<Segment> {
-        self.part(&cut.is_before, "prefix")
+        self.finished(self.prefix_draft(cut), &BTreeMap::new())
+    }
+
+    pub(super) fn prefix_draft(&self, cut: &NodeCut) -> Draft {
+        self.draft(&cut.is_before, "prefix", &BTreeSet::new())
     }
 
     /// The nodes behind a cut.
@@ -87,9 +101,13 @@ impl LayeredModel {
     /// # Errors
     /// [`ErrorKind::Model`] if the segment is too large for a file.
     pub fn suffix(&self, cut: &NodeCut) -> Result<Segment> {
+        self.finished(self.suffix_draft(cut), &BTreeMap::new())
+    }
+
+    pub(super) fn suffix_draft(&self, cut: &NodeCut) -> Draft {
         let after = self.resolved.is_computed.iter().zip(&cut.is_before);
         let after: Vec<bool> = after.map(|(&computed, &before)| computed && !before).collect();
-        self.part(&after, "suffix")
+        self.draft(&after, "suffix", &BTreeSet::new())
     }
 
     /// The cut that only `tensors` cross: before it the smallest set of nodes that makes them.
@@ -200,22 +218,14 @@ impl LayeredModel {
         Ok(())
     }
 
-    fn part(&self, is_in: &[bool], part: &str) -> Result<Segment> {
-        self.part_with(is_in, part, &BTreeSet::new())
-    }
-
     /// A part, with more of the tensors that it makes as outputs.
-    fn part_with(&self, is_in: &[bool], part: &str, more: &BTreeSet<&str>) -> Result<Segment> {
+    fn draft(&self, is_in: &[bool], part: &'static str, more: &BTreeSet<&str>) -> Draft {
         let nodes: Vec<usize> = (0..is_in.len()).filter(|&n| is_in[n]).collect();
         let is_made_here =
             |name: &str| self.resolved.wiring.producer.get(name).is_some_and(|&node| is_in[node]);
-        let mut seen = BTreeSet::new();
         let reads = nodes.iter().flat_map(|&n| &self.resolved.wiring.reads[n]);
-        let reads: BTreeSet<&String> = reads
-            .filter(|name| {
-                self.resolved.flows(name) && !is_made_here(name) && seen.insert(name.as_str())
-            })
-            .collect();
+        let reads: BTreeSet<&String> =
+            reads.filter(|name| self.resolved.flows(name) && !is_made_here(name)).collect();
         let all = self.resolved.model.inputs.iter().map(|(name, _)| name);
         let all = all.chain(self.resolved.wiring.writes.iter().flatten());
         let inputs: Vec<String> = all.filter(|name| reads.contains(name)).cloned().collect();
@@ -227,23 +237,10 @@ impl LayeredModel {
         let written = nodes.iter().flat_map(|&n| &self.resolved.wiring.writes[n]);
         let (last, middle): (Vec<&String>, Vec<&String>) =
             written.filter(leaves).partition(|name| is_output(name));
-        let own: BTreeSet<&String> = last.into_iter().collect();
-        let own = self
-            .resolved
-            .model
-            .graph
-            .output
-            .iter()
-            .map(ValueInfoProto::name)
-            .filter(|&name| own.iter().any(|o| o.as_str() == name));
+        let own = self.resolved.model.outputs().filter(|&name| last.iter().any(|o| *o == name));
         let outputs: Vec<String> =
             middle.into_iter().cloned().chain(own.map(str::to_owned)).collect();
-        let graph = self.graph_of(&nodes, &inputs, &outputs);
-        let mut model = ModelProto { graph: Some(graph), ..self.resolved.model.header.clone() };
-        model.training_info.clear();
-        self.sign(&mut model, part, &inputs, &outputs);
-        let onnx = encode(model).map_err(|e| e.at(&self.resolved.model.place))?;
-        Ok(Segment { inputs, outputs, onnx })
+        Draft { graph: self.graph_of(&nodes, &inputs, &outputs), part }
     }
 
     fn graph_of(&self, nodes: &[usize], inputs: &[String], outputs: &[String]) -> GraphProto {
@@ -258,7 +255,7 @@ impl LayeredModel {
             .map(|value| (value.name(), value))
             .collect();
         let declare = |name: &String| {
-            let empty = ValueInfoProto { name: Some(name.clone()), ..ValueInfoProto::default() };
+            let empty = named(name);
             let known = known.get(name.as_str()).copied();
             match self.resolved.tensors.get(name) {
                 Some(spec) if !self.resolved.unstable.contains(name) => {
@@ -303,20 +300,36 @@ impl LayeredModel {
         }
     }
 
-    /// Writes into a segment what it is a part of.
-    fn sign(&self, model: &mut ModelProto, part: &str, inputs: &[String], outputs: &[String]) {
-        let list = |names: &[String]| serde_json::Value::from(names.to_vec()).to_string();
-        let entries = [
+    /// The file of a segment, which tells what it is a part of and which tensors are in encodings.
+    pub(super) fn finished(
+        &self,
+        draft: Draft,
+        encodings: &BTreeMap<String, Encoding>,
+    ) -> Result<Segment> {
+        let names = |values: &[ValueInfoProto]| -> Vec<String> {
+            values.iter().map(|value| value.name().to_owned()).collect()
+        };
+        let (inputs, outputs) = (names(&draft.graph.input), names(&draft.graph.output));
+        let mut entries = vec![
             ("cutpoint.source_sha256", self.resolved.model.sha256.clone()),
-            ("cutpoint.part", part.to_owned()),
-            ("cutpoint.reads", list(inputs)),
-            ("cutpoint.writes", list(outputs)),
+            ("cutpoint.part", draft.part.to_owned()),
+            ("cutpoint.reads", json!(inputs).to_string()),
+            ("cutpoint.writes", json!(outputs).to_string()),
         ];
+        if !encodings.is_empty() {
+            let told: BTreeMap<&String, &str> =
+                encodings.iter().map(|(name, encoding)| (name, encoding.name())).collect();
+            entries.push(("cutpoint.encodings", json!(told).to_string()));
+        }
+        let mut model =
+            ModelProto { graph: Some(draft.graph), ..self.resolved.model.header.clone() };
+        model.training_info.clear();
         model.metadata_props.retain(|entry| !entry.key().starts_with("cutpoint."));
-        model.metadata_props.extend(entries.map(|(key, value)| StringStringEntryProto {
-            key: Some(key.to_owned()),
-            value: Some(value),
+        model.metadata_props.extend(entries.into_iter().map(|(key, value)| {
+            StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) }
         }));
+        let onnx = encode(model).map_err(|e| e.at(&self.resolved.model.place))?;
+        Ok(Segment { inputs, outputs, onnx })
     }
 }
 

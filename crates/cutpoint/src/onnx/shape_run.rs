@@ -3,7 +3,8 @@
 //! The nodes run in stages, each a model of its own, so that a large model needs the memory of its
 //! largest stage and not that of all its tensors together: devices are small.
 
-use super::proto::{GraphProto, ModelProto, ValueInfoProto};
+use super::parts::named;
+use super::proto::{GraphProto, ModelProto};
 use super::protobuf::encode;
 use super::read::OnnxModel;
 use super::roles::{Role, Roles};
@@ -160,8 +161,6 @@ impl ShapeRun<'_> {
             .map(|(name, value)| (name.as_str(), value))
             .filter(|(name, _)| read.contains(name) && !is_inside(name))
             .collect();
-        let named =
-            |name: &str| ValueInfoProto { name: Some(name.to_owned()), ..Default::default() };
         let spec = |value: &Tensor| TensorSpec {
             element_type: value.element_type(),
             shape: value.shape().to_vec(),

@@ -156,7 +156,7 @@ fn forget_shape(value: &mut ValueInfoProto) {
 }
 
 /// A declaration with element type and shape; what else `value` says is kept.
-pub(super) fn declare(value: &ValueInfoProto, spec: &TensorSpec) -> ValueInfoProto {
+pub(crate) fn declare(value: &ValueInfoProto, spec: &TensorSpec) -> ValueInfoProto {
     let size = |&size: &usize| Dimension {
         denotation: None,
         value: Some(DimensionValue::DimValue(size as i64)),

@@ -7,6 +7,7 @@
 use super::proto::type_proto::Value as TypeValue;
 use super::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto};
 use super::tensor_type::tensor_type;
+use super::wiring::called;
 use crate::tensor::ElementType::{self, Bool, F32, I32, I64, U8};
 use std::collections::BTreeMap;
 
@@ -116,10 +117,7 @@ impl Scope<'_> {
     }
 
     fn function(&self, node: &NodeProto) -> Option<&FunctionProto> {
-        if self.depth >= CALL_DEPTH_MAX {
-            return None;
-        }
-        self.functions.iter().find(|f| f.name() == node.op_type() && f.domain() == node.domain())
+        called(self.functions, node).filter(|_| self.depth < CALL_DEPTH_MAX)
     }
 
     fn call(

@@ -1,6 +1,6 @@
 //! Which node of a graph writes a tensor, and which nodes read it.
 
-use super::proto::{AttributeProto, GraphProto, NodeProto};
+use super::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +37,14 @@ fn captures(body: &GraphProto) -> Vec<&str> {
 /// The names of the sparse initializers of a graph.
 pub(super) fn sparse_names(graph: &GraphProto) -> impl Iterator<Item = &str> {
     graph.sparse_initializer.iter().filter_map(|s| Some(s.values.as_ref()?.name()))
+}
+
+/// The function of the model that a node calls, if it calls one.
+pub(super) fn called<'f>(
+    functions: &'f [FunctionProto],
+    node: &NodeProto,
+) -> Option<&'f FunctionProto> {
+    functions.iter().find(|f| f.name() == node.op_type() && f.domain() == node.domain())
 }
 
 /// How a person finds a node: its name, or its operator and first output.

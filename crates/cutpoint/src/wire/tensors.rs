@@ -188,7 +188,8 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 /// The element type, the shape and the size in bytes, each within its limit.
 fn checked_layout(datatype: &str, shape: &[i64]) -> Result<(ElementType, Vec<usize>, usize)> {
     let element_type = ElementType::from_protocol_name(datatype).ok_or_else(|| {
-        let known = ElementType::ALL.map(ElementType::protocol_name).join(", ");
+        let known = ElementType::all().map(ElementType::protocol_name).collect::<Vec<_>>();
+        let known = known.join(", ");
         bad(format!("datatype `{}` is none of {known}", datatype.escape_default()))
     })?;
     if shape.len() > RANK_MAX {

@@ -1,13 +1,10 @@
 //! What the networks are built with: one method for each operator, weights drawn on the way.
 
-use crate::onnx::proto::attribute_proto::AttributeType;
-use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension::Value as DimensionValue};
-use crate::onnx::proto::type_proto::{Tensor as TensorType, Value as TypeValue};
 use crate::onnx::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto,
+    AttributeProto, GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto,
 };
-use crate::tensor::ElementType;
+use crate::onnx::{parts, shapes};
+use crate::tensor::{ElementType, TensorSpec};
 use bytes::Bytes;
 use prost::Message;
 use rand::{Rng, SeedableRng};
@@ -113,14 +110,25 @@ impl Builder {
         let weight = self.weight(&format!("{name}.weight"), &shape, then);
         let bias = self.bias(&format!("{name}.bias"), channels);
         let attributes = vec![
-            ints("dilations", &[1, 1]),
-            int("group", groups),
-            ints("kernel_shape", &[kernel, kernel]),
-            ints("pads", &[pad; 4]),
-            ints("strides", &[stride, stride]),
+            square("dilations", 1),
+            parts::int("group", groups as i64),
+            square("kernel_shape", kernel),
+            padded([pad; 4]),
+            square("strides", stride),
         ];
         let output = self.node(name, "Conv", &[&input.name, &weight, &bias], attributes);
         self.then(name, Value { name: output, channels }, then)
+    }
+
+    /// Convolutions one after the other, each with a rectifier, named `{name}1` and so on; channels,
+    /// kernel and stride of each.
+    pub(super) fn convs(&mut self, name: &str, input: &Value, shapes: &[[usize; 3]]) -> Value {
+        let mut x = input.clone();
+        for (number, &[channels, kernel, stride]) in (1..).zip(shapes) {
+            let conv = Conv::new(channels, kernel).stride(stride).pad(kernel / 2);
+            x = self.conv(&format!("{name}{number}"), &x, conv, Then::Relu);
+        }
+        x
     }
 
     /// A fully connected layer, and what follows. Its input is `[1, channels]`.
@@ -135,7 +143,7 @@ impl Builder {
         let weight = self.weight(&format!("{name}.weight"), &shape, then);
         let bias = self.bias(&format!("{name}.bias"), channels);
         let output =
-            self.node(name, "Gemm", &[&input.name, &weight, &bias], vec![int("transB", 1)]);
+            self.node(name, "Gemm", &[&input.name, &weight, &bias], vec![parts::int("transB", 1)]);
         self.then(name, Value { name: output, channels }, then)
     }
 
@@ -149,7 +157,8 @@ impl Builder {
             Then::Nothing => value,
             Then::Relu => self.relu(name, &value),
             Then::Relu6 => {
-                let (low, high) = (self.scalar("zero", 0.0), self.scalar("six", 6.0));
+                let (low, high) =
+                    (self.shared("zero", &[], &[0.0]), self.shared("six", &[], &[6.0]));
                 let name =
                     self.node(&format!("{name}.clip"), "Clip", &[&value.name, &low, &high], vec![]);
                 Value { name, ..value }
@@ -175,46 +184,41 @@ impl Builder {
         [kernel, stride]: [usize; 2],
         pads: [usize; 4],
     ) -> Value {
-        let attributes = vec![
-            ints("kernel_shape", &[kernel, kernel]),
-            ints("pads", &pads),
-            ints("strides", &[stride, stride]),
-        ];
+        let attributes =
+            vec![square("kernel_shape", kernel), padded(pads), square("strides", stride)];
         let output = self.node(name, "MaxPool", &[&input.name], attributes);
         Value { name: output, ..*input }
     }
 
-    /// The mean over each channel, as `[1, channels, 1, 1]`.
-    pub(super) fn global_average(&mut self, name: &str, input: &Value) -> Value {
-        let name = self.node(name, "GlobalAveragePool", &[&input.name], vec![]);
-        Value { name, ..*input }
+    /// The mean over each channel, as `[1, channels]`; the names of its two nodes follow `prefix`.
+    pub(super) fn global_average(&mut self, prefix: &str, input: &Value) -> Value {
+        let (average, flatten) = (format!("{prefix}average"), format!("{prefix}flatten"));
+        let name = self.node(&average, "GlobalAveragePool", &[&input.name], vec![]);
+        self.flatten(&flatten, &Value { name, ..*input }, 1)
     }
 
     /// Twice the width and height, each element four times.
     pub(super) fn double(&mut self, name: &str, input: &Value) -> Value {
-        let scales = "double.scales";
-        if !self.graph.initializer.iter().any(|tensor| tensor.name() == scales) {
-            self.store(scales, &[4], vec![1.0, 1.0, 2.0, 2.0]);
-        }
+        let scales = self.shared("double.scales", &[4], &[1.0, 1.0, 2.0, 2.0]);
         let attributes = vec![
-            text("coordinate_transformation_mode", "asymmetric"),
-            text("mode", "nearest"),
-            text("nearest_mode", "floor"),
+            parts::text("coordinate_transformation_mode", "asymmetric"),
+            parts::text("mode", "nearest"),
+            parts::text("nearest_mode", "floor"),
         ];
-        let name = self.node(name, "Resize", &[&input.name, "", scales], attributes);
+        let name = self.node(name, "Resize", &[&input.name, "", &scales], attributes);
         Value { name, ..*input }
     }
 
     /// `[1, channels * area]` from a tensor of so many elements in each channel.
     pub(super) fn flatten(&mut self, name: &str, input: &Value, area: usize) -> Value {
-        let name = self.node(name, "Flatten", &[&input.name], vec![int("axis", 1)]);
+        let name = self.node(name, "Flatten", &[&input.name], vec![parts::int("axis", 1)]);
         Value { name, channels: input.channels * area }
     }
 
     /// Joins tensors along their channels.
     pub(super) fn concat(&mut self, name: &str, parts: &[Value]) -> Value {
         let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-        let output = self.node(name, "Concat", &names, vec![int("axis", 1)]);
+        let output = self.node(name, "Concat", &names, vec![parts::int("axis", 1)]);
         Value { name: output, channels: parts.iter().map(|part| part.channels).sum() }
     }
 
@@ -226,14 +230,7 @@ impl Builder {
         attribute: Vec<AttributeProto>,
     ) -> String {
         let output = format!("{name}.out");
-        self.graph.node.push(NodeProto {
-            name: Some(name.to_owned()),
-            op_type: Some(op_type.to_owned()),
-            input: inputs.iter().map(|&input| input.to_owned()).collect(),
-            output: vec![output.clone()],
-            attribute,
-            ..NodeProto::default()
-        });
+        self.graph.node.push(parts::node(name, op_type, inputs, &output, attribute));
         output
     }
 
@@ -264,21 +261,17 @@ impl Builder {
         bits.into_iter().map(|bits| u32::from_le(bits).cast_signed() as f32 * scale).collect()
     }
 
-    fn scalar(&mut self, name: &str, value: f32) -> String {
+    /// A constant that several nodes may read, stored once.
+    fn shared(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         if self.graph.initializer.iter().any(|tensor| tensor.name() == name) {
             return name.to_owned();
         }
-        self.store(name, &[], vec![value])
+        self.store(name, shape, values.to_vec())
     }
 
     fn store(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> String {
-        self.graph.initializer.push(TensorProto {
-            name: Some(name.to_owned()),
-            data_type: Some(ElementType::F32.onnx_number()),
-            dims: shape.iter().map(|&dim| dim as i64).collect(),
-            raw_data: Some(little_endian(values)),
-            ..TensorProto::default()
-        });
+        let bytes = little_endian(values);
+        self.graph.initializer.push(parts::stored(name, ElementType::F32, shape, bytes));
         name.to_owned()
     }
 }
@@ -290,42 +283,15 @@ fn little_endian(mut values: Vec<f32>) -> Bytes {
     bytemuck::pod_collect_to_vec::<f32, u8>(&values).into()
 }
 
-fn int(name: &str, value: usize) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(AttributeType::Int.into()),
-        i: Some(value as i64),
-        ..AttributeProto::default()
-    }
+fn square(name: &str, side: usize) -> AttributeProto {
+    parts::ints(name, &[side as i64; 2])
 }
 
-fn text(name: &str, value: &str) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(AttributeType::String.into()),
-        s: Some(value.as_bytes().to_vec()),
-        ..AttributeProto::default()
-    }
-}
-
-fn ints(name: &str, values: &[usize]) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(AttributeType::Ints.into()),
-        ints: values.iter().map(|&value| value as i64).collect(),
-        ..AttributeProto::default()
-    }
+fn padded(pads: [usize; 4]) -> AttributeProto {
+    parts::ints("pads", &pads.map(|pad| pad as i64))
 }
 
 fn declared(name: &str, shape: &[usize]) -> ValueInfoProto {
-    let dim = |&size: &usize| Dimension {
-        value: Some(DimensionValue::DimValue(size as i64)),
-        ..Dimension::default()
-    };
-    let tensor = TensorType {
-        elem_type: Some(ElementType::F32.onnx_number()),
-        shape: Some(TensorShapeProto { dim: shape.iter().map(dim).collect() }),
-    };
-    let r#type = TypeProto { value: Some(TypeValue::TensorType(tensor)), ..TypeProto::default() };
-    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(r#type), ..Default::default() }
+    let spec = TensorSpec { element_type: ElementType::F32, shape: shape.to_vec() };
+    shapes::declare(&parts::named(name), &spec)
 }

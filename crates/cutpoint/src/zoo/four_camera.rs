@@ -1,6 +1,6 @@
 //! Four cameras around a vehicle: a chain of convolutions for each, joined late. An in-tree.
 
-use super::builder::{Builder, Conv, Then, Value};
+use super::builder::{Builder, Value};
 
 /// The inputs, and what the names of each camera's layers begin with.
 const CAMERAS: [&str; 4] = ["front", "left", "right", "rear"];
@@ -21,26 +21,18 @@ const TRUNK: [[usize; 3]; 8] = [
     [96, 1, 1],
 ];
 
-/// Channels of the convolutions behind the join.
-const FUSION: [usize; 4] = [512; 4];
+/// The same of those behind the join.
+const FUSION: [[usize; 3]; 4] = [[512, 3, 1]; 4];
 
 pub(super) fn build(b: &mut Builder) -> Vec<(&'static str, Value)> {
     let views: Vec<Value> = CAMERAS.iter().map(|camera| trunk(b, camera)).collect();
     let mut x = b.concat("join", &views);
-    for (number, channels) in (1..).zip(FUSION) {
-        let conv = Conv::new(channels, 3).pad(1);
-        x = b.conv(&format!("fusion{number}"), &x, conv, Then::Relu);
-    }
-    x = b.global_average("average", &x);
-    x = b.flatten("flatten", &x, 1);
+    x = b.convs("fusion", &x, &FUSION);
+    x = b.global_average("", &x);
     vec![("logits", b.classifier("fc", &x))]
 }
 
 fn trunk(b: &mut Builder, camera: &str) -> Value {
-    let mut x = b.input(camera, 3, SIZE);
-    for (number, [channels, kernel, stride]) in (1..).zip(TRUNK) {
-        let conv = Conv::new(channels, kernel).stride(stride).pad(kernel / 2);
-        x = b.conv(&format!("{camera}.conv{number}"), &x, conv, Then::Relu);
-    }
-    x
+    let view = b.input(camera, 3, SIZE);
+    b.convs(&format!("{camera}.conv"), &view, &TRUNK)
 }

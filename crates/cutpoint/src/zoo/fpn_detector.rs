@@ -14,8 +14,8 @@ const PYRAMID_FROM: usize = 2;
 /// Channels of the pyramid.
 const PYRAMID: usize = 32;
 
-/// Channels of the head's convolutions.
-const TOWER: [usize; 4] = [224; 4];
+/// Channels, kernel and stride of the head's convolutions.
+const TOWER: [[usize; 3]; 4] = [[224, 3, 1]; 4];
 
 /// Of each place on each scale: class scores and box sides.
 const SCORES: usize = 20;
@@ -56,11 +56,7 @@ pub(super) fn build(b: &mut Builder) -> Vec<(&'static str, Value)> {
 
 /// Scores and boxes of one scale, each in a row.
 fn head(b: &mut Builder, stage: usize, joined: &Value) -> (Value, Value) {
-    let mut x = joined.clone();
-    for (number, channels) in (1..).zip(TOWER) {
-        let conv = Conv::new(channels, 3).pad(1);
-        x = b.conv(&format!("head{stage}.conv{number}"), &x, conv, Then::Relu);
-    }
+    let x = b.convs(&format!("head{stage}.conv"), joined, &TOWER);
     let side = SIZE >> stage;
     let mut row = |what: &str, channels: usize| {
         let name = format!("head{stage}.{what}");

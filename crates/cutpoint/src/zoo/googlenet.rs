@@ -31,8 +31,7 @@ pub(super) fn build(b: &mut Builder, data: &Value) -> Value {
             x = inception(b, &format!("inception_{name}"), &x, *channels);
         }
     }
-    x = b.global_average("average", &x);
-    x = b.flatten("flatten", &x, 1);
+    x = b.global_average("", &x);
     b.classifier("fc", &x)
 }
 

@@ -23,8 +23,7 @@ pub(super) fn build(b: &mut Builder, data: &Value) -> Value {
         }
     }
     x = b.conv("conv2", &x, Conv::new(1280, 1), Then::Relu6);
-    x = b.global_average("average", &x);
-    x = b.flatten("flatten", &x, 1);
+    x = b.global_average("", &x);
     b.classifier("fc", &x)
 }
 

@@ -1,7 +1,7 @@
 //! One trunk, and a head for each of three tasks that begins by making its own tensor small. An
 //! out-tree.
 
-use super::builder::{Builder, Conv, Then, Value};
+use super::builder::{Builder, Then, Value};
 
 /// The tasks and the length of each one's output.
 const HEADS: [(&str, usize); 3] = [("objects", 1000), ("pose", 34), ("attributes", 128)];
@@ -23,22 +23,12 @@ const HEAD: [[usize; 3]; 8] = [
 
 pub(super) fn build(b: &mut Builder) -> Vec<(&'static str, Value)> {
     let data = b.input("data", 3, 224);
-    let shared = convolutions(b, "trunk", &data, &TRUNK);
+    let shared = b.convs("trunk.conv", &data, &TRUNK);
     HEADS.iter().map(|&(task, length)| (task, head(b, task, &shared, length))).collect()
 }
 
 fn head(b: &mut Builder, task: &str, shared: &Value, length: usize) -> Value {
-    let mut x = convolutions(b, task, shared, &HEAD);
-    x = b.global_average(&format!("{task}.average"), &x);
-    x = b.flatten(&format!("{task}.flatten"), &x, 1);
+    let mut x = b.convs(&format!("{task}.conv"), shared, &HEAD);
+    x = b.global_average(&format!("{task}."), &x);
     b.dense(&format!("{task}.fc"), &x, length, Then::Nothing)
-}
-
-fn convolutions(b: &mut Builder, name: &str, input: &Value, shapes: &[[usize; 3]]) -> Value {
-    let mut x = input.clone();
-    for (number, &[channels, kernel, stride]) in (1..).zip(shapes) {
-        let conv = Conv::new(channels, kernel).stride(stride).pad(kernel / 2);
-        x = b.conv(&format!("{name}.conv{number}"), &x, conv, Then::Relu);
-    }
-    x
 }

@@ -14,8 +14,7 @@ pub(super) fn build(b: &mut Builder, data: &Value) -> Value {
             x = basic_block(b, &format!("stage{stage}.block{block}"), &x, channels, stride);
         }
     }
-    x = b.global_average("average", &x);
-    x = b.flatten("flatten", &x, 1);
+    x = b.global_average("", &x);
     b.classifier("fc", &x)
 }
 

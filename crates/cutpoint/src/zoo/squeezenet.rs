@@ -16,8 +16,7 @@ pub(super) fn build(b: &mut Builder, data: &Value) -> Value {
     x = fire(b, "fire8", &x, 64, 256);
     x = fire(b, "fire9", &x, 64, 256);
     x = b.conv("conv10", &x, Conv::new(1000, 1), Then::Relu);
-    x = b.global_average("average", &x);
-    b.flatten("flatten", &x, 1)
+    b.global_average("", &x)
 }
 
 fn fire(b: &mut Builder, name: &str, x: &Value, squeezed: usize, expanded: usize) -> Value {

@@ -2,74 +2,63 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{ElementType, Tensor};
-use bytemuck::Pod;
+use bytemuck::{CheckedBitPattern, NoUninit};
 use bytes::Bytes;
 use half::f16;
 use ort::session::SessionInputValue;
-use ort::value::{DynValue, TensorElementType, TensorRef};
-use std::borrow::Cow;
+use ort::sys::ONNXTensorElementDataType;
+use ort::value::{DynValue, PrimitiveTensorElementType, TensorRef};
+use std::fmt::Debug;
 
-/// A tensor's elements in their own type; borrowed where they lie aligned in memory.
-pub(super) enum Aligned<'t> {
-    F32(Cow<'t, [f32]>),
-    F16(Cow<'t, [f16]>),
-    F64(Cow<'t, [f64]>),
-    I8(Cow<'t, [i8]>),
-    I16(Cow<'t, [i16]>),
-    I32(Cow<'t, [i32]>),
-    I64(Cow<'t, [i64]>),
-    U8(Cow<'t, [u8]>),
-    U16(Cow<'t, [u16]>),
-    U32(Cow<'t, [u32]>),
-    U64(Cow<'t, [u64]>),
-    Bool(Vec<bool>),
+/// A tensor whose elements lie aligned in memory, as ONNX Runtime needs them.
+pub(super) struct Aligned<'t> {
+    tensor: &'t Tensor,
+    /// The elements, where those of the tensor lie askew or are truth values other than 0 and 1.
+    copy: Option<Vec<u64>>,
 }
 
 impl<'t> Aligned<'t> {
     pub(super) fn new(tensor: &'t Tensor) -> Aligned<'t> {
-        let bytes: &'t [u8] = tensor.bytes();
-        match tensor.element_type() {
-            ElementType::F32 => Aligned::F32(cast(bytes)),
-            ElementType::F16 => Aligned::F16(cast(bytes)),
-            ElementType::F64 => Aligned::F64(cast(bytes)),
-            ElementType::I8 => Aligned::I8(cast(bytes)),
-            ElementType::I16 => Aligned::I16(cast(bytes)),
-            ElementType::I32 => Aligned::I32(cast(bytes)),
-            ElementType::I64 => Aligned::I64(cast(bytes)),
-            ElementType::U8 => Aligned::U8(cast(bytes)),
-            ElementType::U16 => Aligned::U16(cast(bytes)),
-            ElementType::U32 => Aligned::U32(cast(bytes)),
-            ElementType::U64 => Aligned::U64(cast(bytes)),
-            ElementType::Bool => Aligned::Bool(bytes.iter().map(|&b| b != 0).collect()),
+        let bytes = tensor.bytes();
+        let is_usable = match tensor.element_type() {
+            ElementType::Bool => bytes.iter().all(|&b| b <= 1),
+            element_type => bytes.as_ptr().addr() % element_type.size() == 0,
+        };
+        let copy = || {
+            let is_bool = tensor.element_type() == ElementType::Bool;
+            let normal = |&b: &u8| if is_bool { u8::from(b != 0) } else { b };
+            bytemuck::pod_collect_to_vec(&bytes.iter().map(normal).collect::<Vec<u8>>())
+        };
+        Aligned { tensor, copy: (!is_usable).then(copy) }
+    }
+
+    pub(super) fn view(&self) -> Result<SessionInputValue<'_>, ort::Error> {
+        fn of<'a, T>(shape: &'a [usize], bytes: &'a [u8]) -> ort::Result<SessionInputValue<'a>>
+        where
+            T: CheckedBitPattern + NoUninit + PrimitiveTensorElementType + Debug,
+        {
+            let values: &[T] = bytemuck::checked::cast_slice(bytes);
+            Ok(TensorRef::from_array_view((shape, values))?.into())
         }
-    }
-
-    pub(super) fn view<'a>(
-        &'a self,
-        shape: &'a [usize],
-    ) -> Result<SessionInputValue<'a>, ort::Error> {
-        Ok(match self {
-            Aligned::F32(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::F16(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::F64(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::I8(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::I16(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::I32(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::I64(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::U8(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::U16(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::U32(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::U64(v) => TensorRef::from_array_view((shape, v.as_ref()))?.into(),
-            Aligned::Bool(v) => TensorRef::from_array_view((shape, v.as_slice()))?.into(),
-        })
-    }
-}
-
-/// The bytes of a tensor may start anywhere in a message, so they are copied where not aligned.
-fn cast<T: Pod>(bytes: &[u8]) -> Cow<'_, [T]> {
-    match bytemuck::try_cast_slice(bytes) {
-        Ok(values) => Cow::Borrowed(values),
-        Err(_) => Cow::Owned(bytemuck::pod_collect_to_vec(bytes)),
+        let (shape, bytes) = (self.tensor.shape(), self.tensor.bytes().as_ref());
+        let bytes = match &self.copy {
+            Some(copy) => &bytemuck::cast_slice(copy)[..bytes.len()],
+            None => bytes,
+        };
+        match self.tensor.element_type() {
+            ElementType::F32 => of::<f32>(shape, bytes),
+            ElementType::F16 => of::<f16>(shape, bytes),
+            ElementType::F64 => of::<f64>(shape, bytes),
+            ElementType::I8 => of::<i8>(shape, bytes),
+            ElementType::I16 => of::<i16>(shape, bytes),
+            ElementType::I32 => of::<i32>(shape, bytes),
+            ElementType::I64 => of::<i64>(shape, bytes),
+            ElementType::U8 => of::<u8>(shape, bytes),
+            ElementType::U16 => of::<u16>(shape, bytes),
+            ElementType::U32 => of::<u32>(shape, bytes),
+            ElementType::U64 => of::<u64>(shape, bytes),
+            ElementType::Bool => of::<bool>(shape, bytes),
+        }
     }
 }
 
@@ -86,7 +75,9 @@ pub(super) fn to_tensor(value: &DynValue) -> Result<Tensor> {
     else {
         return Err(unsupported());
     };
-    let element_type = element_type(onnx_type).ok_or_else(unsupported)?;
+    // ONNX Runtime numbers element types as ONNX does.
+    let number = ONNXTensorElementDataType::from(onnx_type) as i32;
+    let element_type = ElementType::from_onnx_number(number).ok_or_else(unsupported)?;
     let dims = dims.iter().map(|&dim| usize::try_from(dim).map_err(|_| unsupported()));
     let shape = dims.collect::<Result<Vec<usize>>>()?;
     // An empty tensor may have no address, of which no slice can be made.
@@ -96,7 +87,7 @@ pub(super) fn to_tensor(value: &DynValue) -> Result<Tensor> {
 }
 
 fn copy(value: &DynValue, element_type: ElementType) -> Result<Bytes, ort::Error> {
-    fn of<T: Pod + ort::value::PrimitiveTensorElementType>(v: &DynValue) -> ort::Result<Bytes> {
+    fn of<T: NoUninit + PrimitiveTensorElementType>(v: &DynValue) -> ort::Result<Bytes> {
         let (_, values) = v.try_extract_tensor::<T>()?;
         Ok(Bytes::copy_from_slice(bytemuck::cast_slice(values)))
     }
@@ -112,27 +103,6 @@ fn copy(value: &DynValue, element_type: ElementType) -> Result<Bytes, ort::Error
         ElementType::U16 => of::<u16>(value),
         ElementType::U32 => of::<u32>(value),
         ElementType::U64 => of::<u64>(value),
-        ElementType::Bool => {
-            let (_, values) = value.try_extract_tensor::<bool>()?;
-            Ok(values.iter().map(|&v| u8::from(v)).collect())
-        }
+        ElementType::Bool => of::<bool>(value),
     }
-}
-
-fn element_type(onnx_type: TensorElementType) -> Option<ElementType> {
-    Some(match onnx_type {
-        TensorElementType::Float32 => ElementType::F32,
-        TensorElementType::Float16 => ElementType::F16,
-        TensorElementType::Float64 => ElementType::F64,
-        TensorElementType::Int8 => ElementType::I8,
-        TensorElementType::Int16 => ElementType::I16,
-        TensorElementType::Int32 => ElementType::I32,
-        TensorElementType::Int64 => ElementType::I64,
-        TensorElementType::Uint8 => ElementType::U8,
-        TensorElementType::Uint16 => ElementType::U16,
-        TensorElementType::Uint32 => ElementType::U32,
-        TensorElementType::Uint64 => ElementType::U64,
-        TensorElementType::Bool => ElementType::Bool,
-        _ => return None,
-    })
 }

@@ -175,9 +175,9 @@ impl RuntimeSession {
     fn run_ordered(&mut self, ordered: &[&Tensor]) -> Result<Vec<(String, Tensor)>> {
         let owned: Vec<_> = ordered.iter().map(|tensor| convert::Aligned::new(tensor)).collect();
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::new();
-        for ((port, tensor), values) in self.declared.inputs.iter().zip(ordered).zip(&owned) {
-            let value = values.view(tensor.shape());
-            let value = value.map_err(|e| failed("cannot take an input", &e).at(&port.name))?;
+        for (port, values) in self.declared.inputs.iter().zip(&owned) {
+            let value =
+                values.view().map_err(|e| failed("cannot take an input", &e).at(&port.name))?;
             inputs.push((port.name.as_str().into(), value));
         }
         let found = self.session.run(inputs).map_err(|e| failed("cannot run the model", &e))?;

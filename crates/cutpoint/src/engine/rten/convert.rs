@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{ElementType, Tensor};
-use bytemuck::{Pod, pod_collect_to_vec};
+use bytemuck::Pod;
 use half::f16;
 use rten::{DataType, Value, ValueOrView, ValueType, ValueView};
 use rten_tensor::prelude::*;
@@ -22,22 +22,22 @@ impl<'t> Converted<'t> {
     pub(super) fn new(tensor: &'t Tensor) -> Result<Converted<'t>> {
         let bytes: &'t [u8] = tensor.bytes();
         Ok(match tensor.element_type() {
-            ElementType::F32 => Converted::F32(cast(bytes)),
+            ElementType::F32 => Converted::F32(tensor.elements()),
             ElementType::F16 => {
-                Converted::F32(cast::<f16>(bytes).iter().map(|v| v.to_f32()).collect())
+                Converted::F32(tensor.elements::<f16>().iter().map(|v| v.to_f32()).collect())
             }
             ElementType::F64 => {
-                Converted::F32(cast::<f64>(bytes).iter().map(|&v| v as f32).collect())
+                Converted::F32(tensor.elements::<f64>().iter().map(|&v| v as f32).collect())
             }
             ElementType::I8 => Converted::I8(bytemuck::cast_slice(bytes)),
             ElementType::U8 => Converted::U8(bytes),
-            ElementType::I32 => Converted::I32(cast(bytes)),
+            ElementType::I32 => Converted::I32(tensor.elements()),
             ElementType::Bool => Converted::I32(bytes.iter().map(|&b| i32::from(b != 0)).collect()),
-            ElementType::I16 => narrow::<i16>(bytes)?,
-            ElementType::I64 => narrow::<i64>(bytes)?,
-            ElementType::U16 => narrow::<u16>(bytes)?,
-            ElementType::U32 => narrow::<u32>(bytes)?,
-            ElementType::U64 => narrow::<u64>(bytes)?,
+            ElementType::I16 => narrow::<i16>(tensor)?,
+            ElementType::I64 => narrow::<i64>(tensor)?,
+            ElementType::U16 => narrow::<u16>(tensor)?,
+            ElementType::U32 => narrow::<u32>(tensor)?,
+            ElementType::U64 => narrow::<u64>(tensor)?,
         })
     }
 
@@ -53,22 +53,14 @@ impl<'t> Converted<'t> {
     }
 }
 
-/// The bytes of a tensor may start anywhere in a message, so they are copied where not aligned.
-fn cast<T: Pod>(bytes: &[u8]) -> Cow<'_, [T]> {
-    match bytemuck::try_cast_slice(bytes) {
-        Ok(values) => Cow::Borrowed(values),
-        Err(_) => Cow::Owned(pod_collect_to_vec(bytes)),
-    }
-}
-
-fn narrow<T: Pod + std::fmt::Display + TryInto<i32>>(bytes: &[u8]) -> Result<Converted<'_>> {
+fn narrow<T: Pod + std::fmt::Display + TryInto<i32>>(tensor: &Tensor) -> Result<Converted<'_>> {
     let fit = |&value: &T| {
         value.try_into().map_err(|_| {
             let message = format!("value {value} does not fit the 32 bits that rten computes with");
             Error::new(ErrorKind::Engine, message)
         })
     };
-    Ok(Converted::I32(cast::<T>(bytes).iter().map(fit).collect::<Result<_>>()?))
+    Ok(Converted::I32(tensor.elements::<T>().iter().map(fit).collect::<Result<_>>()?))
 }
 
 /// One of rten's values as a tensor of the declared element type, or of rten's own.
