@@ -60,6 +60,6 @@ pub(crate) fn load(
     model: usize,
     frame: &Frame,
 ) -> cutpoint::Inputs {
-    let options = jobs[model].model.image.frame_options();
+    let options = jobs[model].model.image.options();
     frame.load_or_fail_later(session.models()[model].onnx(), &options)
 }

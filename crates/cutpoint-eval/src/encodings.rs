@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use cutpoint::encoding::{Decoder, Encoder, Encoding};
 use cutpoint::engine::rten::Rten;
 use cutpoint::engine::{Engine, EngineOptions};
-use cutpoint::frames::{FrameOptions, parse_frames};
+use cutpoint::frames::parse_frames;
 use cutpoint::input;
 use cutpoint::input::{ImageLayout, ImageOptions};
 use cutpoint::onnx::{LayeredModel, OnnxModel, ReadOptions};
@@ -163,7 +163,7 @@ fn tensors(model: &LayeredModel, engine: &dyn Engine, args: &Args) -> anyhow::Re
     let mut session = engine.load_unoptimized(&onnx, options)?;
     let [mean, std] = [&args.image_mean, &args.image_std].map(|v| <[f32; 3]>::try_from(v.clone()));
     let (Ok(mean), Ok(std)) = (mean, std) else { bail!("three channels have three numbers each") };
-    let how = FrameOptions { image: ImageOptions { layout: args.image_layout, mean, std } };
+    let how = ImageOptions { layout: args.image_layout, mean, std };
     let mut tensors = Vec::new();
     for frame in parse_frames(&args.inputs)? {
         let inputs = input::tensors(&frame.load(model.model(), &how)?)?;

@@ -8,13 +8,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How files become tensors.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FrameOptions {
-    /// For pictures.
-    pub image: ImageOptions,
-}
-
 /// The inputs of one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -63,8 +56,8 @@ pub fn parse_frames(arguments: &[String]) -> Result<Vec<Frame>> {
 impl Frame {
     /// As [`Frame::load`], but a frame that cannot be loaded gives inputs that say why: its job
     /// fails, and no other does.
-    pub fn load_or_fail_later(&self, model: &OnnxModel, options: &FrameOptions) -> Inputs {
-        self.load(model, options).unwrap_or_else(|error| {
+    pub fn load_or_fail_later(&self, model: &OnnxModel, image: &ImageOptions) -> Inputs {
+        self.load(model, image).unwrap_or_else(|error| {
             let error = Arc::new(error);
             let unusable =
                 |(name, _): &(String, TensorSpec)| (name.clone(), Input::Unusable(error.clone()));
@@ -76,7 +69,7 @@ impl Frame {
     ///
     /// # Errors
     /// [`ErrorKind::File`] and [`ErrorKind::Input`], naming the file and what was expected.
-    pub fn load(&self, model: &OnnxModel, options: &FrameOptions) -> Result<Inputs> {
+    pub fn load(&self, model: &OnnxModel, image: &ImageOptions) -> Result<Inputs> {
         let specs = model.inputs();
         match self {
             Frame::Synthetic(seed) => {
@@ -84,9 +77,7 @@ impl Frame {
                 Ok(made.map(|(name, tensor)| (name, tensor.into())).collect())
             }
             Frame::File(path) => match specs {
-                [(name, spec)] => {
-                    Ok([(name.clone(), load_file(path, name, spec, options)?)].into())
-                }
+                [(name, spec)] => Ok([(name.clone(), load_file(path, name, spec, image)?)].into()),
                 _ => {
                     let names: Vec<_> = specs.iter().map(|(n, _)| format!("{n}=FILE")).collect();
                     let message = format!("the model has {} inputs, found one file", specs.len());
@@ -107,7 +98,7 @@ impl Frame {
                         let path = files.get(name).ok_or_else(|| {
                             Error::new(ErrorKind::Input, format!("no file for input {name:?}"))
                         })?;
-                        Ok((name.clone(), load_file(path, name, spec, options)?))
+                        Ok((name.clone(), load_file(path, name, spec, image)?))
                     })
                     .collect()
             }
@@ -115,9 +106,9 @@ impl Frame {
     }
 }
 
-fn load_file(path: &Path, name: &str, spec: &TensorSpec, options: &FrameOptions) -> Result<Input> {
+fn load_file(path: &Path, name: &str, spec: &TensorSpec, image: &ImageOptions) -> Result<Input> {
     if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("npy")) {
-        let picture = read_image(path, &spec.shape, spec.element_type, &options.image)?;
+        let picture = read_image(path, &spec.shape, spec.element_type, image)?;
         return Ok(Input::Picture(Arc::new(picture)));
     }
     let tensor = read_npy(path)?;

@@ -35,7 +35,7 @@ use crate::device::SpeedFraction;
 use crate::engine::Optimization;
 use crate::engine::select::{EngineChoice, SelectOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frames::{Frame, FrameOptions, parse_frames};
+use crate::frames::{Frame, parse_frames};
 use crate::input::ImageLayout;
 use crate::input::ImageOptions;
 use crate::link::{ConnectOptions, Tls};
@@ -350,10 +350,10 @@ impl ModelConfig {
 }
 
 impl ImageConfig {
-    /// How frames are loaded.
-    pub fn frame_options(&self) -> FrameOptions {
+    /// How pictures become tensors.
+    pub fn options(&self) -> ImageOptions {
         let ImageConfig { mean, std, layout, .. } = *self;
-        FrameOptions { image: ImageOptions { layout, mean, std } }
+        ImageOptions { layout, mean, std }
     }
 
     fn check_size(&self, model: &OnnxModel) -> Result<()> {

@@ -1,8 +1,6 @@
 //! From a tensor to an encoded one.
 
-use super::header::{
-    Encoded, channels, header_bytes, picture_header_bytes, write_header, write_picture_header,
-};
+use super::header::{Encoded, Header, channels};
 use super::kind::{Encoding, Precision, ZSTD_LEVEL};
 use super::malformed::bad;
 use super::quantise::{Extent, Range, quantise};
@@ -84,14 +82,13 @@ impl Encoder {
         if body.len() > TENSOR_BYTES_MAX {
             return Err(bad(format!("{} bytes, at most {TENSOR_BYTES_MAX}", body.len())));
         }
-        let mut bytes = Vec::with_capacity(picture_header_bytes(preparation.shape()) + body.len());
-        write_picture_header(&mut bytes, preparation)?;
-        if encoding.is_compressed {
-            bytes = compressed(&mut self.compressor, bytes, body)?;
-        } else {
-            bytes.extend_from_slice(body);
-        }
-        Ok(Encoded::of_picture(encoding, preparation.clone(), bytes))
+        let header = Header {
+            element_type: preparation.element_type(),
+            shape: preparation.shape().to_vec(),
+            ranges: Vec::new(),
+            preparation: Some(preparation.clone()),
+        };
+        joined(&mut self.compressor, encoding, header, body)
     }
 
     fn checked(&mut self, encoding: Encoding, tensor: &Tensor) -> Result<Encoded> {
@@ -122,17 +119,8 @@ impl Encoder {
             Precision::Half => bytemuck::cast_slice(&self.halves),
             Precision::Byte | Precision::ChannelByte => &self.numbers,
         };
-        let header_bytes = header_bytes(shape, ranges.len());
-        let room = if encoding.is_compressed { 0 } else { numbers.len() };
-        let mut bytes = Vec::with_capacity(header_bytes + room);
-        write_header(&mut bytes, element_type, shape, &ranges)?;
-        if encoding.is_compressed {
-            bytes = compressed(&mut self.compressor, bytes, numbers)?;
-        } else {
-            bytes.extend_from_slice(numbers);
-        }
-        let shape = shape.to_vec();
-        Ok(Encoded::written(encoding, element_type, shape, ranges, bytes, header_bytes))
+        let header = Header { element_type, shape: shape.to_vec(), ranges, preparation: None };
+        joined(&mut self.compressor, encoding, header, numbers)
     }
 
     fn halve(&mut self, values: &[f32]) -> Result<()> {
@@ -176,20 +164,27 @@ impl Encoder {
     }
 }
 
-/// A header with compressed numbers behind it.
-fn compressed(
+/// A header with numbers behind it, compressed if the encoding says so.
+fn joined(
     compressor: &mut Compressor<'static>,
-    mut header: Vec<u8>,
+    encoding: Encoding,
+    header: Header,
     numbers: &[u8],
-) -> Result<Vec<u8>> {
-    let header_bytes = header.len();
-    header.reserve_exact(zstd::zstd_safe::compress_bound(numbers.len()));
-    let mut cursor = Cursor::new(header);
-    cursor.set_position(header_bytes as u64);
-    let done = compressor.compress_to_buffer(numbers, &mut cursor);
-    done.map_err(|error| bad("cannot be compressed").because(error))?;
-    let mut bytes = cursor.into_inner();
-    // What is left over would wait for the uplink together with the rest.
-    bytes.shrink_to_fit();
-    Ok(bytes)
+) -> Result<Encoded> {
+    let mut bytes = header.write()?;
+    let header_bytes = bytes.len();
+    if encoding.is_compressed {
+        bytes.reserve_exact(zstd::zstd_safe::compress_bound(numbers.len()));
+        let mut cursor = Cursor::new(bytes);
+        cursor.set_position(header_bytes as u64);
+        let done = compressor.compress_to_buffer(numbers, &mut cursor);
+        done.map_err(|error| bad("cannot be compressed").because(error))?;
+        bytes = cursor.into_inner();
+        // What is left over would wait for the uplink together with the rest.
+        bytes.shrink_to_fit();
+    } else {
+        bytes.reserve_exact(numbers.len());
+        bytes.extend_from_slice(numbers);
+    }
+    Ok(Encoded::written(encoding, header, bytes, header_bytes))
 }

@@ -33,16 +33,22 @@ const TRIANGLE: u8 = 0;
 /// The orders of axes by their numbers.
 const LAYOUTS: [ImageLayout; 2] = [ImageLayout::Nchw, ImageLayout::Nhwc];
 
+/// What stands before the numbers of an encoded tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Header {
+    pub(super) element_type: ElementType,
+    pub(super) shape: Vec<usize>,
+    /// One, or one for each channel, for 8-bit numbers; else none.
+    pub(super) ranges: Vec<Range>,
+    /// What a picture becomes; none for tensors.
+    pub(super) preparation: Option<Preparation>,
+}
+
 /// A tensor in an encoding. Cloning is cheap: the bytes are shared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoded {
     encoding: Encoding,
-    element_type: ElementType,
-    shape: Vec<usize>,
-    /// One, or one for each channel, for 8-bit numbers; else none.
-    ranges: Vec<Range>,
-    /// What a picture becomes; none for tensors.
-    preparation: Option<Preparation>,
+    header: Header,
     bytes: Bytes,
     header_bytes: usize,
 }
@@ -55,49 +61,27 @@ impl Encoded {
     /// is exceeded, or the numbers are too few or too many for the shape.
     pub fn read(encoding: Encoding, bytes: Bytes) -> Result<Encoded> {
         let place = |error: Error| error.at(format!("encoding {encoding}"));
-        let mut header = Header { rest: &bytes };
-        let encoded = header.read(encoding).map_err(place)?;
-        let header_bytes = bytes.len() - header.rest.len();
-        let (element_type, shape, ranges, preparation) = encoded;
-        let encoded =
-            Encoded { encoding, element_type, shape, ranges, preparation, bytes, header_bytes };
+        let mut reader = Reader { rest: &bytes };
+        let header = reader.header(encoding).map_err(place)?;
+        let header_bytes = bytes.len() - reader.rest.len();
+        let encoded = Encoded { encoding, header, bytes, header_bytes };
         encoded.check_size().map_err(place)?;
         Ok(encoded)
     }
 
-    /// Bytes of this program's own making: of a tensor.
+    /// Bytes of this program's own making, which begin with the header.
     pub(super) fn written(
         encoding: Encoding,
-        element_type: ElementType,
-        shape: Vec<usize>,
-        ranges: Vec<Range>,
+        header: Header,
         bytes: Vec<u8>,
         header_bytes: usize,
     ) -> Encoded {
-        let (bytes, preparation) = (bytes.into(), None);
-        Encoded { encoding, element_type, shape, ranges, preparation, bytes, header_bytes }
-    }
-
-    /// Bytes of this program's own making: of a picture.
-    pub(super) fn of_picture(
-        encoding: Encoding,
-        preparation: Preparation,
-        bytes: Vec<u8>,
-    ) -> Encoded {
-        Encoded {
-            encoding,
-            element_type: preparation.element_type(),
-            shape: preparation.shape().to_vec(),
-            ranges: Vec::new(),
-            header_bytes: picture_header_bytes(preparation.shape()),
-            preparation: Some(preparation),
-            bytes: bytes.into(),
-        }
+        Encoded { encoding, header, bytes: bytes.into(), header_bytes }
     }
 
     /// What a picture becomes; `None` of tensors.
     pub(super) fn preparation(&self) -> Option<&Preparation> {
-        self.preparation.as_ref()
+        self.header.preparation.as_ref()
     }
 
     /// The encoding.
@@ -107,17 +91,17 @@ impl Encoded {
 
     /// The element type of the tensor itself.
     pub fn element_type(&self) -> ElementType {
-        self.element_type
+        self.header.element_type
     }
 
     /// The shape of the tensor.
     pub fn shape(&self) -> &[usize] {
-        &self.shape
+        &self.header.shape
     }
 
     /// How many bytes the tensor itself has.
     pub fn raw_bytes(&self) -> usize {
-        self.count() * self.element_type.size()
+        self.count() * self.header.element_type.size()
     }
 
     /// What crosses the link: header and numbers.
@@ -127,11 +111,11 @@ impl Encoded {
 
     /// How many elements the tensor has.
     pub(super) fn count(&self) -> usize {
-        self.shape.iter().product()
+        self.header.shape.iter().product()
     }
 
     pub(super) fn ranges(&self) -> &[Range] {
-        &self.ranges
+        &self.header.ranges
     }
 
     /// The numbers behind the header, possibly compressed.
@@ -161,7 +145,7 @@ impl Encoded {
         if found == expected {
             return Ok(());
         }
-        let shape = &self.shape;
+        let shape = self.shape();
         Err(bad(format!("has {found} bytes of numbers where shape {shape:?} asks for {expected}")))
     }
 }
@@ -171,57 +155,36 @@ pub(super) fn channels(shape: &[usize]) -> Option<usize> {
     (shape.len() >= 3).then(|| shape[1])
 }
 
-/// Writes a header.
-pub(super) fn write_header(
-    bytes: &mut Vec<u8>,
-    element_type: ElementType,
-    shape: &[usize],
-    ranges: &[Range],
-) -> Result<()> {
-    let too_large = || bad(format!("shape {shape:?} is too large for an encoding"));
-    let rank = u8::try_from(shape.len()).map_err(|_| too_large())?;
-    let number = u8::try_from(element_type.onnx_number()).map_err(|_| too_large())?;
-    bytes.extend([VERSION, number, rank]);
-    for &dim in shape {
-        let dim = u32::try_from(dim).map_err(|_| too_large())?;
-        bytes.extend(dim.to_le_bytes());
+impl Header {
+    /// The bytes of the header.
+    pub(super) fn write(&self) -> Result<Vec<u8>> {
+        let shape = &self.shape;
+        let too_large = || bad(format!("shape {shape:?} is too large for an encoding"));
+        let rank = u8::try_from(shape.len()).map_err(|_| too_large())?;
+        let number = u8::try_from(self.element_type.onnx_number()).map_err(|_| too_large())?;
+        let mut bytes = vec![VERSION, number, rank];
+        for &dim in shape {
+            let dim = u32::try_from(dim).map_err(|_| too_large())?;
+            bytes.extend(dim.to_le_bytes());
+        }
+        let mut numbers: Vec<f32> =
+            self.ranges.iter().flat_map(|range| [range.least, range.step]).collect();
+        if let Some(picture) = &self.preparation {
+            bytes.extend([TRIANGLE, u8::from(picture.layout() == ImageLayout::Nhwc)]);
+            numbers.extend(picture.mean().into_iter().chain(picture.std()));
+        }
+        bytes.extend(numbers.into_iter().flat_map(f32::to_le_bytes));
+        Ok(bytes)
     }
-    for range in ranges {
-        bytes.extend(range.least.to_le_bytes());
-        bytes.extend(range.step.to_le_bytes());
-    }
-    Ok(())
 }
-
-/// Writes the header of a picture.
-pub(super) fn write_picture_header(bytes: &mut Vec<u8>, picture: &Preparation) -> Result<()> {
-    write_header(bytes, picture.element_type(), picture.shape(), &[])?;
-    bytes.extend([TRIANGLE, u8::from(picture.layout() == ImageLayout::Nhwc)]);
-    let numbers = picture.mean().into_iter().chain(picture.std());
-    bytes.extend(numbers.flat_map(f32::to_le_bytes));
-    Ok(())
-}
-
-/// The length of the header of a picture that becomes a tensor of this shape.
-pub(super) fn picture_header_bytes(shape: &[usize]) -> usize {
-    header_bytes(shape, 0) + 2 + 6 * size_of::<f32>()
-}
-
-/// The longest header of a tensor of this shape with so many ranges.
-pub(super) fn header_bytes(shape: &[usize], ranges: usize) -> usize {
-    3 + 4 * shape.len() + RANGE_BYTES * ranges
-}
-
-/// What a header tells.
-type Told = (ElementType, Vec<usize>, Vec<Range>, Option<Preparation>);
 
 /// A header that is being read.
-struct Header<'a> {
+struct Reader<'a> {
     rest: &'a [u8],
 }
 
-impl Header<'_> {
-    fn read(&mut self, encoding: Encoding) -> Result<Told> {
+impl Reader<'_> {
+    fn header(&mut self, encoding: Encoding) -> Result<Header> {
         let [version, number, rank] = self.take()?;
         if version != VERSION {
             return Err(bad(format!("layout version {version}, expected {VERSION}")));
@@ -267,7 +230,7 @@ impl Header<'_> {
         }
         let picture = encoding.is_of_pictures();
         let preparation = picture.then(|| self.preparation(element_type, &shape)).transpose()?;
-        Ok((element_type, shape, ranges, preparation))
+        Ok(Header { element_type, shape, ranges, preparation })
     }
 
     fn preparation(&mut self, element_type: ElementType, shape: &[usize]) -> Result<Preparation> {

@@ -3,7 +3,7 @@
 
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::protobuf::{decode, encode};
-use super::shapes::{self, Shapes};
+use super::shapes;
 use super::wiring::{self, Wiring};
 use super::{external, parts, types};
 use crate::error::{Error, ErrorKind, Result};
@@ -94,7 +94,7 @@ impl OnnxModel {
         }
         header.ir_version = Some(header.ir_version().max(IR_VERSION_MIN));
         let mut graph = checked(graph)?;
-        let inputs = shapes::fix_inputs(&mut graph, &Shapes::new(&options.shapes))?;
+        let inputs = shapes::fix_inputs(&mut graph, &options.shapes)?;
         Ok(OnnxModel { header, graph, inputs, place: place.to_owned(), sha256 })
     }
 

@@ -9,32 +9,20 @@ use crate::limits::{INPUT_BYTES_MAX, MODEL_RANK_MAX};
 use crate::tensor::{ElementType, TensorSpec, shape_text};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The shapes that a user gave.
-pub(super) struct Shapes<'a> {
-    given: &'a BTreeMap<String, Vec<usize>>,
-}
-
-impl<'a> Shapes<'a> {
-    pub(super) fn new(given: &'a BTreeMap<String, Vec<usize>>) -> Shapes<'a> {
-        Shapes { given }
-    }
-
-    /// The size of each symbolic dimension that follows from the shapes given.
-    fn symbols(&self, graph: &GraphProto) -> BTreeMap<String, usize> {
-        let mut symbols = BTreeMap::new();
-        for input in &graph.input {
-            let (Some(given), Some(dims)) = (self.given.get(input.name()), dimensions(input))
-            else {
-                continue;
-            };
-            for (dim, &size) in dims.iter().zip(given) {
-                if let Some(DimensionValue::DimParam(symbol)) = &dim.value {
-                    symbols.entry(symbol.clone()).or_insert(size);
-                }
+/// The size of each symbolic dimension that follows from the shapes given.
+fn symbols(graph: &GraphProto, given: &BTreeMap<String, Vec<usize>>) -> BTreeMap<String, usize> {
+    let mut symbols = BTreeMap::new();
+    for input in &graph.input {
+        let (Some(given), Some(dims)) = (given.get(input.name()), dimensions(input)) else {
+            continue;
+        };
+        for (dim, &size) in dims.iter().zip(given) {
+            if let Some(DimensionValue::DimParam(symbol)) = &dim.value {
+                symbols.entry(symbol.clone()).or_insert(size);
             }
         }
-        symbols
     }
+    symbols
 }
 
 fn dimensions(value: &ValueInfoProto) -> Option<&[Dimension]> {
@@ -49,21 +37,21 @@ fn dimensions(value: &ValueInfoProto) -> Option<&[Dimension]> {
 /// [`ErrorKind::Model`] if an input is no dense tensor of a known element type.
 pub(super) fn fix_inputs(
     graph: &mut GraphProto,
-    shapes: &Shapes<'_>,
+    shapes: &BTreeMap<String, Vec<usize>>,
 ) -> Result<Vec<(String, TensorSpec)>> {
     let names: BTreeSet<&str> = graph.input.iter().map(ValueInfoProto::name).collect();
-    if let Some(name) = shapes.given.keys().find(|name| !names.contains(name.as_str())) {
+    if let Some(name) = shapes.keys().find(|name| !names.contains(name.as_str())) {
         let message = format!("a shape is given for {name:?}, which is no input of the model");
         let known: Vec<&str> = names.into_iter().collect();
         let hint = format!("its inputs are {}", known.join(", "));
         return Err(Error::new(ErrorKind::Input, message).hint(hint));
     }
-    let symbols = shapes.symbols(graph);
+    let symbols = symbols(graph, shapes);
     let mut inputs = Vec::with_capacity(graph.input.len());
     let mut is_changed = false;
     for input in &mut graph.input {
         let name = input.name().to_owned();
-        let given = shapes.given.get(&name).map(Vec::as_slice);
+        let given = shapes.get(&name).map(Vec::as_slice);
         let spec = fixed(input, given, &symbols).map_err(|e| e.at(format!("input {name:?}")))?;
         let declared = dimensions(input).map(|dims| dims.iter().map(fixed_size).collect());
         is_changed |= declared != Some(spec.shape.iter().copied().map(Some).collect::<Vec<_>>());

@@ -35,7 +35,7 @@ pub(super) fn measure(
 type Outputs = Vec<(String, Tensor)>;
 
 /// The times of the runs that count, in milliseconds, and the outputs of the last one.
-fn time(
+pub(super) fn time(
     session: &mut dyn InferenceSession,
     inputs: &[(&str, &Tensor)],
     runs: ProfileRuns,

@@ -5,11 +5,10 @@ use super::model_profile::{
 };
 use super::statistics::{median, spread};
 use super::{by_layer, by_segment};
-use crate::engine::{Engine, EngineOptions, InferenceSession, ProfileRuns};
+use crate::engine::{Engine, EngineOptions, ProfileRuns};
 use crate::error::Result;
 use crate::onnx::{LayerGraph, LayeredModel, OnnxLayer};
 use crate::tensor::Tensor;
-use std::time::{Duration, Instant};
 
 /// A measurement is called noisy if its spread is larger than this, if the whole model's median
 /// changed by more between its first and its second half, or if the engine's threads waited for a
@@ -39,8 +38,12 @@ pub fn profile_model(
 ) -> Result<ModelProfile> {
     let onnx = model.whole()?.onnx;
     let warm_up = how.warm_up.max(1);
-    let estimate = estimate(engine.load(&onnx, options)?.as_mut(), inputs, warm_up)?;
-    let affordable = how.budget.as_secs_f64() / (2.0 * estimate.as_secs_f64().max(1e-6));
+    let fastest_s = {
+        let runs = ProfileRuns { warm_up: 0, repeats: warm_up };
+        let (times, _) = by_segment::time(engine.load(&onnx, options)?.as_mut(), inputs, runs)?;
+        times.into_iter().fold(f64::INFINITY, f64::min) / 1e3
+    };
+    let affordable = how.budget.as_secs_f64() / (2.0 * fastest_s.max(1e-6));
     let repeats = how.repeats.min(affordable as usize).max(REPEATS_MIN);
     let runs = ProfileRuns { warm_up, repeats };
     let named = by_layer::name_nodes(&onnx)?;
@@ -64,21 +67,6 @@ pub fn profile_model(
         ));
     }
     Ok(profile)
-}
-
-/// What one run takes, the fastest of a few.
-fn estimate(
-    session: &mut dyn InferenceSession,
-    inputs: &[(&str, &Tensor)],
-    runs: usize,
-) -> Result<Duration> {
-    let mut fastest = Duration::MAX;
-    for _ in 0..runs {
-        let start = Instant::now();
-        session.run(inputs)?;
-        fastest = fastest.min(start.elapsed());
-    }
-    Ok(fastest)
 }
 
 /// The statistics of a measurement, engine and model left empty.

@@ -1,7 +1,7 @@
 //! A model as a program names it.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::frames::{Frame, FrameOptions};
+use crate::frames::Frame;
 use crate::input::ImageOptions;
 use crate::input::Inputs;
 use crate::onnx::{self, ReadOptions};
@@ -99,8 +99,7 @@ impl Model {
     /// [`ErrorKind::File`] if it cannot be read, [`ErrorKind::Input`] if it does not fit, naming
     /// the file.
     pub fn load_input(&self, path: impl AsRef<Path>, image: &ImageOptions) -> Result<Inputs> {
-        let options = FrameOptions { image: image.clone() };
-        Frame::File(path.as_ref().to_owned()).load(&self.onnx, &options)
+        Frame::File(path.as_ref().to_owned()).load(&self.onnx, image)
     }
 
     /// Inputs of one job made from a seed, for trying out and measuring.

@@ -42,16 +42,18 @@ pub fn profile_encodings(
     let cuts = candidates::all(model);
     let crossing: BTreeSet<&str> =
         cuts.iter().flat_map(|cut| &cut.frontier).map(String::as_str).collect();
-    let mut probe = Probe::load(engine, options, model, crossing)?;
+    let whole = model.whole_with_outputs(&crossing)?;
+    let mut session = engine.load_unoptimized(&whole.onnx, options)?;
+    drop(whole);
     let begin = Instant::now();
-    let values = probe.values(first)?;
+    let first_values = values(session.as_mut(), first)?;
     let run_time = begin.elapsed();
     let mut coder = Coder::new()?;
-    let cuts = candidates::promising(cuts, &values, |value| coder.sizes(&encodings, value));
+    let cuts = candidates::promising(cuts, &first_values, |value| coder.sizes(&encodings, value));
     let kept: BTreeSet<&str> =
         cuts.iter().flat_map(|cut| &cut.frontier).map(String::as_str).collect();
     let held: usize =
-        kept.iter().filter_map(|name| values.get(*name)).map(|t| t.bytes().len()).sum();
+        kept.iter().filter_map(|name| first_values.get(*name)).map(|t| t.bytes().len()).sum();
     let lossy_runs = if budget.is_exact() { 0 } else { 3 * cuts.len() };
     let affordable = BUDGET.as_secs_f64() / (run_time.as_secs_f64() * lossy_runs as f64).max(1e-9);
     let count =
@@ -61,7 +63,7 @@ pub fn profile_encodings(
     let mut all_values = Vec::with_capacity(chosen.len());
     let mut samples = Samples::default();
     for &index in &chosen {
-        let mut values = probe.values(&inputs[index])?;
+        let mut values = values(session.as_mut(), &inputs[index])?;
         values.retain(|name, _| kept.contains(name.as_str()));
         for (name, value) in &values {
             samples.take(&mut coder, name, &encodings, &value.clone().into());
@@ -73,7 +75,7 @@ pub fn profile_encodings(
         }
         all_values.push(values);
     }
-    drop(probe);
+    drop(session);
     let costs = samples.medians(chosen.len());
     let lossy: Vec<Encoding> =
         encodings.iter().copied().filter(|e| !e.is_exact() && !e.is_compressed()).collect();
@@ -86,7 +88,7 @@ pub fn profile_encodings(
     }
     let raw_bytes = kept
         .iter()
-        .filter_map(|&name| Some((name.to_owned(), values.get(name)?.bytes().len() as u64)));
+        .filter_map(|&name| Some((name.to_owned(), first_values.get(name)?.bytes().len() as u64)));
     let mut profile = EncodingProfile {
         inputs: chosen.len(),
         cuts: cuts.len(),
@@ -101,29 +103,12 @@ pub fn profile_encodings(
     Ok(profile)
 }
 
-/// A model that gives every tensor that crosses a cut.
-struct Probe {
-    session: Box<dyn InferenceSession>,
-}
-
-impl Probe {
-    fn load(
-        engine: &dyn Engine,
-        options: EngineOptions,
-        model: &LayeredModel,
-        crossing: BTreeSet<&str>,
-    ) -> Result<Probe> {
-        let segment = model.whole_with_outputs(&crossing)?;
-        Ok(Probe { session: engine.load_unoptimized(&segment.onnx, options)? })
-    }
-
-    /// The tensors for an input, itself included.
-    fn values(&mut self, inputs: &Inputs) -> Result<BTreeMap<String, Tensor>> {
-        let inputs = tensors(inputs)?;
-        let given: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-        let made = self.session.run(&given)?;
-        Ok(made.into_iter().chain(inputs).collect())
-    }
+/// The tensors for an input, itself included.
+fn values(session: &mut dyn InferenceSession, inputs: &Inputs) -> Result<BTreeMap<String, Tensor>> {
+    let inputs = tensors(inputs)?;
+    let given: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
+    let made = session.run(&given)?;
+    Ok(made.into_iter().chain(inputs).collect())
 }
 
 /// What lossy encodings are tried on.
