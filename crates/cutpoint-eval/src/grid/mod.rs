@@ -1,5 +1,5 @@
 //! `grid`: the experiments for real. For each network, link and device, in turns: models and link are
-//! measured anew, then every policy is planned and executed, one after the other.
+//! measured again, then every policy is planned and executed, one after the other.
 //!
 //! Every run is a line in a file at once, and what is in the file is not run again, so that a grid may
 //! be stopped and go on later.

@@ -87,8 +87,8 @@ fn mean(times: &[Time]) -> Time {
     Time::from_nanoseconds(u64::try_from(mean).expect("a mean is not above the largest"))
 }
 
-/// The smallest number of jobs after which every job but the last few is cut like the one so many
-/// places before it; at most a quarter of all.
+/// The smallest period of the sequence of cuts, leaving out the last few jobs; at most a quarter of
+/// all jobs.
 fn repeats_after(workload: &Workload, plan: &Plan) -> Option<usize> {
     let jobs = workload.jobs.len();
     let is_alike = |a: usize, b: usize| {

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use cutpoint_plan::format::read_workload;
 
-    /// A round trip and an answer of so many milliseconds.
+    /// A round trip and an answer, in milliseconds.
     fn behind(round_trip: u64, answer: u64) -> Acknowledgement {
         let ms = |value| Time::from_nanoseconds(value * 1_000_000);
         Acknowledgement { round_trip: ms(round_trip), answer: ms(answer) }

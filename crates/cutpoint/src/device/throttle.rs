@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Work that takes longer than this factor of what it takes as a rule was disturbed.
 const DISTURBED: f64 = 1.1;
 
-/// The rule is the median of so many times, of at least [`USUAL_MIN`].
+/// How many recent times the usual time is the median of; at least [`USUAL_MIN`] are needed.
 const USUAL_MAX: usize = 31;
 const USUAL_MIN: usize = 3;
 

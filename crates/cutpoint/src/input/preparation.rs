@@ -11,7 +11,7 @@ use std::str::FromStr;
 /// pixels that the model takes, at one byte for each channel.
 pub const PICTURE_FACTOR_MAX: u64 = 256;
 
-/// A picture from the network may always have so many bytes when it is decoded.
+/// An image from the network may always take this many bytes when it is decoded.
 pub const PICTURE_BYTES_FREE: u64 = 16 << 20;
 
 /// The order of the axes of an image tensor.

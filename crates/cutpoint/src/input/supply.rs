@@ -54,7 +54,7 @@ pub struct OnDemand<F> {
 }
 
 impl<F: Fn(usize) -> Inputs + Sync> OnDemand<F> {
-    /// For so many jobs; `load` gives the inputs of each.
+    /// Inputs of `count` jobs; `load` gives those of each.
     ///
     /// ```
     /// use cutpoint::input::{OnDemand, Supply};

@@ -143,7 +143,7 @@ impl LayeredModel {
         Ok(NodeCut { is_before, frontier })
     }
 
-    /// Every cut after the first so many layers with something on both sides that
+    /// Every cut along the topological order with layers on both sides that
     /// [`LayeredModel::cut_at`] makes from its frontier.
     pub fn boundaries(&self) -> Vec<Boundary> {
         let layers = &self.layers.layers;

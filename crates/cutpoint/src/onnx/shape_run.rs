@@ -20,7 +20,7 @@ use std::ops::Range;
 /// The seed of the synthetic inputs.
 const SEED: u64 = 0;
 
-/// A stage has so many nodes, or more if there would be too many stages.
+/// How many nodes a stage has, unless there would be too many stages.
 const STAGE_NODES: usize = 4;
 
 /// The most stages of a model.

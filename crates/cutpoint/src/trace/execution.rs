@@ -44,7 +44,7 @@ pub struct Execution {
     pub waits: Waits,
 }
 
-/// Of so many jobs the operations are recorded; a run may go on for much longer.
+/// The most jobs whose operations are recorded; a run may go on for much longer.
 pub const RECORDED_JOBS_MAX: usize = 100_000;
 
 /// The share of `makespan` that the operations of one machine fill.

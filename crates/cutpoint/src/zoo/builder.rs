@@ -209,7 +209,7 @@ impl Builder {
         Value { name, ..*input }
     }
 
-    /// `[1, channels * area]` from a tensor of so many elements in each channel.
+    /// `[1, channels * area]` from a tensor of `area` elements in each channel.
     pub(super) fn flatten(&mut self, name: &str, input: &Value, area: usize) -> Value {
         let name = self.node(name, "Flatten", &[&input.name], vec![parts::int("axis", 1)]);
         Value { name, channels: input.channels * area }

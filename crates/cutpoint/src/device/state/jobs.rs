@@ -100,7 +100,7 @@ impl JobStates {
         }
     }
 
-    /// A job is planned, for the first time or anew: the device has steps of it or not, the server
+    /// A job is planned, for the first time or again: the device has steps of it or not, the server
     /// a part in it or not. Nothing changes for a job that has begun. Returns whether the job is
     /// complete with that.
     pub(crate) fn handle_planned(

@@ -18,7 +18,7 @@ impl Retained {
         Retained { bytes: BTreeMap::new(), sum: 0, bytes_max }
     }
 
-    /// Whether another tensor of so many bytes may leave. Where the server owes no answer, or has a
+    /// Whether another tensor of this size may leave. Where the server owes no answer, or has a
     /// part of the job, it must: waiting would never end.
     pub(crate) fn has_room(&self, job: JobId, bytes: usize, owes_answers: bool) -> bool {
         !owes_answers

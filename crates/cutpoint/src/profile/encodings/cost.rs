@@ -49,7 +49,7 @@ impl Samples {
         }
     }
 
-    /// The medians of what could be measured on every one of so many inputs.
+    /// The medians of what could be measured on each of the given number of inputs.
     pub(super) fn medians(self, inputs: usize) -> BTreeMap<String, Vec<EncodingCost>> {
         let cost = |(encoding, m): (Encoding, Measured)| {
             (m.bytes.len() == inputs).then(|| EncodingCost {

@@ -6,7 +6,7 @@ use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use std::collections::HashMap;
 
-/// So many jobs of each cut are tried out, if the plan has as many.
+/// How many jobs of each cut are executed, if the plan has that many.
 const JOBS_OF_CUT: usize = 2;
 
 /// Some jobs of a plan in the order in which it begins them: `most` from the first to the last, since

@@ -24,11 +24,11 @@ const ROUNDS_MAX: usize = 3;
 /// A plan with cuts that were not rehearsed is rehearsed if it promises at least this much more.
 const GAIN_MIN: f64 = 0.01;
 
-/// Of short jobs so many more are executed that a round takes about this long: few of them are over
-/// before both machines and the link are all at work.
+/// Rounds of short jobs take about this long: fewer jobs would end before both machines and the link
+/// are all busy.
 const ROUND_MIN: Time = Time::from_nanoseconds(500_000_000);
 
-/// Of long jobs so many fewer that a round takes about this long, but some of each cut.
+/// Rounds of long jobs take about this long, but include jobs of each cut.
 const ROUND_MAX: Time = Time::from_nanoseconds(5_000_000_000);
 
 /// A plan whose cuts were executed, ready to run.

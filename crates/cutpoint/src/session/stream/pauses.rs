@@ -22,7 +22,7 @@ const SHARE_MIN: f64 = 0.02;
 struct Rhythm {
     /// Of a job that sends something, the mean.
     bytes: u64,
-    /// So many tensors a job, the mean.
+    /// Mean tensors per job.
     tensors: f64,
     /// What they take on the uplink.
     transfer: Duration,
@@ -82,7 +82,7 @@ impl DeviceSide {
     }
 }
 
-/// Whether this system is known to begin anew with a small window after a pause.
+/// Whether TCP on this system restarts with a small window after a pause.
 fn restarts_after_idle() -> bool {
     std::fs::read_to_string("/proc/sys/net/ipv4/tcp_slow_start_after_idle")
         .is_ok_and(|text| text.trim() == "1")

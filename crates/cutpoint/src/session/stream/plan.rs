@@ -11,7 +11,7 @@ use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{ModelId, Workload};
 use serde_json::Value;
 
-/// Of jobs of one model so many are planned; then the pattern repeats.
+/// The most jobs in the pattern of a single-model stream.
 pub const PATTERN_JOBS_MAX: usize = 32;
 
 /// Where no period is given, jobs are planned to arrive this much slower than the machines can take

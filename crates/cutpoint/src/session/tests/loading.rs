@@ -92,7 +92,7 @@ fn run(device_layers: &[usize], bad: Option<usize>) -> Counted {
     run_within(HELD_BYTES_MAX, device_layers, bad)
 }
 
-/// Executes jobs that keep so many layers on the device, and checks the outputs of all but the bad
+/// Executes jobs that keep the given numbers of layers on the device, and checks the outputs of all but the bad
 /// one.
 fn run_within(held_bytes_max: usize, device_layers: &[usize], bad: Option<usize>) -> Counted {
     let server = serve(rten(), &network());

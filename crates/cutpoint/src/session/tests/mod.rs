@@ -87,7 +87,7 @@ impl Bench {
         self.side.models[0].model.layers().layers.len()
     }
 
-    /// So many jobs, every tensor of which can cross the link in these encodings.
+    /// Jobs every tensor of which can cross the link in these encodings.
     fn workload(&self, jobs: usize, encodings: &[&str]) -> Workload {
         let mut json = self.described.clone();
         json["jobs"][0]["count"] = jobs.into();

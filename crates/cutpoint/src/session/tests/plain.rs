@@ -55,7 +55,7 @@ impl Stage {
         Stage { bench, requests, _peer: peer, server: Cell::new(Some(server)) }
     }
 
-    /// Runs jobs that keep so many layers on the device, and finds how far the outputs are off at
+    /// Runs jobs that keep the given numbers of layers on the device, and finds how far the outputs are off at
     /// most, relative to the largest value.
     fn run(&self, device_layers: &[usize], encodings: &[&str]) -> f64 {
         let workload = self.bench.workload(device_layers.len(), encodings);
@@ -184,7 +184,7 @@ struct Jobwise<'a> {
     before: &'a Cell<Option<usize>>,
 }
 
-/// So many jobs are sent to the second server.
+/// How many jobs are sent to the second server.
 const LATE_JOBS: usize = 3;
 
 /// A second server that is not called by then never is.

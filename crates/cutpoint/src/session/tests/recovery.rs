@@ -21,7 +21,7 @@ const FAST_MBPS: f64 = 40.0;
 const SLOW_MBPS: f64 = 0.5;
 const LAYER_MS: f64 = 100.0;
 
-/// So many jobs are offloaded on the link that has recovered.
+/// How many jobs are offloaded on the recovered link.
 const LATE_JOBS: usize = 4;
 
 /// How far the story is: whoever tells the next part of it changes this.

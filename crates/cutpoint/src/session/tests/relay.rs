@@ -19,7 +19,7 @@ pub(super) enum Fault {
 
 #[derive(Default)]
 struct Shared {
-    /// For connections that come from now on: after so many bytes from the device, this.
+    /// The fault of new connections, and after how many bytes from the device it comes.
     armed: Mutex<Option<(usize, Fault)>>,
     sockets: Mutex<Vec<TcpStream>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -52,7 +52,7 @@ impl Relay {
         Relay { address, shared, accepting: Some(accepting) }
     }
 
-    /// Breaks each connection that is made from now on, after so many bytes from the device.
+    /// Breaks each new connection after `after_bytes` bytes from the device.
     pub(super) fn arm(&self, after_bytes: usize, fault: Fault) {
         *self.shared.armed.lock().unwrap() = Some((after_bytes, fault));
     }
