@@ -1,6 +1,5 @@
 //! The program `cutpoint-eval`: the evidence for Cutpoint, for its developers.
 
-mod encodings;
 mod experiment;
 mod gaps;
 #[cfg(target_os = "linux")]
@@ -33,8 +32,6 @@ struct Cli {
 enum Command {
     /// Compare prefix and suffix in sequence with the whole model, for networks of the zoo.
     SplitCost(split_cost::Args),
-    /// Measure sizes and costs of encodings on tensors behind activations.
-    Encodings(encodings::Args),
     /// Time the planning of jobs of ten models.
     PlanGrowth(plan_growth::Args),
     /// Plan random workloads and show how far from optimal the plans can be.
@@ -54,7 +51,6 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::SplitCost(args) => split_cost::run(&args),
-        Command::Encodings(args) => encodings::run(&args),
         Command::PlanGrowth(args) => plan_growth::run(&args),
         Command::Gaps(args) => gaps::run(&args),
         Command::Profiles(args) => profiles::run(&args),
