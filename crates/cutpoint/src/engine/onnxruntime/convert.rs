@@ -22,7 +22,7 @@ impl<'t> Aligned<'t> {
         let bytes = tensor.bytes();
         let is_usable = match tensor.element_type() {
             ElementType::Bool => bytes.iter().all(|&b| b <= 1),
-            element_type => bytes.as_ptr().addr() % element_type.size() == 0,
+            element_type => bytes.as_ptr().addr().is_multiple_of(element_type.size()),
         };
         let copy = || {
             let is_bool = tensor.element_type() == ElementType::Bool;
