@@ -5,6 +5,9 @@
 //! the graph itself see the module `onnx`.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::onnx::proto::ValueInfoProto;
+use crate::onnx::proto::tensor_shape_proto::{Dimension as DimensionProto, dimension::Value};
+use crate::onnx::tensor_type::tensor_type;
 use crate::tensor::{ElementType, Tensor};
 use prost::Message;
 
@@ -64,7 +67,7 @@ impl Declared {
                 .hint("load the model through cutpoint, which brings external data in"));
         }
         let is_initializer = |name: &str| graph.initializer.iter().any(|t| t.name == name);
-        let inputs = graph.input.iter().filter(|v| !is_initializer(&v.name));
+        let inputs = graph.input.iter().filter(|v| !is_initializer(v.name()));
         let mut operators = Vec::new();
         collect_operators(&graph, false, &mut operators);
         Ok(Declared {
@@ -114,18 +117,18 @@ impl Declared {
 }
 
 impl Port {
-    fn read(value: &proto::ValueInfo) -> Result<Port> {
-        let name = value.name.clone();
+    fn read(value: &ValueInfoProto) -> Result<Port> {
+        let name = value.name().to_owned();
         let no_tensor = |what: String| {
             Err(Error::new(ErrorKind::Model, format!("{name:?} {what}")).at("inputs and outputs"))
         };
-        let Some(declared) = &value.r#type else {
+        if value.r#type.is_none() {
             return Ok(Port { name, element_type: None, shape: None });
-        };
-        let Some(tensor) = &declared.tensor_type else {
+        }
+        let Some(tensor) = tensor_type(value) else {
             return no_tensor("is no tensor (a sequence, map, optional or sparse tensor)".into());
         };
-        let element_type = match tensor.elem_type {
+        let element_type = match tensor.elem_type() {
             0 => None,
             number => match ElementType::from_onnx_number(number) {
                 Some(element_type) => Some(element_type),
@@ -134,9 +137,13 @@ impl Port {
                 }
             },
         };
-        let dimension = |dim: &proto::Dimension| match dim.dim_value.map(usize::try_from) {
-            Some(Ok(size)) => Dimension::Fixed(size),
-            _ => Dimension::Open(dim.dim_param.clone().unwrap_or_default()),
+        let open = |name: &str| Dimension::Open(name.to_owned());
+        let dimension = |dim: &DimensionProto| match &dim.value {
+            Some(Value::DimValue(size)) => {
+                usize::try_from(*size).map_or_else(|_| open(""), Dimension::Fixed)
+            }
+            Some(Value::DimParam(name)) => open(name),
+            None => open(""),
         };
         let shape = tensor.shape.as_ref().map(|shape| shape.dim.iter().map(dimension).collect());
         Ok(Port { name, element_type, shape })
@@ -202,8 +209,10 @@ fn collect_operators(graph: &proto::Graph, is_in_body: bool, operators: &mut Vec
     }
 }
 
-/// The few fields of ONNX's messages that are read here; prost steps over the others.
+/// The few fields of ONNX's larger messages that are read here; prost steps over the others.
 mod proto {
+    use crate::onnx::proto::ValueInfoProto;
+
     #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct Model {
         #[prost(message, optional, tag = "7")]
@@ -217,9 +226,9 @@ mod proto {
         #[prost(message, repeated, tag = "5")]
         pub(super) initializer: Vec<Initializer>,
         #[prost(message, repeated, tag = "11")]
-        pub(super) input: Vec<ValueInfo>,
+        pub(super) input: Vec<ValueInfoProto>,
         #[prost(message, repeated, tag = "12")]
-        pub(super) output: Vec<ValueInfo>,
+        pub(super) output: Vec<ValueInfoProto>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -254,41 +263,5 @@ mod proto {
         pub(super) name: String,
         #[prost(int32, tag = "14")]
         pub(super) data_location: i32,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct ValueInfo {
-        #[prost(string, tag = "1")]
-        pub(super) name: String,
-        #[prost(message, optional, tag = "2")]
-        pub(super) r#type: Option<Type>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Type {
-        #[prost(message, optional, tag = "1")]
-        pub(super) tensor_type: Option<TensorType>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct TensorType {
-        #[prost(int32, tag = "1")]
-        pub(super) elem_type: i32,
-        #[prost(message, optional, tag = "2")]
-        pub(super) shape: Option<Shape>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Shape {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) dim: Vec<Dimension>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Dimension {
-        #[prost(int64, optional, tag = "1")]
-        pub(super) dim_value: Option<i64>,
-        #[prost(string, optional, tag = "2")]
-        pub(super) dim_param: Option<String>,
     }
 }

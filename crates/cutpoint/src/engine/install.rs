@@ -5,10 +5,9 @@
 //! SHA-256 is checked before anything in it is read.
 
 use crate::error::{Error, ErrorKind, Result};
-use sha2::{Digest, Sha256};
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -83,11 +82,16 @@ pub fn install(python: &Path, cache: &Path) -> Result<PathBuf> {
     let fetched = tempfile::tempdir().map_err(file)?;
     fetch(python, wheel, fetched.path())?;
     let downloaded = only_file(fetched.path())?;
-    let mut archive = File::open(&downloaded).map_err(file)?;
-    check_digest(&mut archive, wheel.sha256)?;
+    let mut content = Vec::new();
+    let archive = File::open(&downloaded).map_err(file)?;
+    archive
+        .take(WHEEL_BYTES_MAX)
+        .read_to_end(&mut content)
+        .map_err(|e| Error::new(ErrorKind::Engine, "cannot read the wheel").because(e))?;
+    check_digest(&content, wheel.sha256)?;
     let folder = cache.join(VERSION);
     fs::create_dir_all(&folder).map_err(|e| file(e).at(folder.display()))?;
-    extract(archive, &library_in(cache))
+    extract(Cursor::new(content), &library_in(cache))
 }
 
 fn fetch(python: &Path, wheel: &Wheel, into: &Path) -> Result<()> {
@@ -129,27 +133,16 @@ fn only_file(folder: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Compares a file with its pinned SHA-256 and rewinds it.
-fn check_digest(archive: &mut (impl Read + Seek), expected: &str) -> Result<()> {
-    let error = |message: String| Error::new(ErrorKind::Engine, message);
-    let mut digest = Sha256::new();
-    let mut chunk = vec![0; 1 << 16];
-    let mut limited = archive.by_ref().take(WHEEL_BYTES_MAX);
-    let unreadable = |e: io::Error| error("cannot read the wheel".into()).because(e);
-    loop {
-        match limited.read(&mut chunk).map_err(unreadable)? {
-            0 => break,
-            count => digest.update(&chunk[..count]),
-        }
+/// Compares a wheel with its pinned SHA-256.
+fn check_digest(wheel: &[u8], expected: &str) -> Result<()> {
+    let found = crate::digest::sha256(wheel);
+    if found == expected {
+        return Ok(());
     }
-    let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    if found != expected {
-        let message = format!("the wheel has SHA-256 {found}, expected {expected}");
-        return Err(error(message).hint(
-            "pip's index serves another file than the one that was pinned; nothing was installed",
-        ));
-    }
-    archive.rewind().map_err(unreadable)
+    let message = format!("the wheel has SHA-256 {found}, expected {expected}");
+    Err(Error::new(ErrorKind::Engine, message).hint(
+        "pip's index serves another file than the one that was pinned; nothing was installed",
+    ))
 }
 
 /// Writes the one library of a wheel to `library`, through a temporary file beside it.

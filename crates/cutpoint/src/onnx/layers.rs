@@ -136,20 +136,6 @@ impl LayerGraph {
 
 fn layer(model: &ResolvedModel, nodes: &[usize], names: &mut BTreeSet<String>) -> OnnxLayer {
     let graph = &model.model.graph;
-    let inside = |name: &str| {
-        model.wiring.producer.get(name).is_some_and(|p| nodes.binary_search(p).is_ok())
-    };
-    let mut seen = BTreeSet::new();
-    let reads = nodes.iter().flat_map(|&n| &model.wiring.reads[n]);
-    let reads: Vec<String> = reads
-        .filter(|name| model.flows(name) && !inside(name) && seen.insert(name.as_str()))
-        .cloned()
-        .collect();
-    let is_written = |name: &&String| {
-        model.model.outputs().any(|output| output == name.as_str())
-            || model.wiring.readers(name).iter().any(|r| nodes.binary_search(r).is_err())
-    };
-    let writes = nodes.iter().flat_map(|&n| &model.wiring.writes[n]).filter(is_written).cloned();
     let described = |&index: &usize| {
         let node = &graph.node[index];
         LayerNode {
@@ -162,8 +148,8 @@ fn layer(model: &ResolvedModel, nodes: &[usize], names: &mut BTreeSet<String>) -
     OnnxLayer {
         name: unique_name(main_node(nodes.iter().map(|&n| &graph.node[n])), names),
         nodes: nodes.iter().map(described).collect(),
-        reads,
-        writes: writes.collect(),
+        reads: model.reads_of(nodes),
+        writes: model.writes_of(nodes, &BTreeSet::new()),
         parameter_bytes: model.constants_of(nodes).bytes(graph),
     }
 }

@@ -22,7 +22,7 @@ mod roles;
 mod segments;
 mod shape_run;
 pub(crate) mod shapes;
-mod tensor_type;
+pub(crate) mod tensor_type;
 #[cfg(test)]
 #[cfg(feature = "rten")]
 pub(crate) mod tests;

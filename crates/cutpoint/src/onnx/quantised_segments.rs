@@ -42,7 +42,7 @@ impl LayeredModel {
         let mut writer = Writer { graph: &mut draft.graph, opset: self.opset() };
         for (name, &encoding) in encodings {
             let coded = self.coded(cut, name, encoding, writer.opset)?;
-            writer.encode(&coded, self.resolved.model.outputs().any(|output| output == name));
+            writer.encode(&coded, self.resolved.is_output(name));
         }
         self.finished(draft, encodings)
     }

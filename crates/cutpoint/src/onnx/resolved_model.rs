@@ -90,6 +90,33 @@ impl ResolvedModel {
         }
     }
 
+    /// What some nodes read of the model's inputs and of other computed nodes, each once.
+    pub(super) fn reads_of(&self, nodes: &[usize]) -> Vec<String> {
+        let is_written_here = |name: &str| {
+            self.wiring.producer.get(name).is_some_and(|p| nodes.binary_search(p).is_ok())
+        };
+        let mut seen = BTreeSet::new();
+        let reads = nodes.iter().flat_map(|&n| &self.wiring.reads[n]);
+        reads
+            .filter(|name| self.flows(name) && !is_written_here(name) && seen.insert(name.as_str()))
+            .cloned()
+            .collect()
+    }
+
+    /// What some nodes write that others read, that is an output of the model, or is in `more`.
+    pub(super) fn writes_of(&self, nodes: &[usize], more: &BTreeSet<&str>) -> Vec<String> {
+        let leaves = |name: &&String| {
+            self.is_output(name)
+                || more.contains(name.as_str())
+                || self.wiring.readers(name).iter().any(|r| nodes.binary_search(r).is_err())
+        };
+        nodes.iter().flat_map(|&n| &self.wiring.writes[n]).filter(leaves).cloned().collect()
+    }
+
+    pub(super) fn is_output(&self, tensor: &str) -> bool {
+        self.model.outputs().any(|output| output == tensor)
+    }
+
     /// The constants that nodes need.
     pub(super) fn constants_of(&self, nodes: &[usize]) -> Constants {
         let mut constants = Constants::default();

@@ -221,25 +221,15 @@ impl LayeredModel {
     /// A part, with more of the tensors that it makes as outputs.
     fn draft(&self, is_in: &[bool], part: &'static str, more: &BTreeSet<&str>) -> Draft {
         let nodes: Vec<usize> = (0..is_in.len()).filter(|&n| is_in[n]).collect();
-        let is_made_here =
-            |name: &str| self.resolved.wiring.producer.get(name).is_some_and(|&node| is_in[node]);
-        let reads = nodes.iter().flat_map(|&n| &self.resolved.wiring.reads[n]);
-        let reads: BTreeSet<&String> =
-            reads.filter(|name| self.resolved.flows(name) && !is_made_here(name)).collect();
+        let reads: BTreeSet<String> = self.resolved.reads_of(&nodes).into_iter().collect();
         let all = self.resolved.model.inputs.iter().map(|(name, _)| name);
         let all = all.chain(self.resolved.wiring.writes.iter().flatten());
-        let inputs: Vec<String> = all.filter(|name| reads.contains(name)).cloned().collect();
-        let is_output = |name: &str| self.resolved.model.outputs().any(|output| output == name);
-        let leaves = |name: &&String| {
-            let mut readers = self.resolved.wiring.readers(name).iter();
-            is_output(name) || more.contains(name.as_str()) || readers.any(|&r| !is_in[r])
-        };
-        let written = nodes.iter().flat_map(|&n| &self.resolved.wiring.writes[n]);
-        let (last, middle): (Vec<&String>, Vec<&String>) =
-            written.filter(leaves).partition(|name| is_output(name));
-        let own = self.resolved.model.outputs().filter(|&name| last.iter().any(|o| *o == name));
-        let outputs: Vec<String> =
-            middle.into_iter().cloned().chain(own.map(str::to_owned)).collect();
+        let inputs: Vec<String> = all.filter(|name| reads.contains(*name)).cloned().collect();
+        let writes = self.resolved.writes_of(&nodes, more).into_iter();
+        let (last, mut outputs): (Vec<String>, Vec<String>) =
+            writes.partition(|name| self.resolved.is_output(name));
+        let last = self.resolved.model.outputs().filter(|&name| last.iter().any(|o| o == name));
+        outputs.extend(last.map(str::to_owned));
         Draft { graph: self.graph_of(&nodes, &inputs, &outputs), part }
     }
 

@@ -4,7 +4,7 @@ use super::proto::ValueInfoProto;
 use super::proto::type_proto::{Tensor, Value};
 
 /// The declared type of a tensor, if it is a dense tensor.
-pub(super) fn tensor_type(value: &ValueInfoProto) -> Option<&Tensor> {
+pub(crate) fn tensor_type(value: &ValueInfoProto) -> Option<&Tensor> {
     match value.r#type.as_ref()?.value.as_ref()? {
         Value::TensorType(tensor) => Some(tensor),
         _ => None,

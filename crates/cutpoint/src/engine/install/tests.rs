@@ -1,5 +1,5 @@
 use super::*;
-use std::io::{Cursor, Write};
+use std::io::Write;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 fn wheel_with(name: &str, content: &[u8]) -> Cursor<Vec<u8>> {
@@ -54,10 +54,8 @@ fn a_wheel_cut_short_leaves_nothing_behind() {
 fn a_wheel_other_than_the_pinned_one_is_refused() {
     // SHA-256 of "abc", from FIPS 180-4's examples.
     let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    let mut archive = Cursor::new(b"abc".to_vec());
-    check_digest(&mut archive, abc).unwrap();
-    assert_eq!(archive.position(), 0);
-    let error = check_digest(&mut Cursor::new(b"abd".to_vec()), abc).unwrap_err();
+    check_digest(b"abc", abc).unwrap();
+    let error = check_digest(b"abd", abc).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Engine);
     assert!(error.to_string().ends_with(&format!("expected {abc}")), "{error}");
 }
