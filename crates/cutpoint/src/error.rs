@@ -67,6 +67,11 @@ impl Error {
         Error { inner: Box::new(inner) }
     }
 
+    /// An input, tensor or file that does not fit, or bytes that are not what they claim to be.
+    pub(crate) fn input(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Input, message)
+    }
+
     /// An error for what a feature of this crate would do, had it been compiled in.
     #[cfg(not(all(feature = "rten", feature = "onnxruntime", feature = "images")))]
     pub(crate) fn without_feature(kind: ErrorKind, feature: &str) -> Error {

@@ -2,7 +2,6 @@
 
 use super::header::Encoded;
 use super::kind::Precision;
-use super::malformed::bad;
 use super::quantise::restore;
 use crate::error::{Error, Result};
 use crate::input::Preparation;
@@ -91,12 +90,12 @@ fn decompress(
     numbers.resize(expected, 0);
     let written = decompressor.decompress_to_buffer(encoded.body(), numbers.as_mut_slice());
     let written = written.map_err(|error| {
-        bad(format!("the compressed numbers are damaged: {error}")).because(error)
+        Error::input(format!("the compressed numbers are damaged: {error}")).because(error)
     })?;
     if written == expected {
         return Ok(());
     }
-    Err(bad(format!("the compressed numbers have {written} bytes, expected {expected}")))
+    Err(Error::input(format!("the compressed numbers have {written} bytes, expected {expected}")))
 }
 
 /// 16-bit numbers as 32-bit ones.

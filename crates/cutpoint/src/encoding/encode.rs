@@ -2,7 +2,6 @@
 
 use super::header::{Encoded, Header, channels};
 use super::kind::{Encoding, Precision, ZSTD_LEVEL};
-use super::malformed::bad;
 use super::quantise::{Extent, Range, quantise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Picture};
@@ -73,14 +72,14 @@ impl Encoder {
                 let (needed, most) = (picture.decoded_bytes(), preparation.decoded_bytes_max());
                 if needed > most {
                     let message = format!("{needed} bytes to decode, a server allows {most}");
-                    return Err(bad(message));
+                    return Err(Error::input(message));
                 }
                 picture.file()
             }
             _ => picture.pixels()?,
         };
         if body.len() > TENSOR_BYTES_MAX {
-            return Err(bad(format!("{} bytes, at most {TENSOR_BYTES_MAX}", body.len())));
+            return Err(Error::input(format!("{} bytes, at most {TENSOR_BYTES_MAX}", body.len())));
         }
         let header = Header {
             element_type: preparation.element_type(),
@@ -95,14 +94,14 @@ impl Encoder {
         let (element_type, shape) = (tensor.element_type(), tensor.shape());
         if !encoding.takes(element_type) {
             let name = element_type.protocol_name();
-            return Err(bad(format!("is for {}, found {name}", encoding.types())));
+            return Err(Error::input(format!("is for {}, found {name}", encoding.types())));
         }
         if encoding.is_of_pictures() {
-            return Err(bad("is for pictures, found a tensor"));
+            return Err(Error::input("is for pictures, found a tensor"));
         }
         let size = tensor.bytes().len();
         if size > TENSOR_BYTES_MAX {
-            return Err(bad(format!("{size} bytes, at most {TENSOR_BYTES_MAX}")));
+            return Err(Error::input(format!("{size} bytes, at most {TENSOR_BYTES_MAX}")));
         }
         self.numbers.clear();
         let ranges = match encoding.precision {
@@ -129,7 +128,7 @@ impl Encoder {
         let (least, greatest) = extent.ends()?;
         if least < -F16_MAX || greatest > F16_MAX {
             let outside = if greatest > F16_MAX { greatest } else { least };
-            return Err(bad(format!("{outside} is beyond 16-bit numbers")));
+            return Err(Error::input(format!("{outside} is beyond 16-bit numbers")));
         }
         self.halves.clear();
         self.halves.resize(values.len(), half::f16::ZERO);
@@ -147,10 +146,10 @@ impl Encoder {
 
     fn reduce_channels(&mut self, values: &[f32], shape: &[usize]) -> Result<Vec<Range>> {
         let channels = channels(shape)
-            .ok_or_else(|| bad(format!("needs at least 3 dimensions, found {shape:?}")))?;
+            .ok_or_else(|| Error::input(format!("needs at least 3 dimensions, found {shape:?}")))?;
         let plane: usize = shape[2..].iter().product();
         if values.is_empty() {
-            return Err(bad("has no numbers"));
+            return Err(Error::input("has no numbers"));
         }
         let mut extents = vec![Extent::new(); channels];
         for (index, values) in values.chunks_exact(plane).enumerate() {
@@ -178,7 +177,7 @@ fn joined(
         let mut cursor = Cursor::new(bytes);
         cursor.set_position(header_bytes as u64);
         let done = compressor.compress_to_buffer(numbers, &mut cursor);
-        done.map_err(|error| bad("cannot be compressed").because(error))?;
+        done.map_err(|error| Error::input("cannot be compressed").because(error))?;
         bytes = cursor.into_inner();
         // What is left over would wait for the uplink together with the rest.
         bytes.shrink_to_fit();

@@ -13,7 +13,6 @@
 //! Everything is little-endian. The encoding itself is told beside it, by name.
 
 use super::kind::{Encoding, Precision};
-use super::malformed::bad;
 use super::quantise::Range;
 use crate::error::{Error, Result};
 use crate::input::{ImageLayout, Preparation};
@@ -138,7 +137,7 @@ impl Encoded {
         let found = if self.encoding.is_compressed {
             let told = zstd::zstd_safe::get_frame_content_size(self.body());
             let told = told.ok().flatten().and_then(|size| usize::try_from(size).ok());
-            told.ok_or_else(|| bad("no zstd frame that tells its content's size follows"))?
+            told.ok_or_else(|| Error::input("no zstd frame that tells its content's size follows"))?
         } else {
             self.body().len()
         };
@@ -146,7 +145,9 @@ impl Encoded {
             return Ok(());
         }
         let shape = self.shape();
-        Err(bad(format!("has {found} bytes of numbers where shape {shape:?} asks for {expected}")))
+        Err(Error::input(format!(
+            "has {found} bytes of numbers where shape {shape:?} asks for {expected}"
+        )))
     }
 }
 
@@ -159,7 +160,7 @@ impl Header {
     /// The bytes of the header.
     pub(super) fn write(&self) -> Result<Vec<u8>> {
         let shape = &self.shape;
-        let too_large = || bad(format!("shape {shape:?} is too large for an encoding"));
+        let too_large = || Error::input(format!("shape {shape:?} is too large for an encoding"));
         let rank = u8::try_from(shape.len()).map_err(|_| too_large())?;
         let number = u8::try_from(self.element_type.onnx_number()).map_err(|_| too_large())?;
         let mut bytes = vec![VERSION, number, rank];
@@ -187,34 +188,37 @@ impl Reader<'_> {
     fn header(&mut self, encoding: Encoding) -> Result<Header> {
         let [version, number, rank] = self.take()?;
         if version != VERSION {
-            return Err(bad(format!("layout version {version}, expected {VERSION}")));
+            return Err(Error::input(format!("layout version {version}, expected {VERSION}")));
         }
         let element_type = ElementType::from_onnx_number(number.into())
-            .ok_or_else(|| bad(format!("unknown element type {number}")))?;
+            .ok_or_else(|| Error::input(format!("unknown element type {number}")))?;
         if !encoding.takes(element_type) {
             let name = element_type.protocol_name();
-            return Err(bad(format!("is for {}, found {name}", encoding.types())));
+            return Err(Error::input(format!("is for {}, found {name}", encoding.types())));
         }
         let rank = usize::from(rank);
         if rank > RANK_MAX {
-            return Err(bad(format!("{rank} dimensions, at most {RANK_MAX}")));
+            return Err(Error::input(format!("{rank} dimensions, at most {RANK_MAX}")));
         }
         let mut shape = Vec::with_capacity(rank);
         for _ in 0..rank {
             let dim = u32::from_le_bytes(self.take()?);
-            let too_large = || bad(format!("a dimension of {dim} is too large"));
+            let too_large = || Error::input(format!("a dimension of {dim} is too large"));
             shape.push(usize::try_from(dim).map_err(|_| too_large())?);
         }
         let size = shape.iter().try_fold(element_type.size(), |size, &dim| size.checked_mul(dim));
         let is_small = |dim: &usize| *dim <= TENSOR_BYTES_MAX;
         if size.is_none_or(|size| size > TENSOR_BYTES_MAX) || !shape.iter().all(is_small) {
-            return Err(bad(format!("shape {shape:?} has more than {TENSOR_BYTES_MAX} bytes")));
+            return Err(Error::input(format!(
+                "shape {shape:?} has more than {TENSOR_BYTES_MAX} bytes"
+            )));
         }
         let count = match encoding.precision {
             Precision::Full | Precision::Half | Precision::Pixels | Precision::File => 0,
             Precision::Byte => 1,
-            Precision::ChannelByte => channels(&shape)
-                .ok_or_else(|| bad(format!("needs at least 3 dimensions, found {shape:?}")))?,
+            Precision::ChannelByte => channels(&shape).ok_or_else(|| {
+                Error::input(format!("needs at least 3 dimensions, found {shape:?}"))
+            })?,
         };
         if count > self.rest.len() / RANGE_BYTES {
             return Err(broken_off());
@@ -236,10 +240,11 @@ impl Reader<'_> {
     fn preparation(&mut self, element_type: ElementType, shape: &[usize]) -> Result<Preparation> {
         let [resize, layout] = self.take()?;
         if resize != TRIANGLE {
-            return Err(bad(format!("pictures resized in the unknown way {resize}")));
+            return Err(Error::input(format!("pictures resized in the unknown way {resize}")));
         }
         let layout = LAYOUTS.get(usize::from(layout)).copied();
-        let layout = layout.ok_or_else(|| bad("the order of a picture's axes is unknown"))?;
+        let layout =
+            layout.ok_or_else(|| Error::input("the order of a picture's axes is unknown"))?;
         let mut three = || -> Result<[f32; 3]> {
             let mut numbers = [0.0; 3];
             for number in &mut numbers {
@@ -259,5 +264,5 @@ impl Reader<'_> {
 }
 
 fn broken_off() -> Error {
-    bad("it breaks off in its header")
+    Error::input("it breaks off in its header")
 }

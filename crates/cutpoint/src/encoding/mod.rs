@@ -24,7 +24,6 @@ mod encode;
 mod form;
 mod header;
 mod kind;
-mod malformed;
 #[cfg(test)]
 #[cfg(feature = "images")]
 mod picture_tests;

@@ -14,6 +14,14 @@ impl Encoding {
     pub fn is_plain(self) -> bool {
         Encoding::PLAIN.contains(&self)
     }
+
+    /// The shape of the ranges of 8-bit numbers beside a tensor of this shape: 1 on every axis along
+    /// which all indices share one range.
+    pub(crate) fn range_shape(self, shape: &[usize]) -> Vec<usize> {
+        let is_kept = |axis| axis == 1 && self.precision == Precision::ChannelByte;
+        let size = |(axis, &size): (usize, &usize)| if is_kept(axis) { size } else { 1 };
+        shape.iter().enumerate().map(size).collect()
+    }
 }
 
 impl Encoded {
@@ -35,10 +43,7 @@ impl Encoded {
         if self.encoding().precision == Precision::Half {
             return Ok(Some(vec![tensor("f16", ElementType::F16, shape, body)?]));
         }
-        let is_kept = |axis| axis == 1 && self.encoding().precision == Precision::ChannelByte;
-        let sizes = shape.iter().enumerate();
-        let sizes: Vec<usize> =
-            sizes.map(|(axis, &size)| if is_kept(axis) { size } else { 1 }).collect();
+        let sizes = self.encoding().range_shape(shape);
         let (mut least, mut step) = (Vec::new(), Vec::new());
         for range in self.ranges() {
             least.extend(range.least.to_le_bytes());

@@ -1,7 +1,6 @@
 //! 32-bit numbers as one of 256 evenly spaced values, and back.
 
-use super::malformed::bad;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How many numbers are looked at side by side, so that the compiler can use wide registers.
 const LANES: usize = 16;
@@ -24,7 +23,7 @@ impl Range {
         if self.least.is_finite() && self.step >= 0.0 && greatest.is_finite() {
             return Ok(());
         }
-        Err(bad(format!("8-bit numbers from {} in steps of {}", self.least, self.step)))
+        Err(Error::input(format!("8-bit numbers from {} in steps of {}", self.least, self.step)))
     }
 
     /// The number that comes back for an 8-bit one.
@@ -75,7 +74,7 @@ impl Extent {
     /// If a number is infinite or NaN.
     pub(super) fn ends(&self) -> Result<(f32, f32)> {
         if self.finite.iter().any(|f| f.is_nan()) {
-            return Err(bad("a number is infinite or NaN"));
+            return Err(Error::input("a number is infinite or NaN"));
         }
         let least = self.least.iter().copied().fold(f32::INFINITY, f32::min);
         let greatest = self.greatest.iter().copied().fold(f32::NEG_INFINITY, f32::max);

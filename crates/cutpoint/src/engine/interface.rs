@@ -103,7 +103,8 @@ pub const BODY_PREFIX: &str = "cutpoint_body/";
 
 /// A model that is loaded and ready to run.
 pub trait InferenceSession: Send {
-    /// Runs once: every input of the model by name; returns every output, in the model's order.
+    /// Runs once: every input of the model by name; returns every output, in the model's order and
+    /// of the element type that the model declares for it.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Input`] if an input is missing, unknown or of the wrong shape or

@@ -1,7 +1,7 @@
 //! JPEG and PNG files: what can be known of one without decoding it, and its pixels.
 
 use super::jpeg;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::limits::SIDE_MAX;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
@@ -31,7 +31,7 @@ pub(super) fn decode(
             _ => picture.into_rgb8().into_raw(),
         })
     }));
-    decoded.unwrap_or_else(|_| Err(bad("the decoder gave up on this file")))
+    decoded.unwrap_or_else(|_| Err(Error::input("the decoder gave up on this file")))
 }
 
 fn decoder(
@@ -43,10 +43,10 @@ fn decoder(
     let mut reader = reader.with_guessed_format().map_err(|e| unusable(&e))?;
     match reader.format() {
         Some(ImageFormat::Jpeg) if !jpeg::is_complete(file) => {
-            return Err(bad("the JPEG file is truncated"));
+            return Err(Error::input("the JPEG file is truncated"));
         }
         Some(ImageFormat::Jpeg | ImageFormat::Png) => {}
-        _ => return Err(bad("neither a JPEG nor a PNG file")),
+        _ => return Err(Error::input("neither a JPEG nor a PNG file")),
     }
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_MAX);
@@ -59,7 +59,7 @@ fn decoder(
     let resized = u64::from(width) * u64::from(height_wanted) * 16;
     let needed = decoder.total_bytes().max(resized);
     if width > SIDE_MAX || height > SIDE_MAX || needed > decoded_bytes_max {
-        return Err(bad(format!(
+        return Err(Error::input(format!(
             "a picture of {width} x {height} is too large here: {needed} bytes, \
              at most {decoded_bytes_max}"
         )));
@@ -67,10 +67,6 @@ fn decoder(
     Ok((decoder, needed))
 }
 
-fn bad(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Input, message)
-}
-
 fn unusable(error: &dyn std::fmt::Display) -> Error {
-    bad(format!("not a usable JPEG or PNG: {error}"))
+    Error::input(format!("not a usable JPEG or PNG: {error}"))
 }

@@ -67,17 +67,21 @@ impl Preparation {
             .filter(|_| matches!(element_type, ElementType::F32 | ElementType::U8))
             .ok_or_else(|| {
                 let name = element_type.protocol_name();
-                bad(format!("an input of shape {shape:?} and type {name} does not take images"))
-                    .hint("give a .npy file of this shape and type instead")
+                Error::input(format!(
+                    "an input of shape {shape:?} and type {name} does not take images"
+                ))
+                .hint("give a .npy file of this shape and type instead")
             })?;
         if !mean.iter().all(|v| v.is_finite()) || !std.iter().all(|&v| v.is_finite() && v > 0.0) {
-            return Err(bad(format!("means {mean:?} and deviations {std:?} are not usable")));
+            return Err(Error::input(format!(
+                "means {mean:?} and deviations {std:?} are not usable"
+            )));
         }
         let preparation = Preparation { element_type, shape: shape.to_vec(), layout, mean, std };
         let (height, width) = (preparation.height(), preparation.width());
         let is_side = |side: usize| (1..=SIDE_MAX as usize).contains(&side);
         if !is_side(height) || !is_side(width) || preparation.pixel_bytes() > TENSOR_BYTES_MAX / 4 {
-            return Err(bad(format!("{width} x {height} is no size for a picture")));
+            return Err(Error::input(format!("{width} x {height} is no size for a picture")));
         }
         Ok(preparation)
     }
@@ -162,7 +166,10 @@ impl Preparation {
     pub fn tensor(&self, pixels: &[u8]) -> Result<Tensor> {
         let expected = self.pixel_bytes();
         if pixels.len() != expected {
-            return Err(bad(format!("{} bytes of pixels, expected {expected}", pixels.len())));
+            return Err(Error::input(format!(
+                "{} bytes of pixels, expected {expected}",
+                pixels.len()
+            )));
         }
         let channels = self.channels();
         if self.element_type == ElementType::U8 {
@@ -204,8 +211,4 @@ fn layout_of(shape: &[usize], layout: Option<ImageLayout>) -> Option<ImageLayout
         Some(ImageLayout::Nhwc) | None if is_channels(c) => Some(ImageLayout::Nhwc),
         _ => None,
     }
-}
-
-fn bad(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Input, message)
 }

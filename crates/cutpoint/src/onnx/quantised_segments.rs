@@ -19,7 +19,7 @@ use super::{parts, shapes};
 use crate::encoding::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{ElementType, TensorSpec};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `Round` is there from this operator set on.
 const OPSET_MIN: i64 = 11;
@@ -38,7 +38,7 @@ impl LayeredModel {
         cut: &NodeCut,
         encodings: &BTreeMap<String, Encoding>,
     ) -> Result<Segment> {
-        let mut draft = self.prefix_draft(cut);
+        let mut draft = self.draft(&cut.is_before, "prefix", &BTreeSet::new());
         let mut writer = Writer { graph: &mut draft.graph, opset: self.opset() };
         for (name, &encoding) in encodings {
             let coded = self.coded(cut, name, encoding, writer.opset)?;
@@ -56,7 +56,9 @@ impl LayeredModel {
         cut: &NodeCut,
         encodings: &BTreeMap<String, Encoding>,
     ) -> Result<Segment> {
-        let mut draft = self.suffix_draft(cut);
+        let after = self.resolved.is_computed.iter().zip(&cut.is_before);
+        let after: Vec<bool> = after.map(|(&computed, &before)| computed && !before).collect();
+        let mut draft = self.draft(&after, "suffix", &BTreeSet::new());
         let mut writer = Writer { graph: &mut draft.graph, opset: self.opset() };
         for (name, &encoding) in encodings {
             writer.restore(&self.coded(cut, name, encoding, writer.opset)?);
@@ -90,22 +92,14 @@ impl LayeredModel {
         let Some(spec) = spec else {
             return refuse(ErrorKind::Cut, format!("encoding {encoding} is for FP32"));
         };
-        let numbers = match encoding {
-            Encoding::F16 => Numbers::Half,
-            Encoding::U8 => Numbers::Byte { axes: None },
-            Encoding::U8_CHANNEL if spec.shape.len() >= 3 => {
-                let axes = (0..spec.shape.len() as i64).filter(|&axis| axis != 1).collect();
-                Numbers::Byte { axes: Some(axes) }
-            }
-            Encoding::U8_CHANNEL => {
-                let message = format!("encoding {encoding} needs at least 3 dimensions");
-                return refuse(ErrorKind::Cut, message);
-            }
-            _ => {
-                let message = format!("encoding {encoding} has no form in ONNX");
-                return refuse(ErrorKind::Cut, message);
-            }
-        };
+        if !encoding.is_plain() {
+            let message = format!("encoding {encoding} has no form in ONNX");
+            return refuse(ErrorKind::Cut, message);
+        }
+        if encoding == Encoding::U8_CHANNEL && spec.shape.len() < 3 {
+            let message = format!("encoding {encoding} needs at least 3 dimensions");
+            return refuse(ErrorKind::Cut, message);
+        }
         if opset < OPSET_MIN {
             let message = format!("operator set {opset}, encodings need {OPSET_MIN} or later");
             return refuse(ErrorKind::Model, message);
@@ -115,7 +109,7 @@ impl LayeredModel {
             base.push('_');
         }
         let is_stable = !self.resolved.unstable.contains(name);
-        Ok(Coded { name: name.to_owned(), base, spec: spec.clone(), is_stable, numbers })
+        Ok(Coded { name: name.to_owned(), base, spec: spec.clone(), is_stable, encoding })
     }
 }
 
@@ -147,15 +141,7 @@ struct Coded {
     spec: TensorSpec,
     /// Whether it has this shape in every run.
     is_stable: bool,
-    numbers: Numbers,
-}
-
-enum Numbers {
-    Half,
-    /// `axes` are those with one range for all indices; `None` for all axes.
-    Byte {
-        axes: Option<Vec<i64>>,
-    },
+    encoding: Encoding,
 }
 
 impl Coded {
@@ -172,26 +158,27 @@ impl Coded {
         }
     }
 
-    /// What crosses the cut in place of the tensor.
+    /// The axes along which all indices share one range; `None` for all axes.
+    fn axes(&self) -> Option<Vec<i64>> {
+        let axes = 0..self.spec.shape.len() as i64;
+        (self.encoding == Encoding::U8_CHANNEL).then(|| axes.filter(|&axis| axis != 1).collect())
+    }
+
+    /// The tensors that cross the cut in place of this one.
     fn ports(&self) -> Vec<ValueInfoProto> {
-        let TensorSpec { shape, .. } = &self.spec;
+        let shape = &self.spec.shape;
         let port = |end: &str, element_type, shape: &[usize]| {
             self.port(self.named(end), element_type, shape)
         };
-        match &self.numbers {
-            Numbers::Half => vec![port("f16", ElementType::F16, shape)],
-            Numbers::Byte { axes } => {
-                let is_kept =
-                    |axis: usize| axes.as_ref().is_some_and(|axes| !axes.contains(&(axis as i64)));
-                let size = |(axis, &size): (usize, &usize)| if is_kept(axis) { size } else { 1 };
-                let range: Vec<usize> = shape.iter().enumerate().map(size).collect();
-                vec![
-                    port("u8", ElementType::U8, shape),
-                    port("least", ElementType::F32, &range),
-                    port("step", ElementType::F32, &range),
-                ]
-            }
+        if self.encoding == Encoding::F16 {
+            return vec![port("f16", ElementType::F16, shape)];
         }
+        let range = self.encoding.range_shape(shape);
+        vec![
+            port("u8", ElementType::U8, shape),
+            port("least", ElementType::F32, &range),
+            port("step", ElementType::F32, &range),
+        ]
     }
 }
 
@@ -215,14 +202,14 @@ impl Writer<'_> {
             let value = self.graph.output.remove(at);
             self.graph.value_info.push(value);
         }
-        match &coded.numbers {
-            Numbers::Half => self.cast(name, &coded.named("f16"), ElementType::F16),
-            Numbers::Byte { axes } => self.quantise(coded, axes.as_deref()),
+        match coded.encoding {
+            Encoding::F16 => self.cast(name, &coded.named("f16"), ElementType::F16),
+            _ => self.quantise(coded),
         }
         self.graph.output.extend(coded.ports());
     }
 
-    fn quantise(&mut self, coded: &Coded, axes: Option<&[i64]>) {
+    fn quantise(&mut self, coded: &Coded) {
         let named = |end: &str| coded.named(end);
         let (x, least, step) = (coded.name.as_str(), named("least"), named("step"));
         let [greatest, span, divisor, inverse, above, steps, capped, rounded] =
@@ -231,8 +218,8 @@ impl Writer<'_> {
         let (top, tiny) = (named("top"), named("tiny"));
         self.constant(&top, ElementType::F32, &[], &255f32.to_le_bytes());
         self.constant(&tiny, ElementType::F32, &[], &f32::MIN_POSITIVE.to_le_bytes());
-        self.reduce("ReduceMin", coded, &least, axes);
-        self.reduce("ReduceMax", coded, &greatest, axes);
+        self.reduce("ReduceMin", coded, &least);
+        self.reduce("ReduceMax", coded, &greatest);
         self.node("Sub", &[&greatest, &least], &span, vec![]);
         self.node("Div", &[&span, &top], &step, vec![]);
         // Where all numbers are equal the step is 0, and each of them is 0 steps above the least.
@@ -245,13 +232,13 @@ impl Writer<'_> {
         self.cast(&rounded, &named("u8"), ElementType::U8);
     }
 
-    fn reduce(&mut self, operator: &str, coded: &Coded, output: &str, axes: Option<&[i64]>) {
+    fn reduce(&mut self, operator: &str, coded: &Coded, output: &str) {
         let mut attributes = vec![parts::int("keepdims", 1)];
-        let Some(axes) = axes else {
+        let Some(axes) = coded.axes() else {
             return self.node(operator, &[&coded.name], output, attributes);
         };
         if self.opset < OPSET_AXES_ARE_READ {
-            attributes.push(parts::ints("axes", axes));
+            attributes.push(parts::ints("axes", &axes));
             return self.node(operator, &[&coded.name], output, attributes);
         }
         let name = format!("{output}.axes");
@@ -264,9 +251,9 @@ impl Writer<'_> {
     fn restore(&mut self, coded: &Coded) {
         let after = std::mem::take(&mut self.graph.node);
         let name = coded.name.as_str();
-        match coded.numbers {
-            Numbers::Half => self.cast(&coded.named("f16"), name, ElementType::F32),
-            Numbers::Byte { .. } => {
+        match coded.encoding {
+            Encoding::F16 => self.cast(&coded.named("f16"), name, ElementType::F32),
+            _ => {
                 let [numbers, steps, above, least, step] =
                     ["u8", "steps", "above", "least", "step"].map(|end| coded.named(end));
                 self.cast(&numbers, &steps, ElementType::F32);

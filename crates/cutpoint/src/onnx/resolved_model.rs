@@ -170,54 +170,17 @@ fn fold(
             let message = format!("tensor {name:?} depends on shapes, and has no supported type");
             return Err(Error::new(ErrorKind::Model, message));
         };
-        let value = converted(value, element_type)?;
-        graph.initializer.push(parts::stored(
-            name,
-            element_type,
-            value.shape(),
-            value.bytes().clone(),
-        ));
+        if value.element_type() != element_type {
+            let (found, expected) =
+                (value.element_type().protocol_name(), element_type.protocol_name());
+            let message = format!("the engine computed {found} instead of {expected}");
+            return Err(Error::new(ErrorKind::Engine, message).at(name));
+        }
+        let bytes = value.bytes().clone();
+        graph.initializer.push(parts::stored(name, element_type, value.shape(), bytes));
     }
     let mut role = roles.of_node.iter();
     graph.node.retain(|_| role.next() != Some(&Role::Static));
     graph.value_info.retain(|value| !roles.statics.contains_key(value.name()));
     Ok(())
-}
-
-/// A value in the type that the model gives it: engines may compute whole numbers and truth values
-/// as 32-bit numbers.
-fn converted(value: &Tensor, to: ElementType) -> Result<Tensor> {
-    use ElementType::{Bool, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
-    let from = value.element_type();
-    if from == to {
-        return Ok(value.clone());
-    }
-    let bytes = value.bytes();
-    let whole: Option<Vec<i64>> = match from {
-        I32 => Some(value.elements::<i32>().iter().map(|&v| v.into()).collect()),
-        I64 => Some(value.elements().into_owned()),
-        U8 | Bool => Some(bytes.iter().copied().map(i64::from).collect()),
-        _ => None,
-    };
-    let bytes: Option<Vec<u8>> = match (whole, to) {
-        (Some(whole), I64 | U64) => Some(whole.iter().flat_map(|v| v.to_le_bytes()).collect()),
-        (Some(whole), Bool) => Some(whole.iter().map(|&v| u8::from(v != 0)).collect()),
-        (Some(whole), I8 | I16 | I32 | U8 | U16 | U32) => {
-            Some(whole.iter().flat_map(|v| v.to_le_bytes().into_iter().take(to.size())).collect())
-        }
-        (None, F64 | F16) => value.to_f32().map(|values| match to {
-            F64 => values.iter().flat_map(|&v| f64::from(v).to_le_bytes()).collect(),
-            _ => values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect(),
-        }),
-        (None, F32) if from == F16 => {
-            let halves = value.elements::<half::f16>();
-            Some(halves.iter().flat_map(|v| v.to_f32().to_le_bytes()).collect())
-        }
-        _ => None,
-    };
-    let bytes = bytes.ok_or_else(|| {
-        let (from, to) = (from.protocol_name(), to.protocol_name());
-        Error::new(ErrorKind::Engine, format!("the engine computed {from} instead of {to}"))
-    })?;
-    Tensor::new(to, value.shape().to_vec(), bytes.into())
 }

@@ -33,7 +33,7 @@ pub(super) struct Draft {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeCut {
     /// By node: whether it is computed before the cut.
-    is_before: Vec<bool>,
+    pub(super) is_before: Vec<bool>,
     /// The tensors that cross the cut, inputs of the model first, then in the order they are made.
     pub frontier: Vec<String>,
 }
@@ -89,11 +89,7 @@ impl LayeredModel {
     /// # Errors
     /// [`ErrorKind::Model`] if the segment is too large for a file.
     pub fn prefix(&self, cut: &NodeCut) -> Result<Segment> {
-        self.finished(self.prefix_draft(cut), &BTreeMap::new())
-    }
-
-    pub(super) fn prefix_draft(&self, cut: &NodeCut) -> Draft {
-        self.draft(&cut.is_before, "prefix", &BTreeSet::new())
+        self.encoded_prefix(cut, &BTreeMap::new())
     }
 
     /// The nodes behind a cut.
@@ -101,13 +97,7 @@ impl LayeredModel {
     /// # Errors
     /// [`ErrorKind::Model`] if the segment is too large for a file.
     pub fn suffix(&self, cut: &NodeCut) -> Result<Segment> {
-        self.finished(self.suffix_draft(cut), &BTreeMap::new())
-    }
-
-    pub(super) fn suffix_draft(&self, cut: &NodeCut) -> Draft {
-        let after = self.resolved.is_computed.iter().zip(&cut.is_before);
-        let after: Vec<bool> = after.map(|(&computed, &before)| computed && !before).collect();
-        self.draft(&after, "suffix", &BTreeSet::new())
+        self.encoded_suffix(cut, &BTreeMap::new())
     }
 
     /// The cut that only `tensors` cross: before it the smallest set of nodes that makes them.
@@ -219,7 +209,7 @@ impl LayeredModel {
     }
 
     /// A part, with more of the tensors that it makes as outputs.
-    fn draft(&self, is_in: &[bool], part: &'static str, more: &BTreeSet<&str>) -> Draft {
+    pub(super) fn draft(&self, is_in: &[bool], part: &'static str, more: &BTreeSet<&str>) -> Draft {
         let nodes: Vec<usize> = (0..is_in.len()).filter(|&n| is_in[n]).collect();
         let reads: BTreeSet<String> = self.resolved.reads_of(&nodes).into_iter().collect();
         let all = self.resolved.model.inputs.iter().map(|(name, _)| name);

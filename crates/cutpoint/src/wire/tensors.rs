@@ -6,7 +6,7 @@ use super::messages::inference::model_infer_response::InferOutputTensor;
 use super::messages::inference::{InferTensorContents, ModelInferRequest, ModelInferResponse};
 use super::parameters::{Parameters, find_text, names, text};
 use crate::encoding::{Encoded, Encoding, Form};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::limits::{NAME_BYTES_MAX, RANK_MAX, TENSOR_BYTES_MAX, TENSORS_MAX};
 use crate::tensor::{ElementType, Tensor};
 use bytes::Bytes;
@@ -25,7 +25,7 @@ pub(crate) enum ContentsForm {
 /// what is in an encoding is left in it.
 ///
 /// # Errors
-/// [`ErrorKind::Input`] if a name, shape, element type, encoding or number of bytes breaks the
+/// [`crate::error::ErrorKind::Input`] if a name, shape, element type, encoding or number of bytes breaks the
 /// protocol or a limit.
 pub(crate) fn input_tensors(
     request: ModelInferRequest,
@@ -53,10 +53,12 @@ pub(crate) fn input_tensors(
 
 /// The encoding that a tensor's parameters name.
 fn encoding_of(parameters: &Parameters) -> Result<Option<Encoding>> {
-    let Some(name) = find_text(parameters, names::ENCODING).map_err(bad)? else { return Ok(None) };
+    let Some(name) = find_text(parameters, names::ENCODING).map_err(Error::input)? else {
+        return Ok(None);
+    };
     let unknown = || {
         let (known, name) = (Encoding::names(), name.escape_debug());
-        bad(format!("unknown encoding `{name}`, expected one of {known}"))
+        Error::input(format!("unknown encoding `{name}`, expected one of {known}"))
     };
     Encoding::from_name(name).map(Some).ok_or_else(unknown)
 }
@@ -66,7 +68,7 @@ fn encoded(encoding: Encoding, tensor: &Tensor, contents: ContentsForm) -> Resul
     let is_line = tensor.element_type() == ElementType::U8 && tensor.shape().len() == 1;
     if !is_line || contents != ContentsForm::Raw {
         let message = "what is in an encoding travels as raw UINT8 of one dimension";
-        return Err(bad(message));
+        return Err(Error::input(message));
     }
     Encoded::read(encoding, tensor.bytes().clone())
 }
@@ -125,18 +127,16 @@ fn wire_shape(tensor: &Tensor) -> Vec<i64> {
     tensor.shape().iter().map(|&dim| i64::try_from(dim).unwrap_or(i64::MAX)).collect()
 }
 
-fn bad(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Input, message)
-}
-
 fn form_of(tensors: usize, raw: usize) -> Result<ContentsForm> {
     if tensors > TENSORS_MAX {
-        return Err(bad(format!("{tensors} tensors in one message, at most {TENSORS_MAX}")));
+        return Err(Error::input(format!(
+            "{tensors} tensors in one message, at most {TENSORS_MAX}"
+        )));
     }
     match raw {
         0 => Ok(ContentsForm::Typed),
         _ if raw == tensors => Ok(ContentsForm::Raw),
-        _ => Err(bad(format!(
+        _ => Err(Error::input(format!(
             "{raw} raw contents for {tensors} tensors: there must be one for each, or none"
         ))),
     }
@@ -154,7 +154,7 @@ fn tensors(
     for (name, datatype, shape, contents) in described {
         check_name(&name)?;
         if tensors.iter().any(|(other, _)| *other == name) {
-            return Err(bad(format!("tensor `{name}` is given twice")));
+            return Err(Error::input(format!("tensor `{name}` is given twice")));
         }
         let place = |error: Error| error.at(format!("tensor `{name}`"));
         let (element_type, shape, size) = checked_layout(&datatype, &shape).map_err(place)?;
@@ -162,7 +162,7 @@ fn tensors(
             ContentsForm::Raw
                 if contents.as_ref().is_some_and(|c| *c != InferTensorContents::default()) =>
             {
-                return Err(place(bad("has both raw and typed contents")));
+                return Err(place(Error::input("has both raw and typed contents")));
             }
             ContentsForm::Raw => raw.next().unwrap_or_default(),
             ContentsForm::Typed => {
@@ -179,9 +179,9 @@ fn tensors(
 /// Refuses a name that is empty or too long.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     match name.len() {
-        0 => Err(bad("a name is empty")),
+        0 => Err(Error::input("a name is empty")),
         1..=NAME_BYTES_MAX => Ok(()),
-        size => Err(bad(format!("a name has {size} bytes, at most {NAME_BYTES_MAX}"))),
+        size => Err(Error::input(format!("a name has {size} bytes, at most {NAME_BYTES_MAX}"))),
     }
 }
 
@@ -190,20 +190,20 @@ fn checked_layout(datatype: &str, shape: &[i64]) -> Result<(ElementType, Vec<usi
     let element_type = ElementType::from_protocol_name(datatype).ok_or_else(|| {
         let known = ElementType::all().map(ElementType::protocol_name).collect::<Vec<_>>();
         let known = known.join(", ");
-        bad(format!("datatype `{}` is none of {known}", datatype.escape_default()))
+        Error::input(format!("datatype `{}` is none of {known}", datatype.escape_default()))
     })?;
     if shape.len() > RANK_MAX {
-        return Err(bad(format!("{} dimensions, at most {RANK_MAX}", shape.len())));
+        return Err(Error::input(format!("{} dimensions, at most {RANK_MAX}", shape.len())));
     }
     let too_large = || {
-        bad(format!(
+        Error::input(format!(
             "a {datatype} tensor of shape {shape:?} has more than {TENSOR_BYTES_MAX} bytes"
         ))
     };
     let mut dims = Vec::with_capacity(shape.len());
     let mut size = element_type.size();
     for &dim in shape {
-        let negative = || bad(format!("shape {shape:?} has a negative dimension"));
+        let negative = || Error::input(format!("shape {shape:?} has a negative dimension"));
         let dim = usize::try_from(dim).map_err(|_| negative())?;
         size = size.checked_mul(dim).ok_or_else(too_large)?;
         dims.push(dim);
@@ -227,7 +227,7 @@ fn packed(element_type: ElementType, count: usize, contents: InferTensorContents
         !contents.bytes_contents.is_empty(),
     ];
     if filled.into_iter().filter(|&f| f).count() > 1 {
-        return Err(bad("has contents of more than one type"));
+        return Err(Error::input("has contents of more than one type"));
     }
     let c = contents;
     match element_type {
@@ -245,7 +245,7 @@ fn packed(element_type: ElementType, count: usize, contents: InferTensorContents
         ElementType::U64 => narrowed(&c.uint64_contents, count, u64::to_le_bytes),
         ElementType::F32 => narrowed(&c.fp32_contents, count, f32::to_le_bytes),
         ElementType::F64 => narrowed(&c.fp64_contents, count, f64::to_le_bytes),
-        ElementType::F16 => Err(bad("FP16 travels only as raw contents")),
+        ElementType::F16 => Err(Error::input("FP16 travels only as raw contents")),
     }
 }
 
@@ -253,7 +253,9 @@ fn check_count(found: usize, expected: usize) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    Err(bad(format!("has {found} elements of its type where its shape asks for {expected}")))
+    Err(Error::input(format!(
+        "has {found} elements of its type where its shape asks for {expected}"
+    )))
 }
 
 /// Wide values as the bytes of a narrower type.
@@ -270,7 +272,7 @@ where
     for &value in wide {
         let narrow = value
             .try_into()
-            .map_err(|_| bad(format!("element {value} does not fit in {} bits", 8 * N)))?;
+            .map_err(|_| Error::input(format!("element {value} does not fit in {} bits", 8 * N)))?;
         bytes.extend_from_slice(&to_bytes(narrow));
     }
     Ok(bytes.into())
