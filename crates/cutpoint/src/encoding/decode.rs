@@ -24,7 +24,7 @@ impl Decoder {
     /// it says.
     pub fn decode(&mut self, encoded: &Encoded) -> Result<Tensor> {
         let place = |error: Error| error.at(format!("encoding {}", encoded.encoding()));
-        if let Some(preparation) = encoded.preparation() {
+        if let Some(preparation) = &encoded.header.preparation {
             return self.picture(encoded, preparation).map_err(place);
         }
         let bytes = self.bytes(encoded).map_err(place)?;
@@ -63,10 +63,10 @@ impl Decoder {
             Precision::Full | Precision::Pixels | Precision::File => {}
             Precision::Half => widen(numbers, values),
             Precision::Byte => {
-                encoded.ranges().iter().for_each(|&range| restore(numbers, range, values));
+                encoded.header.ranges.iter().for_each(|&range| restore(numbers, range, values));
             }
             Precision::ChannelByte => {
-                let ranges = encoded.ranges();
+                let ranges = &encoded.header.ranges;
                 let plane = encoded.shape()[2..].iter().product::<usize>().max(1);
                 let planes = numbers.chunks_exact(plane).zip(values.chunks_exact_mut(plane));
                 for (index, (numbers, values)) in planes.enumerate() {

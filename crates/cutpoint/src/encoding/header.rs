@@ -47,7 +47,7 @@ pub(super) struct Header {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoded {
     encoding: Encoding,
-    header: Header,
+    pub(super) header: Header,
     bytes: Bytes,
     header_bytes: usize,
 }
@@ -78,11 +78,6 @@ impl Encoded {
         Encoded { encoding, header, bytes: bytes.into(), header_bytes }
     }
 
-    /// What a picture becomes; `None` of tensors.
-    pub(super) fn preparation(&self) -> Option<&Preparation> {
-        self.header.preparation.as_ref()
-    }
-
     /// The encoding.
     pub fn encoding(&self) -> Encoding {
         self.encoding
@@ -111,10 +106,6 @@ impl Encoded {
     /// How many elements the tensor has.
     pub(super) fn count(&self) -> usize {
         self.header.shape.iter().product()
-    }
-
-    pub(super) fn ranges(&self) -> &[Range] {
-        &self.header.ranges
     }
 
     /// The numbers behind the header, possibly compressed.
@@ -171,8 +162,8 @@ impl Header {
         let mut numbers: Vec<f32> =
             self.ranges.iter().flat_map(|range| [range.least, range.step]).collect();
         if let Some(picture) = &self.preparation {
-            bytes.extend([TRIANGLE, u8::from(picture.layout() == ImageLayout::Nhwc)]);
-            numbers.extend(picture.mean().into_iter().chain(picture.std()));
+            bytes.extend([TRIANGLE, u8::from(picture.layout == ImageLayout::Nhwc)]);
+            numbers.extend(picture.mean.into_iter().chain(picture.std));
         }
         bytes.extend(numbers.into_iter().flat_map(f32::to_le_bytes));
         Ok(bytes)

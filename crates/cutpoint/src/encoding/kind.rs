@@ -32,30 +32,31 @@ pub struct Encoding {
 }
 
 impl Encoding {
+    const fn of(precision: Precision, is_compressed: bool) -> Encoding {
+        Encoding { precision, is_compressed }
+    }
+
     /// The elements as they are, compressed.
-    pub const ZSTD: Encoding = Encoding { precision: Precision::Full, is_compressed: true };
+    pub const ZSTD: Encoding = Encoding::of(Precision::Full, true);
     /// 16-bit numbers.
-    pub const F16: Encoding = Encoding { precision: Precision::Half, is_compressed: false };
+    pub const F16: Encoding = Encoding::of(Precision::Half, false);
     /// 16-bit numbers, compressed.
-    pub const F16_ZSTD: Encoding = Encoding { precision: Precision::Half, is_compressed: true };
+    pub const F16_ZSTD: Encoding = Encoding::of(Precision::Half, true);
     /// 8-bit numbers, scaled over the tensor.
-    pub const U8: Encoding = Encoding { precision: Precision::Byte, is_compressed: false };
+    pub const U8: Encoding = Encoding::of(Precision::Byte, false);
     /// 8-bit numbers, scaled over the tensor, compressed.
-    pub const U8_ZSTD: Encoding = Encoding { precision: Precision::Byte, is_compressed: true };
+    pub const U8_ZSTD: Encoding = Encoding::of(Precision::Byte, true);
     /// 8-bit numbers, scaled over each channel.
-    pub const U8_CHANNEL: Encoding =
-        Encoding { precision: Precision::ChannelByte, is_compressed: false };
+    pub const U8_CHANNEL: Encoding = Encoding::of(Precision::ChannelByte, false);
     /// 8-bit numbers, scaled over each channel, compressed.
-    pub const U8_CHANNEL_ZSTD: Encoding =
-        Encoding { precision: Precision::ChannelByte, is_compressed: true };
+    pub const U8_CHANNEL_ZSTD: Encoding = Encoding::of(Precision::ChannelByte, true);
 
     /// The pixels of a picture in the model's size.
-    pub const PIXELS: Encoding = Encoding { precision: Precision::Pixels, is_compressed: false };
+    pub const PIXELS: Encoding = Encoding::of(Precision::Pixels, false);
     /// The pixels of a picture in the model's size, compressed.
-    pub const PIXELS_ZSTD: Encoding =
-        Encoding { precision: Precision::Pixels, is_compressed: true };
+    pub const PIXELS_ZSTD: Encoding = Encoding::of(Precision::Pixels, true);
     /// A picture's file as it came.
-    pub const FILE: Encoding = Encoding { precision: Precision::File, is_compressed: false };
+    pub const FILE: Encoding = Encoding::of(Precision::File, false);
 
     /// All encodings of inputs that are pictures.
     pub const PICTURES: [Encoding; 3] = [Encoding::PIXELS, Encoding::PIXELS_ZSTD, Encoding::FILE];

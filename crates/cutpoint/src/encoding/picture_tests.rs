@@ -165,7 +165,7 @@ fn an_encoded_file_carries_its_image_preparation() {
     let expected = picture.preparation().clone();
     let sent = encoded(Encoding::FILE, &Input::Picture(Arc::new(picture)));
     let arrived = Encoded::read(Encoding::FILE, sent.into()).unwrap();
-    assert_eq!(arrived.preparation(), Some(&expected));
+    assert_eq!(arrived.header.preparation.as_ref(), Some(&expected));
 }
 
 proptest! {

@@ -45,7 +45,7 @@ impl Encoded {
         }
         let sizes = self.encoding().range_shape(shape);
         let (mut least, mut step) = (Vec::new(), Vec::new());
-        for range in self.ranges() {
+        for range in &self.header.ranges {
             least.extend(range.least.to_le_bytes());
             step.extend(range.step.to_le_bytes());
         }

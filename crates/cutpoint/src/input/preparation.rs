@@ -45,9 +45,12 @@ impl FromStr for ImageLayout {
 pub struct Preparation {
     element_type: ElementType,
     shape: Vec<usize>,
-    layout: ImageLayout,
-    mean: [f32; 3],
-    std: [f32; 3],
+    /// The order of the tensor's axes.
+    pub(crate) layout: ImageLayout,
+    /// Subtracted, by channel.
+    pub(crate) mean: [f32; 3],
+    /// Divided by, by channel.
+    pub(crate) std: [f32; 3],
 }
 
 impl Preparation {
@@ -94,21 +97,6 @@ impl Preparation {
     /// The shape of the tensor.
     pub fn shape(&self) -> &[usize] {
         &self.shape
-    }
-
-    /// The order of the tensor's axes.
-    pub fn layout(&self) -> ImageLayout {
-        self.layout
-    }
-
-    /// Subtracted, by channel.
-    pub fn mean(&self) -> [f32; 3] {
-        self.mean
-    }
-
-    /// Divided by, by channel.
-    pub fn std(&self) -> [f32; 3] {
-        self.std
     }
 
     /// 1 or 3.

@@ -185,7 +185,6 @@ fn unique_name(main: Option<&NodeProto>, names: &mut BTreeSet<String>) -> String
 /// A partition of the computed nodes whose quotient graph has no circle.
 struct Grouping<'a> {
     model: &'a ResolvedModel,
-    outputs: BTreeSet<&'a str>,
     /// By node: the number of its group, which is the number of one of its nodes.
     group: Vec<usize>,
     /// By group number: its nodes, sorted.
@@ -196,8 +195,7 @@ impl<'a> Grouping<'a> {
     fn new(model: &'a ResolvedModel) -> Grouping<'a> {
         let count = model.is_computed.len();
         let members = (0..count).map(|node| vec![node]).collect();
-        let outputs = model.model.outputs().collect();
-        Grouping { model, outputs, group: (0..count).collect(), members }
+        Grouping { model, group: (0..count).collect(), members }
     }
 
     fn wiring(&self) -> &'a Wiring {
@@ -252,7 +250,7 @@ impl<'a> Grouping<'a> {
 
     /// The writer of a tensor that only one node reads and that is no output of the model.
     fn writer_for(&self, tensor: &str) -> Option<usize> {
-        let is_private = self.wiring().readers(tensor).len() == 1 && !self.outputs.contains(tensor);
+        let is_private = self.wiring().readers(tensor).len() == 1 && !self.model.is_output(tensor);
         self.wiring().producer.get(tensor).copied().filter(|_| is_private)
     }
 
@@ -272,9 +270,7 @@ impl<'a> Grouping<'a> {
 
     fn join_reader(&mut self, node: usize) {
         let [output] = self.wiring().writes[node].as_slice() else { return };
-        if let ([reader], false) =
-            (self.wiring().readers(output), self.outputs.contains(output.as_str()))
-        {
+        if let ([reader], false) = (self.wiring().readers(output), self.model.is_output(output)) {
             self.join(node, *reader);
         }
     }
@@ -283,7 +279,7 @@ impl<'a> Grouping<'a> {
     fn join_gate(&mut self, product: usize, a: &str, b: &str) {
         for (x, gate) in [(a, b), (b, a)] {
             let Some(chain) = self.chain(gate, x) else { continue };
-            let is_private = self.wiring().readers(x).len() == 2 && !self.outputs.contains(x);
+            let is_private = self.wiring().readers(x).len() == 2 && !self.model.is_output(x);
             if let (true, Some(&head)) = (is_private, chain.last()) {
                 // From the product back to the head, so that no step makes a circle.
                 for &node in &chain {

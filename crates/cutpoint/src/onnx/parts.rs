@@ -1,7 +1,9 @@
 //! The parts that graphs are built of, as protobuf messages: nodes, attributes, stored tensors.
 
 use super::proto::attribute_proto::AttributeType;
-use super::proto::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
+use super::proto::{
+    AttributeProto, GraphProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto,
+};
 use crate::tensor::ElementType;
 use bytes::Bytes;
 
@@ -61,4 +63,15 @@ pub(crate) fn stored(
 /// A declaration of a tensor of which no more is said than its name.
 pub(crate) fn named(name: &str) -> ValueInfoProto {
     ValueInfoProto { name: Some(name.to_owned()), ..ValueInfoProto::default() }
+}
+
+/// The constants of a graph whose names are chosen.
+pub(super) fn stored_in(
+    graph: &GraphProto,
+    is_chosen: impl Fn(&str) -> bool,
+) -> (Vec<TensorProto>, Vec<SparseTensorProto>) {
+    let dense = graph.initializer.iter().filter(|tensor| is_chosen(tensor.name()));
+    let sparse = graph.sparse_initializer.iter();
+    let sparse = sparse.filter(|s| s.values.as_ref().is_some_and(|v| is_chosen(v.name())));
+    (dense.cloned().collect(), sparse.cloned().collect())
 }

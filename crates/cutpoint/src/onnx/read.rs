@@ -131,8 +131,10 @@ impl OnnxModel {
     /// over 0 to 1, whole numbers and truth values 0 or 1.
     pub fn synthetic_inputs(&self, seed: u64) -> Vec<(String, Tensor)> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let tensor = |spec: &TensorSpec| synthetic(spec.element_type, &spec.shape, &mut random);
-        self.inputs.iter().map(|(name, _)| name.clone()).zip(self.specs().map(tensor)).collect()
+        let made = |(name, spec): &(String, TensorSpec)| {
+            (name.clone(), synthetic(spec.element_type, &spec.shape, &mut random))
+        };
+        self.inputs.iter().map(made).collect()
     }
 
     /// How many elements the initializers have whose names are chosen.
@@ -140,10 +142,6 @@ impl OnnxModel {
     pub(crate) fn stored_elements(&self, is_chosen: impl Fn(&str) -> bool) -> u64 {
         let chosen = self.graph.initializer.iter().filter(|tensor| is_chosen(tensor.name()));
         chosen.map(|tensor| tensor.dims.iter().product::<i64>() as u64).sum()
-    }
-
-    fn specs(&self) -> impl Iterator<Item = &TensorSpec> {
-        self.inputs.iter().map(|(_, spec)| spec)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Cutting a model: segments, which are models of their own, and the sets of tensors between them.
 
 use super::layered_model::LayeredModel;
-use super::parts::named;
+use super::parts::{self, named};
 use super::proto::{GraphProto, ModelProto, NodeProto, StringStringEntryProto, ValueInfoProto};
 use super::protobuf::encode;
 use super::tensor_type::tensor_type;
@@ -257,6 +257,7 @@ impl LayeredModel {
         let declared = whole.value_info.iter().map(|value| value.name().to_owned());
         let declared = declared.filter(|name| inner.contains(name.as_str()) && !is_port(name));
         let is_stored = |name: &str| constants.stored.contains(name);
+        let (initializer, sparse_initializer) = parts::stored_in(whole, is_stored);
         let annotation = whole.quantization_annotation.iter();
         GraphProto {
             name: whole.name.clone(),
@@ -265,13 +266,8 @@ impl LayeredModel {
             input: inputs.iter().map(declare).collect(),
             output: outputs.iter().map(declare).collect(),
             value_info: declared.map(|name| declare(&name)).collect(),
-            initializer: (whole.initializer.iter().filter(|t| is_stored(t.name())))
-                .cloned()
-                .collect(),
-            sparse_initializer: (whole.sparse_initializer.iter())
-                .filter(|s| s.values.as_ref().is_some_and(|v| is_stored(v.name())))
-                .cloned()
-                .collect(),
+            initializer,
+            sparse_initializer,
             quantization_annotation: annotation
                 .filter(|a| inner.contains(a.tensor_name()) || is_stored(a.tensor_name()))
                 .cloned()

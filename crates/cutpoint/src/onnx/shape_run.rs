@@ -3,7 +3,7 @@
 //! The nodes run in stages, each a model of its own, so that a large model needs the memory of its
 //! largest stage and not that of all its tensors together: devices are small.
 
-use super::parts::named;
+use super::parts::{self, named};
 use super::proto::{GraphProto, ModelProto};
 use super::protobuf::encode;
 use super::read::OnnxModel;
@@ -166,7 +166,7 @@ impl ShapeRun<'_> {
             shape: value.shape().to_vec(),
         };
         let whole = &self.model.graph;
-        let is_read = |name: &str| read.contains(name);
+        let (initializer, sparse_initializer) = parts::stored_in(whole, |name| read.contains(name));
         let graph = GraphProto {
             name: whole.name.clone(),
             node: nodes.iter().map(|&node| whole.node[node].clone()).collect(),
@@ -175,12 +175,10 @@ impl ShapeRun<'_> {
                 .iter()
                 .map(|name| shapes::declare_open(&named(name), self.types[*name], None))
                 .collect(),
-            initializer: whole.initializer.iter().filter(|t| is_read(t.name())).cloned().collect(),
+            initializer,
+            sparse_initializer,
             ..GraphProto::default()
         };
-        let sparse = whole.sparse_initializer.iter();
-        let sparse = sparse.filter(|s| s.values.as_ref().is_some_and(|v| is_read(v.name())));
-        let graph = GraphProto { sparse_initializer: sparse.cloned().collect(), ..graph };
         let model = ModelProto { graph: Some(graph), ..self.model.header.clone() };
         let onnx = encode(model)?;
         Ok((onnx, inputs.into_iter().map(|(name, _)| name).collect()))
