@@ -11,8 +11,8 @@ mod link;
 
 use crate::origin;
 use crate::program::{misuse, sibling};
+use crate::testbed::host::children::ChildGroup;
 use crate::testbed::host::interrupts::Interrupts;
-use crate::testbed::link_shape::LinkArgs;
 use crate::testbed::session::{LinkKind, Ready, Settings, Start, Testbed};
 use anyhow::{Context, anyhow, ensure};
 use cells::{Block, Cell, Choice, Figures};
@@ -99,16 +99,11 @@ struct MachineUse {
     measured: f64,
 }
 
-/// The figures of a run without Cutpoint.
+/// The figures of a run without Cutpoint, which its last line calls the makespan.
 #[derive(Debug, Serialize, Deserialize)]
 struct Reference {
+    #[serde(alias = "makespan_ms")]
     measured_ms: f64,
-}
-
-/// The part of a reference's last line that is used.
-#[derive(Debug, Deserialize)]
-struct ReferenceSummary {
-    makespan_ms: f64,
 }
 
 /// Runs what is missing; scripts/tables shows what the file has.
@@ -189,8 +184,9 @@ fn settings(link: GridLink, queue_kib: u64) -> Settings {
         GridLink::Shaped { uplink_mbps, rtt_ms } => (LinkKind::Auto, uplink_mbps, rtt_ms),
         GridLink::Loopback => (LinkKind::Loopback, DOWNLINK_MBPS, 0.0),
     };
-    let link = LinkArgs::lossless([uplink_mbps, DOWNLINK_MBPS], rtt_ms, queue_kib);
-    Settings { slow_start_after_idle: false, ..Settings::of_link(link, kind) }
+    let rates = [uplink_mbps, DOWNLINK_MBPS];
+    let plain = Settings::lossless(rates, rtt_ms, queue_kib, kind);
+    Settings { slow_start_after_idle: false, ..plain }
 }
 
 /// A turn of one block, on its testbed.
@@ -207,11 +203,7 @@ impl Bench<'_> {
     fn run(&self, cells: &[Cell], records: &mut Lines<Figures>) -> anyhow::Result<()> {
         let mut serve = self.cutpoint("serve")?;
         serve.args(["--listen", &self.address(), "--insecure"]);
-        let server = self.testbed.serve(
-            self.start(&serve, "server.log")?,
-            Ready::Port(PORT),
-            READY_LIMIT,
-        )?;
+        let server = self.serve(&serve)?;
         let [workload, planned, rehearsed] =
             ["workload.json", "plan.json", "rehearsed.json"].map(|name| self.folder.join(name));
         self.run_on_device(self.device("profile")?.arg("--raw").arg("-o").arg(&workload))?;
@@ -251,21 +243,16 @@ impl Bench<'_> {
         let model = self.block.subject.file(self.folder)?;
         let mut serve = Command::new(program);
         serve.arg("serve").arg(&model).args(["--listen", &self.address()]);
-        let server = self.testbed.serve(
-            self.start(&serve, "server.log")?,
-            Ready::Port(PORT),
-            READY_LIMIT,
-        )?;
+        let server = self.serve(&serve)?;
         for cell in ways {
             let Cell { policy: way, jobs, device_fraction, .. } = cell;
             let mut run = Command::new(program);
             run.arg(way).arg(&model).args(["--jobs", &jobs.to_string()]);
             run.args(["--device-fraction", &device_fraction.to_string()]);
             run.args(["--server", &self.address()]);
-            let summary: ReferenceSummary = last_line(&self.run_on_device(&run)?)?;
-            let measured_ms = summary.makespan_ms;
-            eprintln!("  reference, {way} x {jobs}: measured {measured_ms:.1} ms");
-            references.add(cell, self.turn, Reference { measured_ms })?;
+            let figures: Reference = last_line(&self.run_on_device(&run)?)?;
+            eprintln!("  reference, {way} x {jobs}: measured {:.1} ms", figures.measured_ms);
+            references.add(cell, self.turn, figures)?;
         }
         self.testbed.stop(server).map(drop)
     }
@@ -295,7 +282,13 @@ impl Bench<'_> {
         let log = File::create(self.folder.join(log))?;
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let words = words.map(Into::into).collect();
-        Ok(Start { words, is_first: false, stdout: log.try_clone()?.into(), stderr: log.into() })
+        Ok(Start { words, stdout: log.try_clone()?.into(), stderr: log.into() })
+    }
+
+    /// Starts a server and waits until it listens.
+    fn serve(&self, command: &Command) -> anyhow::Result<ChildGroup> {
+        let start = self.start(command, "server.log")?;
+        self.testbed.serve(start, Ready::Port(PORT), READY_LIMIT)
     }
 
     /// Runs a command on the device to its end; gives what it wrote.

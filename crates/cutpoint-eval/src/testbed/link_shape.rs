@@ -105,16 +105,6 @@ impl LinkArgs {
             seed: self.seed,
         })
     }
-
-    /// A link that loses nothing, at these rates and with this round trip and queue.
-    pub(crate) fn lossless(
-        [uplink_mbps, downlink_mbps]: [f64; 2],
-        rtt_ms: f64,
-        queue_kib: u64,
-    ) -> LinkArgs {
-        let (loss, jitter_ms, seed) = (0.0, 0.0, 1);
-        LinkArgs { uplink_mbps, downlink_mbps, rtt_ms, queue_kib, loss, jitter_ms, seed }
-    }
 }
 
 fn rate(flag: &str, mbps: f64) -> anyhow::Result<u64> {

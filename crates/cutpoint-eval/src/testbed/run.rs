@@ -84,7 +84,7 @@ fn run_commands(args: &Args, interrupts: &Interrupts) -> anyhow::Result<u8> {
     let shell = |command: &str, stdout| {
         let command = fill(command, testbed.addresses);
         let words = vec!["sh".into(), "-c".into(), command.into()];
-        Start { words, is_first: false, stdout, stderr: Stdio::inherit() }
+        Start { words, stdout, stderr: Stdio::inherit() }
     };
     let stderr = std::io::stderr().as_fd().try_clone_to_owned()?;
     let start = shell(&args.server_command, Stdio::from(stderr));

@@ -9,7 +9,6 @@ use super::host::cores::Cores;
 use super::host::interrupts::Interrupts;
 use super::host::names::Owner;
 use super::host::netns::Netns;
-use super::host::priority::before_others;
 use super::host::{LOOK_AGAIN, lock, require_root};
 use super::link_shape::{LinkArgs, LinkShape};
 use anyhow::{Context, bail, ensure};
@@ -64,8 +63,17 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// A link in a testbed whose device has one whole core.
-    pub(crate) fn of_link(link: LinkArgs, link_kind: LinkKind) -> Settings {
+    /// A link that loses nothing, at these rates up and down and with this round trip and queue, in
+    /// a testbed whose device has one whole core.
+    pub(crate) fn lossless(
+        [uplink_mbps, downlink_mbps]: [f64; 2],
+        rtt_ms: f64,
+        queue_kib: u64,
+        link_kind: LinkKind,
+    ) -> Settings {
+        let (loss, jitter_ms, seed) = (0.0, 0.0, 1);
+        let link =
+            LinkArgs { uplink_mbps, downlink_mbps, rtt_ms, queue_kib, loss, jitter_ms, seed };
         let (device_cores, device_period_ms, slow_start_after_idle) = (1.0, 10, true);
         Settings { link, link_kind, device_cores, device_period_ms, slow_start_after_idle }
     }
@@ -99,8 +107,6 @@ enum Side {
 pub(crate) struct Start {
     /// The program and its arguments.
     pub(crate) words: Vec<OsString>,
-    /// Whether it goes before other programs, where that is allowed.
-    pub(crate) is_first: bool,
     pub(crate) stdout: Stdio,
     pub(crate) stderr: Stdio,
 }
@@ -266,9 +272,8 @@ impl Testbed<'_> {
             Side::Device => (&self.server, &self.device_cores, self.group.as_ref()),
             Side::Server => (&self.server, &self.server_cores, None),
         };
-        let priority = if start.is_first { before_others() } else { String::new() };
         let enter = format!(
-            "setpriv --pdeathsig KILL nsenter --net={} taskset --cpu-list {cores} {priority}",
+            "setpriv --pdeathsig KILL nsenter --net={} taskset --cpu-list {cores}",
             netns.path()
         );
         let mut words: Vec<OsString> = enter.split_whitespace().map(OsString::from).collect();

@@ -3,7 +3,7 @@
 mod report;
 
 use super::host::interrupts::Interrupts;
-use super::link_shape::{LinkArgs, LinkShape};
+use super::link_shape::LinkShape;
 use super::session::{LinkKind, Ready, Settings, Start, Testbed};
 use crate::program::misuse;
 use anyhow::{Context, anyhow, ensure};
@@ -56,8 +56,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Makes one link, alike in both directions, and measures it.
 fn measure(mbps: f64, rtt_ms: f64, args: &Args, interrupts: &Interrupts) -> anyhow::Result<Row> {
-    let link = LinkArgs::lossless([mbps, mbps], rtt_ms, QUEUE_KIB);
-    let settings = Settings::of_link(link, args.link_kind);
+    let settings = Settings::lossless([mbps, mbps], rtt_ms, QUEUE_KIB, args.link_kind);
     let shape = settings.link.shape()?;
     let mut testbed = Testbed::new(&settings, interrupts)?;
     let address = format!("{}:{PORT}", testbed.addresses.server);
@@ -94,10 +93,10 @@ fn send_buffer_bytes(shape: &LinkShape) -> u64 {
     in_flight as u64 + SPARE_BYTES
 }
 
-/// One end of the probe. On a busy machine one that waits for its turn would measure that wait.
+/// One end of the probe.
 fn probe(words: &[&str], stdout: Stdio) -> anyhow::Result<Start> {
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let words = ["testbed"].iter().chain(words).map(OsString::from);
     let words = std::iter::once(program.into()).chain(words).collect();
-    Ok(Start { words, is_first: true, stdout, stderr: Stdio::inherit() })
+    Ok(Start { words, stdout, stderr: Stdio::inherit() })
 }

@@ -23,16 +23,8 @@ pub(crate) enum Priority {
     Realtime,
 }
 
-/// The words that, in front of a command, let it go before others as far as that is allowed.
-pub(crate) fn before_others() -> String {
-    let realtime = format!("chrt --fifo {REALTIME}");
-    match run(&format!("{realtime} true")) {
-        Ok(_) => realtime,
-        Err(_) => format!("nice -n {NICE}"),
-    }
-}
-
-/// Lets this thread go before other programs, and returns how far that is allowed.
+/// Lets this thread, and those that it starts, go before other programs; returns how far that is
+/// allowed.
 pub(crate) fn raise_this_thread() -> Priority {
     let thread = rustix::thread::gettid();
     if run(&format!("chrt --fifo --pid {REALTIME} {thread}")).is_ok() {

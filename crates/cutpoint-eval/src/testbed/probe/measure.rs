@@ -1,6 +1,7 @@
 //! The device's side of a measurement.
 
 use super::{Bulk, Measured, Order, PING_BYTES, Transfer, Way, receive, send, set_limits};
+use crate::testbed::host::priority::raise_this_thread;
 use anyhow::Context;
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
@@ -28,6 +29,8 @@ pub(crate) struct Args {
 
 /// Measures and prints a [`Measured`] as JSON.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // On a busy machine one that waits for its turn would measure that wait.
+    raise_this_thread();
     let (rtt_ms, unanswered) = measure_round_trips(args)?;
     let measured = Measured {
         uplink: measure_bulk(args, Way::Up)?,

@@ -1,6 +1,7 @@
 //! The server's side of a measurement: takes bulk data, sends it, and returns UDP messages.
 
 use super::{CHUNK_BYTES, Order, PING_BYTES, Way, receive, send, set_limits};
+use crate::testbed::host::priority::raise_this_thread;
 use anyhow::Context;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -20,6 +21,7 @@ pub(crate) struct Args {
 
 /// Serves one connection after the other until it is stopped.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    raise_this_thread();
     let udp = UdpSocket::bind(args.listen).context("cannot listen on UDP")?;
     thread::spawn(move || echo(&udp));
     let tcp = TcpListener::bind(args.listen).context("cannot listen on TCP")?;
