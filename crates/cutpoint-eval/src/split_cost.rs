@@ -65,12 +65,13 @@ fn ratios(network: Network, engine: &dyn Engine, args: &Args) -> anyhow::Result<
     let inputs = model.model().synthetic_inputs(0);
     let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
     let mut whole = engine.load(&model.whole()?.onnx, options)?;
-    let count = model.layers().layers.len();
-    let wanted = args.boundaries.clamp(1, count - 1);
+    // Both parts have a layer at least.
+    let last = model.layers().layers.len() - 1;
+    let wanted = args.boundaries.clamp(1, last);
     let mut ratios = Vec::with_capacity(wanted);
     for i in 0..wanted {
-        let k = 1 + i * (count - 2) / wanted.max(2).saturating_sub(1).max(1);
-        let mut parts = Parts::load(&model, k.min(count - 1), engine, options)?;
+        let device_layers = 1 + i * (last - 1) / (wanted - 1).max(1);
+        let mut parts = Parts::load(&model, device_layers, engine, options)?;
         let (mut of_whole, mut of_parts) = (Vec::new(), Vec::new());
         for _ in 0..=args.repeats {
             let start = Instant::now();
@@ -113,10 +114,9 @@ impl Parts {
     fn run(&mut self, inputs: &[(&str, &Tensor)]) -> anyhow::Result<()> {
         let made = self.prefix.run(inputs)?;
         let made = made.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        let all: Vec<_> = made.chain(inputs.iter().copied()).collect();
-        let wanted = |name: &str| self.suffix_inputs.iter().any(|n| n == name);
-        let inputs: Vec<_> = all.into_iter().filter(|(name, _)| wanted(name)).collect();
-        self.suffix.run(&inputs)?;
+        let is_read = |(name, _): &(&str, _)| self.suffix_inputs.iter().any(|read| read == name);
+        let read: Vec<_> = made.chain(inputs.iter().copied()).filter(is_read).collect();
+        self.suffix.run(&read)?;
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! One cell of an experiment: a setting, computed from measured profiles, and what a strategy makes
 //! of it in the planner's simulation. The same on every machine.
 
-mod outcome;
 mod peers;
 mod setting;
 mod strategy;

@@ -51,7 +51,9 @@ pub(super) fn partition(workload: &Workload, model: &ModelGraph, rule: Rule) -> 
     let round_trip = workload.link().round_trip;
     let mut best: Option<((Time, Time), Partition)> = None;
     let mut consider = |layers: &LayerSet, sent: &[TensorId]| {
-        let Some((stages, uploads)) = stages(&workload.link(), model, layers, sent) else { return };
+        let Some((stages, uploads)) = stages(&workload.link(), model, layers, sent) else {
+            return true;
+        };
         let is_whole = layers.count() == model.layers.len();
         let latency = stages.sum() + if is_whole { Time::ZERO } else { round_trip };
         let value = match rule {
@@ -61,24 +63,19 @@ pub(super) fn partition(workload: &Workload, model: &ModelGraph, rule: Rule) -> 
         if best.as_ref().is_none_or(|(least, _)| value < *least) {
             best = Some((value, Partition { device_layers: layers.clone(), uploads }));
         }
+        true
     };
-    let along_the_order = |consider: &mut dyn FnMut(&LayerSet, &[TensorId])| {
+    // Counting is cheap; a count that ends early means there are too many to look at.
+    let is_few = rule != Rule::Neurosurgeon && visit_cuts(model, CUTS_MAX, |_, _| true);
+    if is_few {
+        visit_cuts(model, CUTS_MAX, consider);
+    } else {
         let mut layers = LayerSet::none(model);
         consider(&layers, &frontier(model, &layers));
         for &layer in &model.topological {
             layers.insert(layer);
             consider(&layers, &frontier(model, &layers));
         }
-    };
-    // Counting is cheap; a count that ends early means there are too many to look at.
-    let is_few = rule != Rule::Neurosurgeon && visit_cuts(model, CUTS_MAX, |_, _| true);
-    if is_few {
-        visit_cuts(model, CUTS_MAX, |layers, sent| {
-            consider(layers, sent);
-            true
-        });
-    } else {
-        along_the_order(&mut consider);
     }
     let (_, partition) = best.expect("the device alone can do the work");
     partition

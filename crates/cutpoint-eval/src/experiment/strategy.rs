@@ -1,12 +1,12 @@
 //! Ways to make a plan: the planner's policies, what is left of joint without one of its parts, and
 //! the rules of other systems.
 
-use super::outcome::{decision_of, simulated};
 use super::peers::{self, Rule};
 use crate::plans::{checked, plan};
-use cutpoint_plan::options::{Granularity, Policy};
+use cutpoint_plan::options::{Granularity, Objective, Policy};
 use cutpoint_plan::plan::{Partition, Plan, Upload, Work};
-use cutpoint_plan::simulate::Decision;
+use cutpoint_plan::simulate::{Decision, plan_of};
+use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, LayerId, ModelId, Workload};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -124,4 +124,31 @@ fn in_turn(workload: &Workload, partitions: Vec<Partition>) -> Decision {
         }
     }
     Decision { partitions, device, uplink, server: None, period: None }
+}
+
+/// The plan that follows from a decision, if it keeps every rule. Its policy is only a label.
+fn simulated(
+    workload: &Workload,
+    granularity: Granularity,
+    decision: Decision,
+) -> anyhow::Result<Plan> {
+    let no_bound = |_| Time::ZERO;
+    let (policy, objective) = (Policy::PartitionOnly, Objective::Makespan);
+    checked(workload, plan_of(workload, policy, granularity, objective, decision, no_bound))
+}
+
+/// The decisions in a plan, without times; the server takes jobs as they arrive.
+fn decision_of(plan: &Plan) -> Decision {
+    let device = plan.schedule.device.iter().map(|op| (op.job, op.work)).collect();
+    let sent = plan.schedule.uplink.iter().filter_map(|op| match op.work {
+        Work::Transfer(tensor) => Some((op.job, tensor)),
+        _ => None,
+    });
+    Decision {
+        partitions: plan.partitions.clone(),
+        device,
+        uplink: sent.collect(),
+        server: None,
+        period: None,
+    }
 }

@@ -43,10 +43,6 @@ enum Filling {
     Hourglass,
 }
 
-impl Filling {
-    const ALL: [Filling; 3] = [Filling::Even, Filling::LikeCnn, Filling::Hourglass];
-}
-
 /// A kind of model graph, and for lines of stage times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -89,12 +85,8 @@ impl Family {
         let fewer = rng.random_range(3..10);
         let shape: Shape = match self {
             Family::ConvexLine => return line_of_cuts(name, &convex_cuts(rng, layers, UNIT)),
-            Family::MonotoneLine => {
-                return line_of_cuts(name, &monotone_cuts(rng, layers, UNIT));
-            }
-            Family::ArbitraryLine => {
-                return line_of_cuts(name, &arbitrary_cuts(rng, layers, UNIT));
-            }
+            Family::MonotoneLine => return line_of_cuts(name, &monotone_cuts(rng, layers, UNIT)),
+            Family::ArbitraryLine => return line_of_cuts(name, &arbitrary_cuts(rng, layers, UNIT)),
             Family::OutTree => out_tree(rng, fewer),
             Family::InTree => in_tree(rng, fewer),
             Family::SeriesParallel => nested_series_parallel(rng, fewer),
@@ -140,7 +132,11 @@ pub(super) fn instance(family: Family, machines: Machines, jobs: usize, seed: u6
     };
     let counts: Vec<usize> =
         (0..models).map(|m| jobs / models + usize::from(m < jobs % models)).collect();
-    let filling = Filling::ALL[(seed / 3 % 3) as usize];
+    let filling = match seed / 3 % 3 {
+        0 => Filling::Even,
+        1 => Filling::LikeCnn,
+        _ => Filling::Hourglass,
+    };
     let (mut link, mut server_below) = (unit_link(), SERVER_BELOW);
     if filling == Filling::LikeCnn && !family.is_line() {
         let mbit_per_s = UPLINKS_LIKE_CNN[rng.random_range(0..UPLINKS_LIKE_CNN.len())];

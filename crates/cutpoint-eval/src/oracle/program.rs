@@ -109,7 +109,8 @@ pub(super) fn solve(classes: &[Class], limits: Limits) -> anyhow::Result<Option<
     // The makespan reached is itself allowed, with room for rounding.
     let most = limits.reached.map_or(f64::INFINITY, |t| (t.nanoseconds() as f64 + 0.25) / longest);
     let whole = problem.add_var(1.0, (0.0, most));
-    let counts = add_counts(&mut problem, classes, Numbers::Whole);
+    let counts =
+        add_counts(&mut problem, classes, |problem, most| problem.add_integer_var(0.0, (0, most)));
     add_rows(&mut problem, &blocks, &counts, whole, longest);
 
     let mut options = SolveOptions::default();
@@ -145,7 +146,9 @@ pub(super) fn relaxation(classes: &[Class]) -> f64 {
     let longest = blocks.iter().map(|b| b.segment.alone).max().unwrap_or(0).max(1) as f64;
     let mut problem = Problem::new(OptimizationDirection::Minimize);
     let whole = problem.add_var(1.0, (0.0, f64::INFINITY));
-    let counts = add_counts(&mut problem, classes, Numbers::Real);
+    let counts = add_counts(&mut problem, classes, |problem, most| {
+        problem.add_var(0.0, (0.0, f64::from(most)))
+    });
     add_rows(&mut problem, &blocks, &counts, whole, longest);
     match problem.solve() {
         Ok(SolveOutcome::Solution(solution)) => solution.objective() * longest,
@@ -153,34 +156,20 @@ pub(super) fn relaxation(classes: &[Class]) -> f64 {
     }
 }
 
-/// The range of a count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Numbers {
-    Whole,
-    /// Their linear relaxation.
-    #[cfg(test)]
-    Real,
-}
-
-impl Numbers {
-    fn add(self, problem: &mut Problem, most: i32) -> Variable {
-        match self {
-            Numbers::Whole => problem.add_integer_var(0.0, (0, most)),
-            #[cfg(test)]
-            Numbers::Real => problem.add_var(0.0, (0.0, f64::from(most))),
-        }
-    }
-}
-
-/// A count for each cut of each class; those of a class add up to its jobs.
-fn add_counts(problem: &mut Problem, classes: &[Class], numbers: Numbers) -> Vec<Count> {
+/// A count for each cut of each class, made by `add` from the most that it may be; those of a class
+/// add up to its jobs.
+fn add_counts(
+    problem: &mut Problem,
+    classes: &[Class],
+    add: impl Fn(&mut Problem, i32) -> Variable,
+) -> Vec<Count> {
     let mut counts = Vec::new();
     for class in classes {
         let first = counts.len();
         let jobs = i32::try_from(class.jobs).expect("far fewer jobs than 2^31");
         for _ in &class.modes {
-            let count = numbers.add(problem, jobs);
-            let is_taken = if jobs == 1 { count } else { numbers.add(problem, 1) };
+            let count = add(problem, jobs);
+            let is_taken = if jobs == 1 { count } else { add(problem, 1) };
             if jobs > 1 {
                 let row = [(count, 1.0), (is_taken, -f64::from(jobs))];
                 problem.add_constraint(row, ComparisonOp::Le, 0.0);
