@@ -70,7 +70,7 @@ fn install_library(args: &InstallArgs) -> anyhow::Result<ExitCode> {
     let path = install::install(&args.python, &cache)?;
     let engine = OnnxRuntime::find(Some(&path)).inspect_err(|_| {
         if let Err(e) = install::remove(&cache) {
-            log::warn!("the library that does not load is still there: {e}");
+            log::warn!("the unusable library could not be removed: {e}");
         }
     })?;
     log::info!("installed {}", engine.name());
@@ -89,7 +89,7 @@ fn remove_library() -> anyhow::Result<ExitCode> {
 
 fn cache_dir() -> Result<PathBuf, Error> {
     install::cache_dir().ok_or_else(|| {
-        Error::new(ErrorKind::File, "there is no folder for the user's cache")
+        Error::new(ErrorKind::File, "no user cache folder")
             .hint("set HOME or XDG_CACHE_HOME to an absolute path")
     })
 }

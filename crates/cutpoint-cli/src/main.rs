@@ -64,7 +64,7 @@ enum Command {
     Check(PlanArgs),
     /// Draw a Gantt chart of a plan, and of its run.
     Gantt(gantt::Args),
-    /// Explain in words why a plan is as it is, and what would change it.
+    /// Explain a plan in words: its cuts, its bottleneck, and what would change it.
     Explain(PlanArgs),
     /// Serve models, whole or cut, to devices and to any client of the Open Inference Protocol.
     Serve(serve::Args),
@@ -72,10 +72,9 @@ enum Command {
     Profile(profile::Args),
     /// Measure, plan and run jobs on this device and a server.
     Run(run::Args),
-    /// Compare five policies on this machine, with a server process, a limited uplink and a slowed
-    /// device.
+    /// Run five policies on this machine and compare them: local server, limited uplink, slowed device.
     Demo(demo::Args),
-    /// Show a plan, and its run, as one HTML page.
+    /// Show a plan, and its run if there is a trace, as one HTML page.
     Report(report::Args),
     /// List, install, remove or measure inference engines.
     Engine(engine::Args),

@@ -59,7 +59,7 @@ impl InputError {
     }
 
     pub(crate) fn unknown_tensor(place: impl Into<String>, tensor: &str) -> InputError {
-        let message = format!("tensor {tensor:?} is not an input and no layer writes it");
+        let message = format!("tensor {tensor:?} is neither an input nor written by a layer");
         InputError::new(place, Rule::UnknownTensor, message)
     }
 
@@ -137,7 +137,7 @@ rules! {
         DuplicateLayer => "duplicate-layer",
         /// A tensor is written by two layers, or by a layer though it is an input.
         WrittenTwice => "written-twice",
-        /// A tensor is read, wanted or sent, but it is not an input and no layer writes it.
+        /// A tensor is read, wanted or sent, but it is neither an input nor written by a layer.
         UnknownTensor => "unknown-tensor",
         /// Layers wait for each other.
         Cycle => "cycle",

@@ -227,7 +227,7 @@ fn a_transfer_of_another_job_may_come_between_two_that_are_ready_together() {
 #[test]
 fn thm8_identical_jobs_between_their_ends_are_proved() {
     // Transfers of the layers of an inception network may leave apart. The exact search does not
-    // end for so many jobs; the bound from first and last segment has to meet the plan.
+    // end for that many jobs; the bound from first and last segment has to meet the plan.
     for seed in 7..13 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let model = fill_like_cnn(&mut rng, "inception", &inception(), false);

@@ -63,20 +63,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
     pub(super) patience_s: Option<Duration>,
 
-    /// Keep to the plan, whatever the link does. Otherwise jobs that have not begun are planned again
-    /// when the uplink's bandwidth changes, when the server is lost, and when it is back.
+    /// Keep to the plan; a lost server is then not called again. By default jobs that have not begun are
+    /// re-planned when the uplink's bandwidth changes, when the server is lost, and when it is back.
     #[arg(long)]
     pub(super) no_replan: bool,
 
-    /// First run about this many of the jobs under the policy, on both sides together, and plan from
-    /// the times they took; up to three times, until every cut of the plan has been run. Then a plan of
-    /// up to 2 seconds is run once as a whole. Fewer jobs are run if they are long, for about 5 seconds
-    /// at a time. Needs a server.
+    /// Execute about COUNT jobs first, on both sides, and plan from their times; at most three rounds,
+    /// until every cut in the plan was executed. A plan of up to 2 seconds is then run as a whole; long
+    /// jobs are limited to about 5 seconds a round. Needs a server.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(super) rehearse: usize,
 
-    /// Run again until this much time has passed, up to 21 times, and report the run with the median
-    /// makespan, because one short run says little. The outputs are those of the first run.
+    /// Repeat until this many milliseconds have passed, at most 21 times, and report the run with the
+    /// median makespan. Outputs are those of the first run.
     #[arg(long, value_name = "MILLISECONDS", default_value = "0", value_parser = values::milliseconds, allow_negative_numbers = true, conflicts_with_all = ["period_ms", "watch"])]
     pub(super) repeat_ms: Time,
 
@@ -104,12 +103,12 @@ pub(crate) struct Args {
 /// Flattened into `cutpoint run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct StreamArgs {
-    /// The inputs arrive one at a time, one every period, and are planned that way. With --watch: how
-    /// often files are expected; by default as often as the system can keep up with.
+    /// Replay the inputs, one every MILLISECONDS, and plan for that. With --watch: the expected interval;
+    /// by default as fast as the machines can keep up.
     #[arg(long, value_name = "MILLISECONDS", value_parser = values::milliseconds, allow_negative_numbers = true)]
     pub(super) period_ms: Option<Time>,
 
-    /// Instead of inputs: run pictures and .npy files as they appear in this folder, until Ctrl-C. A
+    /// Instead of inputs: run images and .npy files as they appear in this folder, until Ctrl-C. A
     /// file is taken once it no longer changes, and jobs in progress are completed.
     #[arg(long, value_name = "DIR")]
     pub(super) watch: Option<PathBuf>,

@@ -72,12 +72,12 @@ fn announce(plan: &StreamPlan) {
     if stream.is_stable() {
         let (mean, worst) = (stream.mean_latency, stream.worst_latency);
         log::info!(
-            "plan: one job each {period}, complete {mean} after its arrival on average, {worst} at \
+            "plan: one job every {period}, complete {mean} after its arrival on average, {worst} at \
              most; no plan keeps up with less than {shortest}"
         );
     } else {
         log::warn!(
-            "no plan keeps up with one job each {period}; at least {shortest} is needed. Jobs \
+            "no plan keeps up with one job every {period}; it takes {shortest}. Jobs \
              will wait outside"
         );
     }
@@ -98,7 +98,7 @@ fn stop_at_signal(cancel: &Cancel) -> anyhow::Result<Arc<AtomicBool>> {
     std::thread::spawn(move || {
         if runtime.block_on(first).is_ok() {
             is_stopped.store(true, Ordering::SeqCst);
-            log::info!("no more files are taken; Ctrl-C again ends what is in work");
+            log::info!("no new files are accepted; press Ctrl-C again to cancel jobs in progress");
         }
         if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
             cancel.cancel();

@@ -46,7 +46,7 @@ fn replayed_inputs_give_the_batch_outputs_and_wait_while_the_system_is_full() {
         let stream = &summary(&said)["stream"];
         assert_eq!(stream["keeps_up"], false);
         assert!(stream["waited"].as_u64().unwrap() > 0, "{stream}");
-        assert!(said.contains("no plan keeps up with one job each"), "{said}");
+        assert!(said.contains("no plan keeps up with one job every"), "{said}");
         let latency = |name: &str| stream["latency_ms"][name].as_f64().unwrap();
         let ordered = ["p50", "p90", "p99", "max"].map(latency);
         assert!(ordered[0] > 0.0 && ordered.is_sorted(), "{ordered:?}");

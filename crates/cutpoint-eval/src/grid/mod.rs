@@ -307,8 +307,12 @@ fn last_line<T: DeserializeOwned>(said: &str) -> anyhow::Result<T> {
 }
 
 fn figures(summary: &Summary, cuts: String) -> anyhow::Result<Figures> {
-    ensure!(summary.failures == 0, "{} jobs failed", summary.failures);
-    ensure!(summary.fallbacks == 0, "the server was lost in {} jobs", summary.fallbacks);
+    ensure!(summary.failures == 0, "failed jobs: {}", summary.failures);
+    ensure!(
+        summary.fallbacks == 0,
+        "the server was lost; jobs finished on the device: {}",
+        summary.fallbacks
+    );
     let busiest = summary.machines.iter().max_by(|a, b| a.measured.total_cmp(&b.measured));
     Ok(Figures {
         predicted_ms: summary.predicted_ms,

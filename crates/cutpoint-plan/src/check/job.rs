@@ -136,7 +136,10 @@ impl<'a, 'r> JobCheck<'a, 'r> {
             let tensor = model.tensors.get(upload.tensor.index());
             let encoding = upload.encoding.zip(tensor).and_then(|(e, t)| t.encodings.get(e));
             if tensor.is_none() || encoding.is_some() != upload.encoding.is_some() {
-                self.add(PlanRule::KnownName, format!("the model has no such {upload:?}"));
+                self.add(
+                    PlanRule::KnownName,
+                    format!("the model has no tensor or encoding {upload:?}"),
+                );
                 return false;
             }
             let t = upload.tensor.index();

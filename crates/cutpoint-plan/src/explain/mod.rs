@@ -65,7 +65,7 @@ fn bottleneck(busy: &[(Machine, f64)], makespan: Time) -> String {
     let name = machine.name();
     let rest = match idle.as_slice() {
         [] => "the others are as busy".to_string(),
-        idle => format!("there is time to spare on the {}", idle.join(", the ")),
+        idle => format!("time to spare on the {}", idle.join(", the ")),
     };
     if share >= 90.0 {
         format!("Bottleneck: the {name}, busy {share:.0} % of the makespan; {rest}.")
@@ -96,7 +96,7 @@ fn price(prices: [u64; 4]) -> String {
         .map(|(machine, price)| format!("{:.3} s on the {}", share(price), machine.name()))
         .collect();
     let parts = parts.join(", ");
-    format!("Prices: {trade}. A second less work shortens the lower bound by {parts}.")
+    format!("Prices: {trade}. Removing one second of work shortens the lower bound by {parts}.")
 }
 
 /// The cuts that a long run of jobs would mix, with the bandwidth at which each is balanced: those

@@ -209,12 +209,12 @@ fn cuts_table(workload: &Workload, plan: &Plan) -> String {
 
 fn stream_lines(stream: &Stream, line: &mut dyn FnMut(&str, String)) {
     let one_cut = match stream.shortest_period_of_one_cut {
-        Some(period) => format!("; a single cut keeps up from {period} on"),
+        Some(period) => format!("; a single cut needs {period}"),
         None => String::new(),
     };
     let shortest = stream.shortest_period;
     let stability = match stream.is_stable() {
-        true => format!("keeps up: a mix of cuts does from {shortest} on{one_cut}"),
+        true => format!("keeps up: a mix of cuts needs at least {shortest}{one_cut}"),
         false => format!("too fast, jobs pile up: even a mix of cuts needs {shortest}{one_cut}"),
     };
     line("arrivals", format!("every {}; {stability}", stream.period));

@@ -70,8 +70,8 @@ fn workloads_that_break_a_rule_are_refused_with_its_code_and_place() {
         unknown-key--encoding.json | models.pair.layers[0].writes.mid.encodings.f16.size | unknown field `size`, expected one of `bytes`, `encode_ms`, `decode_ms` at line 29 column 15
         unknown-key.json | models.pair.layers[0].divice_ms | unknown field `divice_ms`, expected one of `name`, `reads`, `writes`, `device_ms`, `server_ms` at line 35 column 16
         unknown-model.json | jobs[1].model | the workload has no model "Pair"
-        unknown-tensor--output.json | models.pair.outputs[0] | tensor "result" is not an input and no layer writes it
-        unknown-tensor.json | models.pair.layers[1].reads[1] | tensor "middle" is not an input and no layer writes it
+        unknown-tensor--output.json | models.pair.outputs[0] | tensor "result" is neither an input nor written by a layer
+        unknown-tensor.json | models.pair.layers[1].reads[1] | tensor "middle" is neither an input nor written by a layer
         written-twice--input.json | models.pair.layers[1].writes.in | tensor "in" is already an input or written by another layer
         written-twice.json | models.pair.layers[1].writes.mid | tensor "mid" is already an input or written by another layer
         wrong-type--size.json | models.pair.inputs.in | invalid type: string "10000", expected a number of bytes, or an object with bytes and encodings at line 13 column 17
@@ -103,7 +103,7 @@ fn plans_of_another_workload_are_refused_with_code_and_place() {
         unknown-layer.json | schedule.device[2].layer | the job's model has no layer "third"
         unknown-name--granularity.json | granularity | unknown granularity "tensor"; expected layer or job
         unknown-name.json | policy | unknown policy "best"; expected one of local-only, server-only, partition-only, schedule-only, best-single, adjacent, joint, exhaustive
-        unknown-tensor.json | jobs[0].uploads[0].tensor | tensor "middle" is not an input and no layer writes it
+        unknown-tensor.json | jobs[0].uploads[0].tensor | tensor "middle" is neither an input nor written by a layer
         wrong-gap.json | gap | the gap is 0.75 by makespan and lower bound, the plan says 0.5
         wrong-model.json | jobs[1].model | the plan says model "other", the workload "pair"
     "#]],

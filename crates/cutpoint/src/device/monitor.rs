@@ -172,7 +172,8 @@ impl<'a> Monitor<'a> {
     /// Loads inputs from the supply.
     fn load(&self, number: usize, model: ModelId) -> Result<Inputs> {
         let supply = self.supply.filter(|supply| number < supply.count());
-        let supply = supply.ok_or_else(|| Error::new(ErrorKind::Input, "it has no inputs"))?;
+        let supply =
+            supply.ok_or_else(|| Error::new(ErrorKind::Input, "no inputs for this job"))?;
         // A run without this thread would not end.
         let inputs = catch_unwind(AssertUnwindSafe(|| supply.inputs(number)))
             .map_err(|_| Error::new(ErrorKind::Input, "the input source panicked"))?;

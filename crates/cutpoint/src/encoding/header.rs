@@ -231,11 +231,10 @@ impl Reader<'_> {
     fn preparation(&mut self, element_type: ElementType, shape: &[usize]) -> Result<Preparation> {
         let [resize, layout] = self.take()?;
         if resize != TRIANGLE {
-            return Err(Error::input(format!("pictures resized in the unknown way {resize}")));
+            return Err(Error::input(format!("unknown resize method {resize}")));
         }
         let layout = LAYOUTS.get(usize::from(layout)).copied();
-        let layout =
-            layout.ok_or_else(|| Error::input("the order of a picture's axes is unknown"))?;
+        let layout = layout.ok_or_else(|| Error::input("unknown order of an image's axes"))?;
         let mut three = || -> Result<[f32; 3]> {
             let mut numbers = [0.0; 3];
             for number in &mut numbers {
@@ -255,5 +254,5 @@ impl Reader<'_> {
 }
 
 fn broken_off() -> Error {
-    Error::input("it breaks off in its header")
+    Error::input("it ends within its header")
 }

@@ -138,8 +138,8 @@ fn invalid_headers_are_refused() {
         changed[at..at + bytes.len()].copy_from_slice(bytes);
         refusal(Encoding::PIXELS, &changed)
     };
-    assert!(changed(resizing, &[1]).contains("unknown way 1"));
-    assert!(changed(layout, &[2]).contains("axes is unknown"));
+    assert!(changed(resizing, &[1]).contains("unknown resize method 1"));
+    assert!(changed(layout, &[2]).contains("unknown order of an image's axes"));
     assert!(changed(layout, &[1]).contains("does not take images"), "[1, 3, 8, 6] is not NHWC");
     assert!(changed(mean, &f32::NAN.to_le_bytes()).contains("not usable"));
     assert!(changed(std, &0f32.to_le_bytes()).contains("not usable"));

@@ -55,10 +55,11 @@ impl Declared {
     /// Reads the declarations of a model from the bytes of an ONNX file.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`] if the bytes are no ONNX model, if weights lie in another file, or if
+    /// [`ErrorKind::Model`] if the bytes are not an ONNX model, if weights lie in another file, or if
     /// an input or output is no tensor of a supported element type.
     pub fn read(onnx: &[u8]) -> Result<Declared> {
-        let not_onnx = |why: String| Error::new(ErrorKind::Model, format!("no ONNX model: {why}"));
+        let not_onnx =
+            |why: String| Error::new(ErrorKind::Model, format!("not an ONNX model: {why}"));
         let model = proto::Model::decode(onnx).map_err(|e| not_onnx(e.to_string()))?;
         let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph".into()))?;
         if let Some(outside) = graph.initializer.iter().find(|t| t.data_location == EXTERNAL) {
@@ -126,7 +127,9 @@ impl Port {
             return Ok(Port { name, element_type: None, shape: None });
         }
         let Some(tensor) = tensor_type(value) else {
-            return no_tensor("is no tensor (a sequence, map, optional or sparse tensor)".into());
+            return no_tensor(
+                "is not a tensor (but a sequence, map, optional or sparse tensor)".into(),
+            );
         };
         let element_type = match tensor.elem_type() {
             0 => None,

@@ -286,10 +286,10 @@ fn files_that_are_not_models_are_refused() {
         ..value("s", ElementType::F32, &[])
     };
     let cases = [
-        (b"\xff\xff".to_vec(), "no ONNX model: failed to decode"),
-        (vec![], "no ONNX model: it holds no graph"),
+        (b"\xff\xff".to_vec(), "not an ONNX model: failed to decode"),
+        (vec![], "not an ONNX model: it holds no graph"),
         (model(nodes(), vec![outside], vec![], y()), "the weights of \"w\" lie in another file"),
-        (model(nodes(), vec![], vec![sequence], y()), "inputs and outputs: \"s\" is no tensor"),
+        (model(nodes(), vec![], vec![sequence], y()), "inputs and outputs: \"s\" is not a tensor"),
     ];
     for engine in engines() {
         for (onnx, message) in &cases {

@@ -84,7 +84,7 @@ impl Preparation {
         let (height, width) = (preparation.height(), preparation.width());
         let is_side = |side: usize| (1..=SIDE_MAX as usize).contains(&side);
         if !is_side(height) || !is_side(width) || preparation.pixel_bytes() > TENSOR_BYTES_MAX / 4 {
-            return Err(Error::input(format!("{width} x {height} is no size for a picture")));
+            return Err(Error::input(format!("invalid image size {width} x {height}")));
         }
         Ok(preparation)
     }

@@ -222,7 +222,7 @@ impl Peer {
                     return self.stranger(greeting);
                 }
                 Some([]) => self
-                    .network("closed the connection without a word")
+                    .network("closed the connection without sending anything")
                     .hint("if the server uses TLS, give its certificate"),
                 _ => self.network(format!("the connection broke: {}", innermost(status))),
             },

@@ -69,7 +69,7 @@ fn read(tensor: &TensorProto, folder: Option<&Path>, left: &mut u64) -> Result<V
         text.parse().map(Some).map_err(|_| Error::new(ErrorKind::Model, message()))
     };
     let location = entry("location")
-        .ok_or_else(|| Error::new(ErrorKind::Model, "no location says which file holds it"))?;
+        .ok_or_else(|| Error::new(ErrorKind::Model, "external data without a location"))?;
     let folder = folder.ok_or_else(|| {
         let message = format!("it lies in {location:?}, and only the model itself was given");
         Error::new(ErrorKind::Model, message).hint("read the model from its file")
@@ -104,8 +104,9 @@ fn read(tensor: &TensorProto, folder: Option<&Path>, left: &mut u64) -> Result<V
 /// The path of a location, if it is inside `folder`, links followed.
 fn inside(folder: &Path, location: &str) -> Result<PathBuf> {
     let outside = || {
-        let message =
-            format!("location {location:?} is no relative path inside the model's folder");
+        let message = format!(
+            "invalid location {location:?}: expected a relative path inside the model's folder"
+        );
         Error::new(ErrorKind::Model, message)
     };
     let relative = Path::new(location);

@@ -90,7 +90,7 @@ impl OnnxModel {
             .take()
             .ok_or_else(|| Error::new(ErrorKind::Model, "not an ONNX model: it holds no graph"))?;
         if header.opset_import.is_empty() {
-            return Err(Error::new(ErrorKind::Model, "the model says no operator set"));
+            return Err(Error::new(ErrorKind::Model, "the model declares no operator set"));
         }
         header.ir_version = Some(header.ir_version().max(IR_VERSION_MIN));
         let mut graph = checked(graph)?;

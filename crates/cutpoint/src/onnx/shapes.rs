@@ -41,7 +41,7 @@ pub(super) fn fix_inputs(
 ) -> Result<Vec<(String, TensorSpec)>> {
     let names: BTreeSet<&str> = graph.input.iter().map(ValueInfoProto::name).collect();
     if let Some(name) = shapes.keys().find(|name| !names.contains(name.as_str())) {
-        let message = format!("a shape is given for {name:?}, which is no input of the model");
+        let message = format!("a shape is given for {name:?}, which is not an input of the model");
         let known: Vec<&str> = names.into_iter().collect();
         let hint = format!("its inputs are {}", known.join(", "));
         return Err(Error::new(ErrorKind::Input, message).hint(hint));
@@ -92,7 +92,7 @@ fn fixed(
         }
         (Some(given), _) => given.to_vec(),
         (None, None) => {
-            return Err(Error::new(ErrorKind::Input, "the file says no shape")
+            return Err(Error::new(ErrorKind::Input, "the file declares no shape")
                 .hint(format!("give one, for example --shape {}=1x3x224x224", input.name())));
         }
         (None, Some(dims)) => resolved(dims, symbols).ok_or_else(|| {

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// of a control-flow operator with a name that starts with [`BODY_PREFIX`].
 ///
 /// # Errors
-/// [`ErrorKind::Model`] if the bytes are no ONNX model.
+/// [`ErrorKind::Model`] if the bytes are not an ONNX model.
 pub(super) fn name_nodes(onnx: &[u8]) -> Result<Vec<u8>> {
     let mut model = ModelProto::decode(onnx)
         .map_err(|e| Error::new(ErrorKind::Model, "not an ONNX model").because(e))?;

@@ -71,7 +71,9 @@ fn offer(
         }
     }
     send(client, model, &sent, tensors).map_err(|error| {
-        error.hint(format!("give it to a server that takes no models beforehand, as {given:?}"))
+        error.hint(format!(
+            "if the server does not accept models, load it there beforehand as {given:?}"
+        ))
     })?;
     Ok(sent)
 }
@@ -143,7 +145,7 @@ pub(super) fn profile(
     match whole_ms(client, model, link) {
         Ok(whole_ms) => profile.whole.median_ms = whole_ms,
         Err(error) => {
-            log::warn!("{:?} is taken to be as fast on the server as here: {error:?}", model.name)
+            log::warn!("{:?}: server time unknown, assuming the device's: {error:?}", model.name)
         }
     }
     profile

@@ -55,7 +55,7 @@ impl EncodingRequest<'_> {
             let usable = |inputs: Inputs| match tensors(&inputs) {
                 Ok(_) => Some(inputs),
                 Err(error) => {
-                    log::warn!("not measured on: {error:?}");
+                    log::warn!("skipping an unreadable input: {error:?}");
                     None
                 }
             };

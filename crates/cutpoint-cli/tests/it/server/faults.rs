@@ -285,7 +285,7 @@ fn the_error_names_a_peer_that_is_not_a_server() {
         (b"SSH-2.0-OpenSSH_9.2\r\n", ErrorKind::Protocol, "SSH-2.0-OpenSSH_9.2"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", ErrorKind::Protocol, "HTTP/1.1 400"),
         (&[21, 3, 3, 0, 2, 2, 70], ErrorKind::Protocol, "speaks TLS"),
-        (b"", ErrorKind::Network, "without a word"),
+        (b"", ErrorKind::Network, "without sending anything"),
     ];
     for (greeting, kind, reason) in cases {
         let (address, thread) = stranger(greeting);

@@ -107,9 +107,11 @@ impl<'a> Compute<'a> {
         match (stored, inputs.get(name)) {
             (Some(made), _) => Ok(made),
             (None, Some(input)) => input.tensor(),
-            (None, None) => {
-                Err(Error::new(ErrorKind::Input, "it is needed, and nothing made it").at(name))
-            }
+            (None, None) => Err(Error::new(
+                ErrorKind::Input,
+                "missing tensor: not an input, and no layer has written it",
+            )
+            .at(name)),
         }
     }
 

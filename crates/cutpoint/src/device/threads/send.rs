@@ -104,11 +104,14 @@ fn request(
         Some(form) => form,
         None => match monitor.inputs(job)?.get(name) {
             Some(input) => input.tensor()?.clone().into(),
-            None => return Err(missing("it is to be sent, and not there")),
+            None => return Err(missing("the tensor to send is missing")),
         },
     };
-    let suffix =
-        job.program.suffix.as_deref().ok_or_else(|| missing("no suffix on the server takes it"))?;
+    let suffix = job
+        .program
+        .suffix
+        .as_deref()
+        .ok_or_else(|| missing("no suffix on the server reads this tensor"))?;
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let part = (departure.parts > 1)
         .then(|| Part { index: number(departure.part), count: number(departure.parts) });

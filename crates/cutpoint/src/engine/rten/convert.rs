@@ -74,7 +74,10 @@ pub(super) fn to_tensor(value: Value, declared: Option<ElementType>) -> Result<T
         ValueType::Tensor(DataType::Int8) => ElementType::I8,
         ValueType::Tensor(DataType::UInt8) => ElementType::U8,
         other => {
-            return Err(Error::new(ErrorKind::Engine, format!("rten gave a {other}, no tensor")));
+            return Err(Error::new(
+                ErrorKind::Engine,
+                format!("rten returned a {other}, expected a tensor"),
+            ));
         }
     };
     let declared = declared.unwrap_or(own);

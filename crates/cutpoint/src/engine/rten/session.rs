@@ -180,7 +180,7 @@ fn is_known_wrong(operator: &Operator) -> bool {
 /// lock around the cached plan: once poisoned, every later run of that model is an error.
 fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        let message = format!("rten failed inside: {}", panic_message(panic.as_ref()));
+        let message = format!("rten panicked: {}", panic_message(panic.as_ref()));
         Error::new(ErrorKind::Engine, message).hint(INSTALL_HINT)
     })
 }

@@ -86,7 +86,7 @@ fn inconsistent_graphs_are_refused() {
     );
     refused(
         &ModelProto { opset_import: vec![], ..relu() },
-        expect!["small.onnx: the model says no operator set"],
+        expect!["small.onnx: the model declares no operator set"],
     );
 }
 
@@ -157,7 +157,7 @@ fn shapes_can_be_given() {
     expect![[r#"small.onnx: input "x": shape 7 given, expected 1xN"#]]
         .assert_eq(&error.to_string());
     let error = with_shape(&open, "data", &[7]).unwrap_err();
-    expect![[r#"small.onnx: a shape is given for "data", which is no input of the model"#]]
+    expect![[r#"small.onnx: a shape is given for "data", which is not an input of the model"#]]
         .assert_eq(&error.to_string());
     let error = with_shape(&open, "x", &[1, usize::MAX]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Input);
@@ -245,7 +245,7 @@ fn external_data_elsewhere_or_missing_is_refused() {
         0,
         16,
         expect![[
-            r#"FOLDER/model.onnx: external data of tensor "w": location "../weights.bin" is no relative path inside the model's folder"#
+            r#"FOLDER/model.onnx: external data of tensor "w": invalid location "../weights.bin": expected a relative path inside the model's folder"#
         ]],
     );
     refuse(
@@ -253,7 +253,7 @@ fn external_data_elsewhere_or_missing_is_refused() {
         0,
         16,
         expect![[
-            r#"FOLDER/model.onnx: external data of tensor "w": location "/etc/passwd" is no relative path inside the model's folder"#
+            r#"FOLDER/model.onnx: external data of tensor "w": invalid location "/etc/passwd": expected a relative path inside the model's folder"#
         ]],
     );
     refuse(

@@ -72,11 +72,11 @@ impl DeviceSide {
             return Ok(Time::ZERO);
         }
         let hint = match restarts_after_idle() {
-            true => "; without, if net.ipv4.tcp_slow_start_after_idle is set to 0 on this device",
+            true => "; set net.ipv4.tcp_slow_start_after_idle to 0 on this device to avoid it",
             false => "",
         };
         log::info!(
-            "after a pause of {pause:.1?} what a job sends takes {longer:.1?} longer, which is planned for{hint}"
+            "after a pause of {pause:.1?} a job's transfer takes {longer:.1?} longer; the plan accounts for it{hint}"
         );
         Ok(Time::from_nanoseconds((longer.as_nanos() as f64 / tensors) as u64))
     }

@@ -102,7 +102,8 @@ fn planned(
         let options = PlanOptions { objective, period: Some(period), ..*options };
         let plan = plan_for(workload, policy, &options)?;
         let stream = Stream::of(workload, &plan);
-        let stream = stream.ok_or_else(|| Error::new(ErrorKind::Workload, "no job can be done"));
+        let stream = stream
+            .ok_or_else(|| Error::new(ErrorKind::Workload, "no job can be completed on this link"));
         Ok::<_, Error>((plan, stream?))
     };
     let period = match period {
