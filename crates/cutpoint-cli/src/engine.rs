@@ -11,7 +11,6 @@ use cutpoint::engine::{Engine, install};
 use cutpoint::error::{Error, ErrorKind};
 use serde::Serialize;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -50,21 +49,18 @@ struct InstallArgs {
     python: PathBuf,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::List(args) => list(&args),
         Command::Install(args) => install_library(&args),
         Command::Remove => remove_library(),
         Command::Profile(args) => profile::run(&args),
-        Command::ProfileRten { folder } => {
-            run_profile_job(&folder)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::ProfileRten { folder } => Ok(run_profile_job(&folder)?),
         Command::Bench(args) => bench::run(&args),
     }
 }
 
-fn install_library(args: &InstallArgs) -> anyhow::Result<ExitCode> {
+fn install_library(args: &InstallArgs) -> anyhow::Result<()> {
     let cache = cache_dir()?;
     log::info!("fetching onnxruntime {} with {} -m pip", install::VERSION, args.python.display());
     let path = install::install(&args.python, &cache)?;
@@ -74,17 +70,16 @@ fn install_library(args: &InstallArgs) -> anyhow::Result<ExitCode> {
         }
     })?;
     log::info!("installed {}", engine.name());
-    print(&format!("{}\n", path.display()))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(print(&format!("{}\n", path.display()))?)
 }
 
-fn remove_library() -> anyhow::Result<ExitCode> {
+fn remove_library() -> anyhow::Result<()> {
     let cache = cache_dir()?;
     match install::remove(&cache)? {
         true => log::info!("removed {}", cache.display()),
         false => log::info!("nothing is installed in {}", cache.display()),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn cache_dir() -> Result<PathBuf, Error> {
@@ -111,7 +106,7 @@ struct Engines {
     engines: [Entry; 2],
 }
 
-fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
+fn list(args: &ListArgs) -> anyhow::Result<()> {
     let runtime = match OnnxRuntime::find(None) {
         Ok(found) => Entry {
             engine: found.name(),
@@ -128,8 +123,7 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     };
     let is_default = !runtime.is_default;
     let rten = Entry { engine: Rten::new().name(), is_default, ..Entry::default() };
-    args.format.print(&Engines { engines: [runtime, rten] }, render_text)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(args.format.print(&Engines { engines: [runtime, rten] }, render_text)?)
 }
 
 fn render_text(found: &Engines) -> String {

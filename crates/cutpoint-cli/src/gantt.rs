@@ -6,7 +6,6 @@ use cutpoint_plan::check::check_plan;
 use cutpoint_plan::gantt::{Chart, TextOptions, render_svg, render_text};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -33,7 +32,7 @@ enum Format {
     Svg,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let (workload, plan) = args.plan.load()?;
     if !check_plan(&workload, &plan).is_empty() {
         log::warn!("the plan is not valid: cutpoint check says why");
@@ -49,6 +48,5 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Format::Text => render_text(&chart, &TextOptions { width: args.width.into(), color }),
         Format::Svg => render_svg(&chart),
     };
-    write_whole(&args.output, picture.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(write_whole(&args.output, picture.as_bytes())?)
 }

@@ -7,7 +7,6 @@ use cutpoint::tensor::{TensorSpec, shape_text};
 use cutpoint_plan::units::count;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,10 +17,9 @@ pub(crate) struct Args {
     format: Format,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let layered = args.model.load_layers()?;
-    args.format.print(&Report::of(&layered), render_text)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(args.format.print(&Report::of(&layered), render_text)?)
 }
 
 #[derive(Serialize)]

@@ -103,20 +103,22 @@ fn main() -> ExitCode {
 fn run_command(cli: Cli) -> anyhow::Result<ExitCode> {
     start_log(cli.verbose);
     match cli.command {
-        Command::Inspect(args) => inspect::run(args),
-        Command::Split(args) => split::run(args),
-        Command::Zoo(args) => zoo::run(args),
-        Command::Plan(args) => plan::run(args),
-        Command::Check(args) => check::run(args),
-        Command::Gantt(args) => gantt::run(args),
-        Command::Explain(args) => explain::run(args),
-        Command::Serve(args) => serve::run(args),
-        Command::Profile(args) => profile::run(args),
-        Command::Run(args) => run::run(args),
-        Command::Demo(args) => demo::run(args),
-        Command::Report(args) => report::run(args),
-        Command::Engine(args) => engine::run(args),
+        Command::Inspect(args) => inspect::run(args)?,
+        Command::Split(args) => split::run(args)?,
+        Command::Zoo(args) => zoo::run(args)?,
+        Command::Plan(args) => plan::run(args)?,
+        Command::Gantt(args) => gantt::run(args)?,
+        Command::Explain(args) => explain::run(args)?,
+        Command::Serve(args) => serve::run(args)?,
+        Command::Profile(args) => profile::run(args)?,
+        Command::Report(args) => report::run(args)?,
+        Command::Engine(args) => engine::run(args)?,
+        // What these find can be bad, too.
+        Command::Check(args) => return check::run(args),
+        Command::Run(args) => return run::run(args),
+        Command::Demo(args) => return demo::run(args),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Logs go to standard error: for people as they are said, with time and place where `-v` or

@@ -15,7 +15,6 @@ use cutpoint_plan::units::Time;
 use cutpoint_plan::units::count;
 use cutpoint_plan::workload::Workload;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -45,7 +44,7 @@ pub(crate) struct Args {
     format: Format,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let workload = args.workload.load()?;
     let options = PlanOptions {
         granularity: args.granularity,
@@ -70,7 +69,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             print(&render_summary(&workload, &plan, &others))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// A plan that the checker has found to keep every rule.

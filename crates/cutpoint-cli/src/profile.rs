@@ -12,7 +12,6 @@ use cutpoint::SpeedFraction;
 use cutpoint::config::{Config, ModelConfig, ModelJobs};
 use cutpoint::frames::{Frame, parse_frames};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// How many synthetic frames encodings are measured on if the user names no inputs.
 const SYNTHETIC_FRAMES: u64 = 4;
@@ -61,7 +60,7 @@ pub(crate) struct Args {
     connect: ConnectArgs,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let mut config = Config::default();
     args.engine.apply(&mut config.device);
     args.connect.apply(&mut config.server);
@@ -86,6 +85,5 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.rehearse > 0 && session.has_server() {
         profile = session.rehearse_profile(&profile, args.rehearse)?;
     }
-    write_whole(&args.output, profile.to_json().as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(write_whole(&args.output, profile.to_json().as_bytes())?)
 }

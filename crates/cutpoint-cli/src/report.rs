@@ -4,7 +4,6 @@ use crate::args::workload::{PlanArgs, read_trace};
 use crate::files::write_whole;
 use cutpoint::report::html;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -20,10 +19,9 @@ pub(crate) struct Args {
     output: PathBuf,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let (workload, plan) = args.plan.load_valid()?;
     let measured = read_trace(args.trace.as_deref(), &workload, &plan)?;
     let page = html(&workload, &plan, measured.as_ref());
-    write_whole(&args.output, page.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(write_whole(&args.output, page.as_bytes())?)
 }

@@ -9,7 +9,6 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Where a server listens that is not told.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7070);
@@ -82,7 +81,7 @@ impl Args {
     }
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let config = args.config()?;
     let (engine, engine_options) = select_engine(&config.device)?;
     let mut models = Vec::new();
@@ -106,5 +105,5 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     server.wait_for_signal()?;
     log::info!("stopping");
     server.stop();
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -79,12 +78,12 @@ fn encodings(
     encodings
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let layered = args.model.load_layers()?;
     if args.after.is_empty() {
         let cut = layered.cut_at(&whole_names(&layered, &args.at))?;
         write_parts(&layered, &cut, &args.encode, &args.output)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let boundaries = layered.boundaries();
     for count in &args.after {
@@ -95,7 +94,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let cut = layered.cut_at(&boundary.frontier)?;
         write_parts(&layered, &cut, &args.encode, &args.output.join(count.to_string()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The names meant by a list that was split at every comma, though names may hold commas.

@@ -3,7 +3,6 @@
 use crate::files::{print, write_whole};
 use cutpoint::zoo::Network;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -22,13 +21,12 @@ pub(crate) struct Args {
     list: bool,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     if let (Some(network), Some(output)) = (args.network, args.output) {
         write_whole(&output, &network.to_onnx(args.seed))?;
         log::info!("{network}, untrained, seed {}: {}", args.seed, output.display());
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let names: String = Network::ALL.iter().map(|network| format!("{network}\n")).collect();
-    print(&names)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(print(&names)?)
 }

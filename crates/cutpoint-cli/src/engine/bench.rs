@@ -6,7 +6,6 @@ use cutpoint::engine::timing::ran;
 use cutpoint_plan::units::count;
 use serde::Serialize;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
 
 #[derive(Debug, clap::Args)]
@@ -45,9 +44,8 @@ struct Report {
     times_ms: Vec<f64>,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    args.format.print(&measure(args)?, render_text)?;
-    Ok(ExitCode::SUCCESS)
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    Ok(args.format.print(&measure(args)?, render_text)?)
 }
 
 fn render_text(report: &Report) -> String {

@@ -4,7 +4,6 @@ use crate::args::format::Format;
 use crate::args::model::ModelArgs;
 use cutpoint::profile::{ModelProfile, ProfileOptions, profile_model};
 use cutpoint_plan::units::count;
-use std::process::ExitCode;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -28,7 +27,7 @@ pub(crate) struct Args {
 /// Of the values in the inputs.
 const SEED: u64 = 0;
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let (engine, options) = args.model.engine.select()?;
     let model = args.model.load()?.into_layers(engine.as_ref())?;
     let inputs = model.model().synthetic_inputs(SEED);
@@ -43,8 +42,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in &profile.warnings {
         log::warn!("{warning}");
     }
-    args.format.print(&profile, render_text)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(args.format.print(&profile, render_text)?)
 }
 
 fn render_text(profile: &ModelProfile) -> String {

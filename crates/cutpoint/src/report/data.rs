@@ -5,10 +5,10 @@ use super::cuts::{CutInUse, cuts_in_use};
 use super::model_rows::{common_name, edges, layer_order, prefix_length, units};
 use super::places::Places;
 use super::plane::{Cloud, Point, balance_step, cloud};
-use super::policies::mean_time;
 use super::prediction_error::PredictionError;
 use super::text::label;
 use super::timeline_blocks::{Block, blocks, busy};
+use crate::trace;
 use cutpoint_plan::options::Policy;
 use cutpoint_plan::plan::{Machine, Operation, Plan, Schedule, Work};
 use cutpoint_plan::units::Time;
@@ -84,9 +84,10 @@ fn ns(time: Time) -> u64 {
 /// What was measured comes first, then the policies' plans.
 fn policies(report: &Report<'_>) -> Vec<Value> {
     let own = report.plan.policy;
+    let mean = |all: &[Time]| ns(mean_time(all.iter().map(|&time| (1, time))));
     let row = |policy: Policy, plan: &Plan, makespan, completions: Option<&[Time]>, is_measured| {
         json!({ "name": policy.name(), "own": policy == own, "isMeasured": is_measured,
-                "makespan": ns(makespan), "mean": completions.map(|all| ns(mean_time(all))),
+                "makespan": ns(makespan), "mean": completions.map(mean),
                 "cut": Places::of(report.workload, plan).cut })
     };
     let measured = report.measured.map(|run| {
@@ -158,15 +159,9 @@ fn block(workload: &Workload, block: &Block, names: &mut Names) -> Value {
 }
 
 fn operation_name(workload: &Workload, operation: &Operation) -> String {
-    let model = workload.model_of(operation.job);
     match operation.work {
-        Work::Layer(layer) => label(&model.layers[layer.index()].name, 48),
-        Work::Encode(tensor) => {
-            format!("encode {}", label(&model.tensors[tensor.index()].name, 48))
-        }
-        Work::Transfer(tensor) => label(&model.tensors[tensor.index()].name, 48),
         Work::Suffix => "remaining layers".to_owned(),
-        Work::Download => "outputs".to_owned(),
+        _ => label(&trace::label(workload, operation), 48),
     }
 }
 
@@ -302,13 +297,19 @@ fn layers(model: &ModelGraph, order: &[LayerId], rows: usize) -> Vec<Value> {
 
 /// What a job costs on average.
 fn mean(cuts: &[CutInUse]) -> Point {
-    let jobs: u128 = cuts.iter().map(|c| c.jobs.len() as u128).sum();
-    let mean = |axis: fn(&CutInUse) -> Time| {
-        let sum = cuts.iter().map(|c| c.jobs.len() as u128 * u128::from(ns(axis(c))));
-        let mean = sum.sum::<u128>() / jobs.max(1);
-        Time::from_nanoseconds(u64::try_from(mean).unwrap_or(u64::MAX))
-    };
+    let mean =
+        |axis: fn(&CutInUse) -> Time| mean_time(cuts.iter().map(|cut| (cut.jobs.len(), axis(cut))));
     (mean(|c| c.cost.device), mean(|c| c.cost.uplink))
+}
+
+/// The mean of times, each of them that many times; zero for none.
+fn mean_time(times: impl Iterator<Item = (usize, Time)>) -> Time {
+    let (mut count, mut sum) = (0, 0);
+    for (times, time) in times {
+        count += times as u128;
+        sum += times as u128 * u128::from(ns(time));
+    }
+    Time::from_nanoseconds(u64::try_from(sum / count.max(1)).unwrap_or(u64::MAX))
 }
 
 /// Model, cut, planned and measured completion of each job.

@@ -11,7 +11,6 @@ mod model_rows;
 mod page;
 mod places;
 mod plane;
-mod policies;
 mod prediction_error;
 mod text;
 mod timeline_blocks;

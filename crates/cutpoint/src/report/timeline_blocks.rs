@@ -1,5 +1,6 @@
 //! The blocks of one row of the timeline: operations, joined where they could not be told apart.
 
+use crate::trace::lanes;
 use cutpoint_plan::plan::{Operation, Work};
 use cutpoint_plan::units::Time;
 
@@ -99,21 +100,10 @@ fn join(operations: &[Operation], belongs: impl Fn(&Block, &Operation) -> bool) 
 
 /// Gives blocks that overlap by more than `touching` different lanes.
 fn in_lanes(mut blocks: Vec<Block>, touching: Time) -> (Vec<Block>, usize) {
-    let mut free_from: Vec<Time> = Vec::new();
-    for block in &mut blocks {
-        let free = free_from.iter().position(|&t| t <= block.start + touching);
-        block.lane = match free {
-            Some(lane) => lane,
-            None if free_from.len() < LANES_MAX => {
-                free_from.push(Time::ZERO);
-                free_from.len() - 1
-            }
-            None => LANES_MAX - 1,
-        };
-        let lane = &mut free_from[block.lane];
-        *lane = (*lane).max(block.end);
-    }
-    (blocks, free_from.len().max(1))
+    let lanes = lanes(blocks.iter().map(|b| (b.start, b.end)), touching, LANES_MAX);
+    let count = lanes.iter().max().map_or(1, |last| last + 1);
+    blocks.iter_mut().zip(lanes).for_each(|(block, lane)| block.lane = lane);
+    (blocks, count)
 }
 
 /// How long at least one of `operations`, which are by start time, runs.

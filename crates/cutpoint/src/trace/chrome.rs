@@ -87,7 +87,10 @@ fn process(
     events.push(json!({
         "name": "process_name", "ph": "M", "pid": pid, "tid": 0, "args": { "name": name }
     }));
-    let rows = Machine::ALL.map(|machine| rows(schedule.on(machine)));
+    // Viewers want what overlaps in different rows.
+    let rows = Machine::ALL.map(|machine| {
+        lanes(schedule.on(machine).iter().map(|o| (o.start, o.end)), Time::ZERO, ROWS_MAX)
+    });
     for (number, machine) in Machine::ALL.into_iter().enumerate() {
         let count = rows[number].iter().max().map_or(1, |last| last + 1);
         for row in 0..count {
@@ -123,20 +126,24 @@ fn process(
 /// A machine that does several things at a time has at most this many rows.
 const ROWS_MAX: usize = 64;
 
-/// The row of each operation among those of its machine: viewers want what overlaps in different
-/// rows. Beyond [`ROWS_MAX`] rows all go into the last one.
-fn rows(operations: &[Operation]) -> Vec<usize> {
+/// The lane of each span from a start to an end: spans that overlap by more than `touching` are in
+/// different lanes. Beyond `most` lanes all go into the last one.
+pub(crate) fn lanes(
+    spans: impl Iterator<Item = (Time, Time)>,
+    touching: Time,
+    most: usize,
+) -> Vec<usize> {
     let mut free_from: Vec<Time> = Vec::new();
-    let row = |operation: &Operation| {
-        let free = free_from.iter().position(|&end| end <= operation.start);
-        let row = free.unwrap_or(free_from.len()).min(ROWS_MAX - 1);
-        if row == free_from.len() {
+    let lane = |(start, end)| {
+        let free = free_from.iter().position(|&time| time <= start + touching);
+        let lane = free.unwrap_or(free_from.len()).min(most - 1);
+        if lane == free_from.len() {
             free_from.push(Time::ZERO);
         }
-        free_from[row] = free_from[row].max(operation.end);
-        row
+        free_from[lane] = free_from[lane].max(end);
+        lane
     };
-    operations.iter().map(row).collect()
+    spans.map(lane).collect()
 }
 
 /// The number of a row in the file, from 1: Perfetto takes 0 for no row of its own. The first row of

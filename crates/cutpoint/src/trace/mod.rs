@@ -4,6 +4,7 @@ mod chrome;
 mod execution;
 mod read;
 
+pub(crate) use chrome::lanes;
 pub use chrome::{chrome_trace, label};
 pub use execution::{
     Execution, PlanChange, RECORDED_JOBS_MAX, Waits, busy_share_of_span, utilisation,
