@@ -30,9 +30,9 @@ fn alexnet_in_words() {
           99    alexnet  2 of 6 layers  pool1_out as u8+zstd  26000
           1     alexnet  0 of 6 layers  data                  602112
 
-        Bottleneck: the uplink, busy 99 % of the makespan; there is time to spare on the server, the downlink.
+        Bottleneck: the uplink, busy 99 % of the makespan; time to spare on the server, the downlink.
 
-        Prices: a second of uplink is worth 0.05 seconds of device. A second less work shortens the lower bound by 0.948 s on the device, 0.052 s on the uplink.
+        Prices: a second of uplink is worth 0.05 seconds of device. Removing one second of work shortens the lower bound by 0.948 s on the device, 0.052 s on the uplink.
 
         Cuts of alexnet worth mixing, by device time:
           on device  device      uplink      bytes   balanced at   jobs
