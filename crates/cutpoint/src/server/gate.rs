@@ -60,7 +60,7 @@ impl Gate {
         let bearer = presented.get(..7).filter(|b| b.eq_ignore_ascii_case(b"bearer "));
         match bearer {
             Some(_) if sha256(&presented[7..]) == **token => None,
-            _ => Some(Status::unauthenticated("the token is wrong")),
+            _ => Some(Status::unauthenticated("wrong token")),
         }
     }
 }

@@ -176,7 +176,7 @@ fn operation(event: &EventFile, names: &Names<'_>) -> Result<Operation> {
         Some(Machine::Uplink) => tensors.get(label).map(|&t| Work::Transfer(t)),
         Some(Machine::Server) => Some(Work::Suffix),
         Some(Machine::Downlink) => Some(Work::Download),
-        None => return Err(bad(format!("there is no machine {:?}", event.cat))),
+        None => return Err(bad(format!("unknown machine {:?}", event.cat))),
     };
     let Some(work) = work else {
         let name = &names.workload.models()[model].name;
@@ -184,7 +184,8 @@ fn operation(event: &EventFile, names: &Names<'_>) -> Result<Operation> {
     };
     let moment = |value: Option<f64>, key: &str| {
         let ms = value.ok_or_else(|| bad(format!("an operation without {key}")))? / 1e3;
-        Time::from_milliseconds(ms).ok_or_else(|| bad(format!("{key} is no time: {ms} ms")))
+        Time::from_milliseconds(ms)
+            .ok_or_else(|| bad(format!("invalid {key}: {ms} ms is not a time")))
     };
     let (start, length) = (moment(event.ts, "ts")?, moment(event.dur, "dur")?);
     let end = start.checked_add(length).ok_or_else(|| bad("it ends too late".to_owned()))?;

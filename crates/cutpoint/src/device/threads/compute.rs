@@ -65,7 +65,7 @@ impl<'a> Compute<'a> {
 
     fn step(&mut self, step: &Step, job: &Job) -> Result<()> {
         let id = step.job;
-        // As a rule they are there; loading them is no work that the plan knows of.
+        // Usually loaded already; plans do not count loading time.
         let inputs = &*self.monitor.inputs(job)?;
         match &step.work {
             StepWork::Layers { segments, layers } => {

@@ -72,8 +72,16 @@ fn only_a_trace_of_another_plan_or_workload_is_refused() {
             json!({}),
             "no layer or tensor \"l.9\"",
         ),
-        (json!([event("printer", "job 0 l.0", 0, 0.0, 1.0)]), json!({}), "no machine"),
-        (json!([event("device", "job 0 l.0", 0, -1.0, 1.0)]), json!({}), "ts is no time"),
+        (
+            json!([event("printer", "job 0 l.0", 0, 0.0, 1.0)]),
+            json!({}),
+            "unknown machine \"printer\"",
+        ),
+        (
+            json!([event("device", "job 0 l.0", 0, -1.0, 1.0)]),
+            json!({}),
+            "invalid ts: -0.001 ms is not a time",
+        ),
         (
             json!([
                 event("device", "job 0 l.0", 0, 2e15, 1.0),
