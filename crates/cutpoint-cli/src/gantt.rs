@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Args {
     #[command(flatten)]
     plan: PlanArgs,
-    /// The run of the plan: trace.json, as `cutpoint run` writes it. Planned and measured lanes are
-    /// drawn one above the other.
+    /// The run's trace.json, as written by `cutpoint run`. Planned and measured lanes are drawn one
+    /// above the other.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Text of a fixed width, or an SVG file.

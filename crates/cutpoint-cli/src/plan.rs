@@ -32,8 +32,8 @@ pub(crate) struct Args {
     /// (mean-completion).
     #[arg(long, default_value_t = Objective::Makespan)]
     objective: Objective,
-    /// Jobs arrive one at a time, in the order of the workload, one every PERIOD_MS milliseconds.
-    /// Without this all are there from the start.
+    /// Jobs arrive one every PERIOD_MS, in the workload's order; by default all are there from the
+    /// start.
     #[arg(long, value_name = "PERIOD_MS", value_parser = values::milliseconds, allow_negative_numbers = true)]
     arrivals: Option<Time>,
     /// Where the plan goes; - for standard output.

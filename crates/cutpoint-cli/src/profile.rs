@@ -37,8 +37,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FRACTION", default_value = "1", value_parser = values::speed)]
     device_fraction: SpeedFraction,
 
-    /// Run this many jobs of each model on both sides together, and scale the layers' times to what
-    /// they took. Needs a server.
+    /// Execute COUNT jobs of each model on both sides together and scale the layer times to the
+    /// result. Needs a server.
     #[arg(long, value_name = "COUNT", requires = "server", default_value_t = 0)]
     rehearse: usize,
 

@@ -10,7 +10,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     plan: PlanArgs,
 
-    /// The run of the plan: trace.json, as `cutpoint run` writes it.
+    /// The run's trace.json, as written by `cutpoint run`.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 

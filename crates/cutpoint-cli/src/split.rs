@@ -18,13 +18,13 @@ pub(crate) struct Args {
     /// every cut between layers; any cut between two nodes will do.
     #[arg(long, value_name = "TENSOR", value_delimiter = ',', required_unless_present = "after")]
     at: Vec<String>,
-    /// Instead of --at: cut after this many layers. Takes several numbers, separated by commas; the
-    /// parts go to OUT/NUMBER.
+    /// Cut after LAYERS layers instead. Takes several numbers, separated by commas: for each number,
+    /// into OUT/NUMBER.
     #[arg(long, value_name = "LAYERS", value_delimiter = ',', conflicts_with = "at")]
     after: Vec<usize>,
     /// Write the steps that encode into the prefix and those that decode into the suffix, for every
     /// FP32 tensor that crosses the cut, or for the one named: f16, u8 or u8-channel. Repeatable; the
-    /// last one that applies to a tensor counts.
+    /// last one that matches a tensor applies.
     #[arg(long, value_name = "[TENSOR=]ENCODING", value_parser = parse_encode)]
     encode: Vec<Encode>,
     /// The folder for prefix.onnx and suffix.onnx; created if it is missing.

@@ -18,13 +18,13 @@ pub(crate) struct WorkloadArgs {
     /// The workload, as `cutpoint profile` writes it; - for standard input.
     #[arg(value_name = "WORKLOAD")]
     workload: PathBuf,
-    /// Replaces the workload's bandwidth from device to server, in Mbit/s.
+    /// Override the workload's uplink bandwidth, in Mbit/s.
     #[arg(long, value_name = "MBPS", value_parser = values::bandwidth_or_none)]
     uplink_mbps: Option<Bandwidth>,
-    /// Replaces the workload's bandwidth from server to device, in Mbit/s.
+    /// Override the workload's downlink bandwidth, in Mbit/s.
     #[arg(long, value_name = "MBPS", value_parser = values::bandwidth_or_none)]
     downlink_mbps: Option<Bandwidth>,
-    /// Replaces the workload's round trip, in milliseconds.
+    /// Override the workload's round trip, in milliseconds.
     #[arg(long, value_name = "MS", value_parser = values::milliseconds)]
     rtt_ms: Option<Time>,
 }

@@ -113,7 +113,7 @@ pub(super) struct StreamArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) watch: Option<PathBuf>,
 
-    /// Stop watching after this many files.
+    /// Stop watching after COUNT files.
     #[arg(long, value_name = "COUNT", requires = "watch")]
     pub(super) watch_count: Option<u32>,
 }
