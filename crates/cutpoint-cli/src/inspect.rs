@@ -121,7 +121,7 @@ fn render_text(report: &Report<'_>) -> String {
         lines.push(format!("{:>4}  {}  [{operators}]{parameters}", index + 1, layer.name));
         lines.extend(layer.writes.iter().map(|name| format!("        -> {}", described(name))));
     }
-    lines.push(format!("\n{} cuts in this order of the layers", report.cuts.len()));
+    lines.push(format!("\n{} along the topological order", count(report.cuts.len(), "cut")));
     for cut in &report.cuts {
         let names: Vec<&str> = cut.frontier.iter().map(|tensor| tensor.name).collect();
         let (count, bytes) = (cut.device_layers, cut.frontier_bytes);

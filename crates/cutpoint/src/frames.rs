@@ -19,7 +19,7 @@ pub enum Frame {
     Files(BTreeMap<String, PathBuf>),
 }
 
-/// The frames that arguments name: `synthetic:N` stands for N made frames, `a=x.npy,b=y.npy` for
+/// The frames that arguments name: `synthetic:N` stands for N synthetic frames, `a=x.npy,b=y.npy` for
 /// one job of a model with several inputs, anything else is a file or a glob pattern.
 ///
 /// # Errors

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     models: Vec<Subject>,
 
     /// JPEG files of pictures to measure encodings on, in the size that a camera would send; models
-    /// that take no picture see made frames. Repeatable.
+    /// that take no picture see synthetic frames. Repeatable.
     #[arg(long, value_name = "FILE")]
     photos: Vec<PathBuf>,
 
@@ -132,7 +132,7 @@ fn profile(
     let mut command = Command::new(crate::program::sibling("cutpoint", args.cutpoint.as_deref())?);
     command.arg("profile").args(subject.arguments(scratch)?).arg("-o").arg(&output);
     command.args(["--threads", "1", "--engine", &args.engine.to_string()]);
-    // Without a picture the first pass is there for names and sizes, and made frames do.
+    // Without a picture the first pass is there for names and sizes, and synthetic frames do.
     command.args(["--accuracy", &args.accuracy]);
     inputs.iter().for_each(|input| {
         command.args(["--inputs", input]);

@@ -105,8 +105,8 @@ fn reason(workload: &Workload, plan: &Plan, others: &[(Policy, Option<Time>)]) -
     let smallest = smallest_upload(workload);
     let link = match smallest {
         Some(time) if jobs > 0 => format!(
-            "; on this link ({mbps} Mbit/s) even the smallest cut keeps a job's tensors {time} on the \
-             way, and the device finishes its first job after {each}"
+            "; on this link ({mbps} Mbit/s) even the smallest transfer delays a job by {time}, and \
+             the device finishes its first job in {each}"
         ),
         _ => String::new(),
     };

@@ -69,7 +69,7 @@ fn on_a_slow_link_the_verdict_says_why() {
     let mut workload = workload("two-jobs.json");
     workload.link.uplink = Bandwidth::from_mbit_per_s(0.01).unwrap();
     let verdict = summary::do_not_split(&workload, &joint(&workload), &[]);
-    expect!["the device does everything in 16.000 ms, and no plan that sends anything is shorter; on this link (0.01 Mbit/s) even the smallest cut keeps a job's tensors 1602.000 ms on the way, and the device finishes its first job after 8.000 ms"].assert_eq(&verdict.unwrap());
+    expect!["the device does everything in 16.000 ms, and no plan that sends anything is shorter; on this link (0.01 Mbit/s) even the smallest transfer delays a job by 1602.000 ms, and the device finishes its first job in 8.000 ms"].assert_eq(&verdict.unwrap());
 }
 
 proptest! {

@@ -48,8 +48,8 @@ impl fmt::Display for PlanError {
                  shorter one",
             ),
             PlanError::MakespanOnly => f.write_str(
-                "policy exhaustive knows the makespan of jobs that are all there from the start; \
-                 use the policy joint",
+                "policy exhaustive supports only the makespan of jobs that are all there from the \
+                 start; use the policy joint",
             ),
         }
     }
