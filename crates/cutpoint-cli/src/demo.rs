@@ -248,7 +248,7 @@ fn print_setting(args: &Args, session: &Session, server: &ServerProcess) {
     );
 }
 
-/// Prints the table; the exit code says whether every output was right.
+/// Prints the table; the exit code tells whether every output was right.
 fn finish(args: &Args, rows: &[Row]) -> anyhow::Result<ExitCode> {
     match args.format {
         Format::Json => print(&(serde_json::to_string(rows)? + "\n"))?,

@@ -9,7 +9,7 @@ use cutpoint::input::{OnDemand, Supply};
 use cutpoint::session::{Model, Profile, ProfileRequest, Session};
 use std::env::current_exe;
 
-/// Opens a session with models; `replans` says whether runs follow the link.
+/// Opens a session with models; `replans`: whether runs follow the link.
 pub(crate) fn open<'m>(
     config: &Config,
     models: impl Iterator<Item = &'m ModelConfig>,

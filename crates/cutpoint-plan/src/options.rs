@@ -151,7 +151,7 @@ pub struct PlanOptions {
     pub objective: Objective,
     /// If jobs arrive one after the other, in the order of the workload: the time between two.
     pub period: Option<Time>,
-    /// The share of what the device takes alone that a plan by `joint` must save; otherwise it keeps
+    /// The share of the device-only time that a `joint` plan must save; otherwise it keeps
     /// every job on the device. 0 for whatever the search finds. It does not apply where jobs
     /// arrive one after the other.
     pub least_gain: f64,

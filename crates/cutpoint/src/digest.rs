@@ -1,4 +1,4 @@
-//! What identifies bytes.
+//! SHA-256 digests.
 
 use sha2::{Digest, Sha256};
 

@@ -103,7 +103,7 @@ impl Error {
         self
     }
 
-    /// The same error, for one more who asks; what is beneath it is put into words.
+    /// A copy of the error; its source is kept as text.
     #[must_use]
     pub fn again(&self) -> Error {
         let Inner { kind, message, place, hint, source } = &*self.inner;

@@ -4,7 +4,7 @@ use cutpoint::error::Result;
 use cutpoint::trace::Execution;
 use cutpoint_plan::units::Time;
 
-/// The most times that a plan is executed; an odd number.
+/// The most executions; odd.
 const TIMES_MAX: usize = 21;
 
 /// Executes until `enough` time has passed, an odd number of times and at most [`TIMES_MAX`]; gives the

@@ -371,7 +371,7 @@ fn item_end(tokens: &[String], mut i: usize) -> usize {
     i
 }
 
-/// Names, `::` and single signs; comments are left out, and a literal is one token that is no name.
+/// Names, `::` and single signs; comments are left out, and a literal is one token that is not a name.
 fn tokens(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = text;

@@ -43,7 +43,7 @@ impl Segment {
 }
 
 /// The composite jobs of tasks, in their order; `None` if the order is not series-parallel.
-/// `is_before[a][b]` says whether task a must precede task b, directly or not. O(tasks^3).
+/// `is_before[a][b]`: whether task a must precede task b, directly or not. O(tasks^3).
 pub(crate) fn composites(tasks: &[Block], is_before: &[Vec<bool>]) -> Option<Vec<Segment>> {
     let order = Order { tasks, is_before };
     order.of((0..tasks.len()).collect())

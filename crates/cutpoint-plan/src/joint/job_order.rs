@@ -23,7 +23,7 @@ pub(crate) type Turn = sequence::Turn<Member>;
 /// The value of a sequence, to be minimised: the objective first, the other one next.
 pub(crate) type Value = (u128, u128);
 
-/// The objective of a plan, and the arrivals of its jobs.
+/// The goal of a plan: its objective, and the arrivals of its jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Goal {
     pub objective: Objective,

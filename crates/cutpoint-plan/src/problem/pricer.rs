@@ -108,7 +108,7 @@ impl<'m> Pricer<'m> {
         device(self.model, &union)
     }
 
-    /// Whether all jobs could take so long.
+    /// Whether this time, for all jobs, is within [`TIME_MAX`].
     pub(crate) fn fits(&self, times: &Times) -> bool {
         let all = [times.device, times.uplink, times.server, times.download.unwrap_or_default()];
         let whole = all.into_iter().try_fold(Time::ZERO, Time::checked_add);

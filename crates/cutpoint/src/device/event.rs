@@ -29,7 +29,7 @@ pub(crate) enum Event {
     Cancelled(JobId),
     /// The server was called after it was lost.
     Called(Result<Connection>),
-    /// A probe came through on a connection with this number, and took so long, or did not.
+    /// The result of a probe on the connection with this number.
     Probed(u32, Result<Duration>),
     /// The state has changed.
     Changed,

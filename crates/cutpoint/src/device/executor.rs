@@ -30,7 +30,7 @@
 //! 1. Jobs that are there at time 0 are let in, and the inputs of the first few are loaded. Then the
 //!    clock starts, and the threads.
 //! 2. The main loop does what is due ([`Supervisor::act`]): it gives up a silent server; after a loss it
-//!    has the jobs planned again, or lets them begin as planned; with a planner it calls a lost server
+//!    has the jobs re-planned, or lets them begin as planned; with a planner it calls a lost server
 //!    again, follows the link's bandwidth and probes an idle uplink; and it lets in jobs that have
 //!    arrived. A batch arrives as a whole with its plan. Other jobs wait outside while the system is
 //!    full; each is planned when it is let in, and stays on the device if there is no plan for it.

@@ -33,7 +33,7 @@ impl JobInputs {
         JobInputs { number: Some(number), stage: Mutex::new(Stage::Outside) }
     }
 
-    /// The inputs; whoever asks while another thread loads them waits for that.
+    /// The inputs; a thread that asks while another one loads them waits.
     pub(crate) fn get(&self, load: impl FnOnce(usize) -> Result<Inputs>) -> Result<Arc<Inputs>> {
         let mut stage = self.lock();
         if let (Stage::Outside, Some(number)) = (&*stage, self.number) {

@@ -79,7 +79,7 @@ impl<'a> Monitor<'a> {
         let _ = self.events.send(event);
     }
 
-    /// Applies what happened, and wakes whoever waits for a change.
+    /// Applies what happened, and wakes the threads that wait for a change.
     pub(crate) fn tell<T>(&self, handle: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = handle(&mut state);

@@ -1,4 +1,4 @@
-//! What the runtime asks of whoever makes plans: a program for the jobs that have not begun.
+//! The interface from the runtime to a planner: a program for the jobs that have not begun.
 //!
 //! The runtime carries out plans and makes none. When the link has changed, or the server is lost
 //! or back, or jobs have arrived, it asks a [`Planner`] for a program for the jobs that are left.
@@ -48,7 +48,7 @@ impl Planned {
 
 /// Makes plans for jobs that have not begun, from what is loaded.
 pub(crate) trait Planner {
-    /// A program for these jobs; `None` if there is none that needs no more than what is loaded.
+    /// A program for these jobs; `None` if every one needs more than is loaded.
     ///
     /// # Errors
     /// As [`Program::new`].

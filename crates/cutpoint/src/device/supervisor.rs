@@ -308,7 +308,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         });
     }
 
-    /// How many jobs could be planned again, as far as that matters; none without a planner or a server, or if the
+    /// How many jobs could be re-planned, as far as that matters; none without a planner or a server, or if the
     /// link is not followed.
     fn jobs_to_replan(&self) -> usize {
         if !self.follows_link || self.planner.is_none() || self.uplink().is_none() {
@@ -322,7 +322,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         }
     }
 
-    /// Has the jobs planned again if the uplink's bandwidth has changed.
+    /// Has the jobs re-planned if the uplink's bandwidth has changed.
     fn follow_link(&mut self) {
         if self.estimator.estimate().is_none() {
             return;
@@ -360,7 +360,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         planner.plan(jobs, &Standing { uplink, backlog, cuts })
     }
 
-    /// Has the jobs that have not begun planned again; returns whether there is a plan for them.
+    /// Has the jobs that have not begun re-planned; returns whether there is a plan for them.
     fn plan_fresh(&mut self, cause: &str) -> bool {
         let fresh = self.monitor.ask(|state| state.fresh());
         if fresh.is_empty() {

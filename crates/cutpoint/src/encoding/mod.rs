@@ -1,4 +1,4 @@
-//! Forms in which a tensor can cross the link besides its own bytes: fewer bits for each number,
+//! Forms in which a tensor can cross the link other than as its own bytes: fewer bits for each number,
 //! and compression after that.
 //!
 //! | name | what crosses the link | exact |

@@ -25,7 +25,7 @@ impl Encoding {
 }
 
 impl Encoded {
-    /// What crosses the cut in the stead of the tensor of this name: `NAME.f16`; or `NAME.u8`,
+    /// The tensors that cross the cut in place of the one of this name: `NAME.f16`; or `NAME.u8`,
     /// `NAME.least` and `NAME.step`. `None` if its encoding is not plain.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ impl Default for ImageOptions {
 /// Reads a picture as an input of `shape`. It is not decoded yet.
 ///
 /// # Errors
-/// [`ErrorKind::File`] if the file cannot be read; [`ErrorKind::Input`] if it is no picture, is
+/// [`ErrorKind::File`] if the file cannot be read; [`ErrorKind::Input`] if it is not a picture, is
 /// truncated or too large, or if the input is none that a picture fits.
 pub(crate) fn read_image(
     path: &Path,

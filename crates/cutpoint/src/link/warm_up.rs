@@ -21,7 +21,7 @@ const FASTER: f64 = 1.2;
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// Warms a connection up if the server is Cutpoint's own; returns whether the connection is idle
-/// again. If it is not, that is not an error: whoever uses the connection next learns why.
+/// again. If it is not, that is not an error: the next user of the connection learns why.
 pub(super) async fn warm_up(peer: &Peer, channel: Channel) -> bool {
     let begin = Instant::now();
     let probes = async {

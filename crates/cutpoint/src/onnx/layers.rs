@@ -17,7 +17,7 @@
 //! 6. A `QuantizeLinear` joins the writer of its operand, a `DequantizeLinear` its reader, the
 //!    `Cast` of an integer convolution its writer.
 //!
-//! A node joins by a tensor only if nobody else reads that tensor and it is no output of the model
+//! A node joins by a tensor only if nobody else reads that tensor and it is not an output of the model
 //! (in 4: nobody but `f` and the product). No rule is applied, except the first, where the layers
 //! would read from each other in a circle.
 
@@ -248,7 +248,7 @@ impl<'a> Grouping<'a> {
         }
     }
 
-    /// The writer of a tensor that only one node reads and that is no output of the model.
+    /// The writer of a tensor that only one node reads and that is not an output of the model.
     fn writer_for(&self, tensor: &str) -> Option<usize> {
         let is_private = self.wiring().readers(tensor).len() == 1 && !self.model.is_output(tensor);
         self.wiring().producer.get(tensor).copied().filter(|_| is_private)

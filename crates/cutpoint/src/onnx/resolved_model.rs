@@ -1,6 +1,6 @@
 //! What is constant once the input shapes are fixed, and the type and shape of everything else.
 //!
-//! A node is *constant* if all it reads is stored in the model. Constant nodes are no layers: they
+//! A node is *constant* if all it reads is stored in the model. Constant nodes are not layers: they
 //! are copied to every segment that needs their result. A node is *static* if its result follows
 //! from constants and from the shapes of tensors. Static nodes are computed here, and their results
 //! stored as constants, so no shape arithmetic crosses a cut. All other nodes are *computed*.

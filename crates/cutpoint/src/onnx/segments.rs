@@ -309,7 +309,7 @@ impl LayeredModel {
     }
 }
 
-/// Why some tensors are no cut. `first` is what crosses if nothing but their ancestors is before
+/// Why some tensors are not a cut. `first` is what crosses if nothing but their ancestors is before
 /// it; `grown` if the readers of everything else that crosses are as well.
 fn no_cut(named: &BTreeSet<&str>, first: &[String], grown: &[String]) -> Error {
     let list = |names: Vec<&str>| names.join(", ");

@@ -96,7 +96,7 @@ struct ShapeRun<'m> {
 }
 
 impl ShapeRun<'_> {
-    /// The nodes in stages. What cannot be passed from one to the next, because it is no tensor of
+    /// The nodes in stages. What cannot be passed from one to the next, because it is not a tensor of
     /// a known type, keeps its writer and its readers in one stage.
     fn stages(&self, stage_nodes: usize) -> Vec<Range<usize>> {
         let count = self.model.graph.node.len();

@@ -34,7 +34,7 @@ fn dimensions(value: &ValueInfoProto) -> Option<&[Dimension]> {
 ///
 /// # Errors
 /// [`ErrorKind::Input`] if a shape is needed, does not fit, or is for no input;
-/// [`ErrorKind::Model`] if an input is no dense tensor of a known element type.
+/// [`ErrorKind::Model`] if an input is not a dense tensor of a known element type.
 pub(super) fn fix_inputs(
     graph: &mut GraphProto,
     shapes: &BTreeMap<String, Vec<usize>>,

@@ -1,7 +1,7 @@
 //! Element types of all tensors, by the rules of the operators.
 //!
 //! Engines cannot be asked: some widen or narrow types inside. What the file declares comes first.
-//! A tensor that is no dense tensor of a type in [`ElementType`] (a sequence, a string, a bfloat16)
+//! A tensor that is not a dense tensor of a type in [`ElementType`] (a sequence, a string, a bfloat16)
 //! has no type here, and so has everything computed from it; such tensors never cross a cut.
 
 use super::proto::type_proto::Value as TypeValue;

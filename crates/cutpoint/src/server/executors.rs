@@ -1,4 +1,4 @@
-//! Who computes: a fixed number of threads that take jobs in the order in which their last
+//! The compute threads: a fixed number of threads that take jobs in the order in which their last
 //! tensors arrived, one job at a time each. The network's threads neither compute nor decode.
 
 use super::repository::LoadedModel;
@@ -111,7 +111,7 @@ impl Executors {
         let (answer, receiver) = oneshot::channel();
         let work = move |index, decoder: &mut Decoder| {
             if !answer.is_closed() {
-                // Nothing is lost if whoever asked has gone meanwhile.
+                // Nothing is lost if the caller has gone meanwhile.
                 let _ = answer.send(function(index, decoder));
             }
         };

@@ -1,4 +1,4 @@
-//! What stands before the services: the token, and which service a call is for.
+//! Authentication and routing in front of the services.
 
 use super::executors::Executors;
 use super::repository::Repository;
@@ -18,7 +18,7 @@ use tonic::codegen::Service;
 use tonic::codegen::http::{Request, Response, header::AUTHORIZATION};
 use tonic::server::NamedService;
 
-/// What answers the calls of the three protocols.
+/// The services of the three protocols.
 #[derive(Clone)]
 pub(super) struct Services {
     pub(super) repository: Arc<Repository>,

@@ -122,7 +122,7 @@ fn suffix(model: &LayeredModel, cut: &BTreeSet<String>) -> Result<Vec<u8>> {
     if found < cut.len() {
         let is_layer = |name: &&String| layers.iter().any(|layer| layer.name == **name);
         if let (Some(unknown), true) = (cut.iter().find(|name| !is_layer(name)), found > 0) {
-            return Err(Error::new(ErrorKind::Cut, format!("there is no layer {unknown:?}")));
+            return Err(Error::new(ErrorKind::Cut, format!("the model has no layer {unknown:?}")));
         }
         let tensors: Vec<&String> = cut.iter().collect();
         return Ok(model.suffix(&model.cut_at(&tensors)?)?.onnx);

@@ -168,7 +168,7 @@ fn whole_ms(client: &Client, model: &SessionModel, link: &LinkMeasurement) -> Re
     Ok((median(&times_ms[1..]) - link_ms).max(0.0))
 }
 
-/// Leaves of the encodings of a model's tensors those that a suffix can restore by itself.
+/// Keeps only the encodings that a suffix can restore by itself.
 pub(super) fn admit(profile: &mut EncodingProfile, model: &crate::onnx::LayeredModel) {
     let inputs = &model.layers().inputs;
     profile.admitted.retain(|name, costs| {

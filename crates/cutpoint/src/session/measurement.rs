@@ -162,7 +162,7 @@ impl DeviceSide {
         Ok(profiles)
     }
 
-    /// The planner's input: the device's layers take what its parts take in the rhythm of a run.
+    /// Scales the device's layer times to the paced times of its parts.
     fn paced(&self, measured: &Measurement) -> Result<Workload> {
         let stretch = |profile: &ModelProfile| {
             profile.layers_ms(profile.whole.median_ms / self.speed.value())

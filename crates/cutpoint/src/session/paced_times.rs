@@ -25,7 +25,7 @@ const TURNS_MIN: usize = 3;
 /// Turns end when they have taken this long.
 const BUDGET: Duration = Duration::from_secs(8);
 
-/// The most cuts of a model that are run besides the whole.
+/// The most cuts of a model that are run in addition to the whole.
 const CUTS_MAX: usize = 4;
 
 /// Layers between two cuts are scaled by at most this factor more or less than the whole model.
@@ -56,8 +56,7 @@ pub(super) fn cuts_in_use(workload: &Workload, model: ModelId) -> Vec<Vec<usize>
     chain.iter().map(|set| set.iter().map(|layer| layer.index()).collect()).collect()
 }
 
-/// As many of the sets as can be had of which each is within the next, the first ones preferred,
-/// the smallest first.
+/// A chain of nested sets, smallest first, at most [`CUTS_MAX`]; earlier sets take precedence.
 pub(super) fn nested(sets: impl Iterator<Item = LayerSet>) -> Vec<LayerSet> {
     let mut chain: Vec<LayerSet> = Vec::new();
     let is_within = |a: &LayerSet, b: &LayerSet| a.iter().all(|layer| b.contains(layer));
@@ -125,7 +124,7 @@ pub(super) fn times_ms(
 }
 
 /// Scales the layers' times so that each part takes what was measured; `parts` are each within the
-/// next, `measured_ms` has the whole model's time besides, as its last.
+/// next, the last of `measured_ms` is the whole model's time.
 pub(super) fn scale(layers_ms: &mut [f64], parts: &[Vec<usize>], measured_ms: &[f64]) {
     let Some(&whole_ms) = measured_ms.last() else { return };
     let sum: f64 = layers_ms.iter().sum();

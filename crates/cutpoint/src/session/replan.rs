@@ -11,10 +11,10 @@ use cutpoint_plan::replan::Replanner;
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 
-/// The bandwidths, as multiples of the one that was measured, whose cuts are loaded besides.
+/// Multiples of the measured bandwidth whose cuts are loaded as well.
 const OTHER_BANDWIDTHS: [f64; 4] = [0.25, 0.5, 2.0, 4.0];
 
-/// The most cuts of a model that are loaded besides those of the plan. Each divides a segment, and
+/// The most cuts of a model that are loaded in addition to those of the plan. Each divides a segment, and
 /// is a suffix that the server holds.
 pub(super) const OTHER_CUTS_MAX: usize = 4;
 

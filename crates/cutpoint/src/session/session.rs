@@ -178,7 +178,7 @@ impl Session {
     }
 
     /// Plans jobs from what they take when device, link and server are all at work: executes some of
-    /// them as planned, plans again from what they took, and goes on until every cut of the plan was
+    /// them as planned, re-plans from their times, and goes on until every cut of the plan was
     /// executed. Without a server this is [`Profile::plan_with`].
     ///
     /// `inputs` has those of all the jobs. What the plan needs is loaded afterwards.

@@ -1,4 +1,4 @@
-//! What a run has shown, in a few lines: predicted and measured makespan, the bound, and how busy
+//! The summary of a run in a few lines: predicted and measured makespan, the bound, and how busy
 //! each machine was.
 
 use super::plan::PlannedRun;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::fmt::{self, Write};
 
 impl PlannedRun {
-    /// What a run of it has shown, beside what local-only and server-only are predicted to take.
+    /// The summary of a run, with the predicted times of local-only and server-only.
     pub fn summary(&self, execution: &Execution) -> RunSummary {
         let options = PlanOptions::at(self.plan().granularity);
         let others = [Policy::LocalOnly, Policy::ServerOnly]
@@ -24,7 +24,7 @@ impl PlannedRun {
 }
 
 impl StreamPlan {
-    /// What a run of it has shown: the jobs are those that came, not those of the pattern.
+    /// The summary of a run: its jobs are those that arrived, not those of the pattern.
     pub fn summary(&self, execution: &Execution) -> RunSummary {
         let jobs = execution.ended + execution.failure_count;
         RunSummary {
@@ -46,10 +46,10 @@ pub struct MachineUse {
     pub measured: f64,
 }
 
-/// What a run has shown.
+/// The summary of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunSummary {
-    /// What made the plan.
+    /// The policy that made the plan.
     pub policy: &'static str,
     /// The unit of scheduling.
     pub granularity: &'static str,
@@ -63,17 +63,17 @@ pub struct RunSummary {
     pub measured_ms: f64,
     /// How many runs it is the median of; all else is of the one that took it.
     pub runs: usize,
-    /// What no plan can beat, by the measured profile.
+    /// A bound that no plan can beat, by the measured profile.
     pub lower_bound_ms: f64,
     /// `(makespan - bound) / bound` of the plan.
     pub gap: f64,
-    /// What running everything on the device would take, by the measured profile.
+    /// The time of running everything on the device, by the measured profile.
     pub local_only_ms: Option<f64>,
-    /// What running everything on the server would take.
+    /// The time of running everything on the server.
     pub server_only_ms: Option<f64>,
-    /// What the tensors that were sent have as they are, in bytes.
+    /// The raw size of the tensors that were sent, in bytes.
     pub raw_bytes: u64,
-    /// What they had in the forms in which they were sent.
+    /// Their size as sent, in bytes.
     pub sent_bytes: u64,
     /// The machines.
     pub machines: Vec<MachineUse>,
@@ -107,19 +107,18 @@ pub struct StreamSummary {
     pub waited: u64,
     /// How long they waited on average.
     pub wait_mean_ms: f64,
-    /// How long the one waited that waited longest.
+    /// The longest wait.
     pub wait_longest_ms: f64,
 }
 
-/// A distribution of times, in milliseconds: the p-th is the least that no fewer than p of 100
-/// stay within. All 0 if there are none.
+/// Nearest-rank percentiles of times, in milliseconds; all 0 if there are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Percentiles {
-    /// Half stay within it.
+    /// The median.
     pub p50: f64,
-    /// 90 of 100 do.
+    /// The 90th percentile.
     pub p90: f64,
-    /// 99 of 100 do.
+    /// The 99th percentile.
     pub p99: f64,
     /// The longest.
     pub max: f64,
@@ -204,7 +203,7 @@ impl From<&PlanChange> for Change {
 /// Why the device finished jobs in place of the server.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FallbackCause {
-    /// Why.
+    /// The cause.
     pub cause: String,
     /// Which jobs.
     pub jobs: Vec<u32>,

@@ -71,7 +71,7 @@ pub(crate) fn text(value: impl Into<String>) -> InferParameter {
     InferParameter { parameter_choice: Some(ParameterChoice::StringParam(value.into())) }
 }
 
-/// The text called `name`, if there is one; `Err` if it is no text.
+/// The text called `name`, if there is one; `Err` if it is not text.
 pub(crate) fn find_text<'p>(
     parameters: &'p Parameters,
     name: &str,
@@ -98,7 +98,7 @@ pub(crate) fn repository_bytes(bytes: Bytes) -> ModelRepositoryParameter {
 /// The text called `name` of a model load, if there is one.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` if it is no text.
+/// `INVALID_ARGUMENT` if it is not text.
 #[cfg(feature = "server")]
 pub(crate) fn find_repository_text<'a>(
     parameters: &'a RepositoryParameters,

@@ -85,7 +85,7 @@ impl Builder {
         for (name, value) in outputs {
             let mut written = self.graph.node.iter_mut().flat_map(|node| &mut node.output);
             let found = written.find(|output| **output == value.name);
-            *found.expect("a node writes every value that is no input") = (*name).to_owned();
+            *found.expect("a node writes every value that is not an input") = (*name).to_owned();
             self.graph.output.push(declared(name, &[1, value.channels]));
         }
         let opset =

@@ -22,7 +22,7 @@ pub(super) fn time_of(value: u128, weights: &Weights) -> u64 {
     u64::try_from(value.div_ceil(by.max(1))).unwrap_or(u64::MAX)
 }
 
-/// Weights under which jobs of `classes`, and `idle` time of each machine besides, weigh most;
+/// Weights under which jobs of `classes`, together with the `idle` time of each machine, weigh most;
 /// found, not proved, to be the best: any weights give a bound.
 pub(super) fn heaviest(classes: &[Class<'_>], idle: &Loads) -> Weights {
     let is_used = |&m: &usize| classes.iter().any(|c| c.modes.iter().any(|mode| mode.loads[m] > 0));

@@ -12,14 +12,14 @@ pub(super) const NEVER: u32 = u32::MAX;
 /// ones. Together they hold every layer once.
 pub type Segments = Arc<Vec<Vec<SegmentLayers>>>;
 
-/// What the device has to do.
+/// The work of the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// What is loaded.
+    /// The segments to load.
     pub segments: Segments,
-    /// What the compute thread does, in order.
+    /// The steps of the compute thread, in order.
     pub steps: Vec<Step>,
-    /// What the sender does, in order.
+    /// The tensors that the sender sends, in order.
     pub sends: Vec<Send>,
     /// For each job, what must happen before it is complete.
     pub jobs: Vec<JobProgram>,
@@ -35,12 +35,12 @@ pub struct SegmentLayers {
     pub is_planned: bool,
 }
 
-/// What the device does for one job without interruption.
+/// Work of the device for one job without interruption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Whose.
+    /// The job.
     pub job: JobId,
-    /// What.
+    /// The work.
     pub work: StepWork,
     /// Tensors that may leave after this step.
     pub departs: Vec<TensorId>,
@@ -67,22 +67,22 @@ pub enum StepWork {
 /// One tensor that crosses the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Send {
-    /// Whose.
+    /// The job.
     pub job: JobId,
-    /// Which.
+    /// The tensor.
     pub tensor: TensorId,
     /// Its position among the job's tensors that cross the link, in the order they are sent.
     pub part: usize,
     /// How many tensors of this job cross the link.
     pub parts: usize,
-    /// Whether it may leave from the start as it is; it does not pass through the outbox.
+    /// Whether it is an input sent raw, which needs no step on the device.
     pub is_there: bool,
 }
 
-/// What one job consists of.
+/// The parts of one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobProgram {
-    /// Which.
+    /// The job.
     pub job: JobId,
     /// Its model.
     pub model: ModelId,

@@ -1,4 +1,4 @@
-//! What is planned for jobs that have begun, in time: jobs that are planned again come after it.
+//! The planned work of jobs that have begun, in time: re-planned jobs come after it.
 //!
 //! What a machine has in hand counts as whole: when it began is not known for the server.
 

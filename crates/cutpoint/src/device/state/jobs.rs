@@ -1,12 +1,12 @@
-//! Who owes what to whom: the state of the jobs of a run and of the connection to the server, as a
-//! state machine without I/O.
+//! Job states: what each job still needs from the device and the server, and the state of the
+//! connection, as a state machine without I/O.
 //!
 //! The threads of a run report what happened with `handle_*` and ask what to do with `poll_*`; time
 //! is an argument and must not run backwards. The rules:
 //!
-//! - a job is complete once, whoever completes it first;
+//! - a job is complete once, by the device or the server, whichever is first;
 //! - a job has begun once a step of it runs or a tensor of it is sent. A job that has not begun may
-//!   be planned again; one that has is carried on as it was planned;
+//!   be re-planned; one that has is carried on as it was planned;
 //! - a job that has begun, whose server is lost or refuses it, is finished on the device;
 //! - a server that owes a reply and says nothing for `patience` is lost;
 //! - a server that is lost is called again after a time that doubles with each loss and each call
@@ -39,7 +39,7 @@ enum ServerPart {
     Owed,
     /// The device is to do it.
     OnDevice,
-    /// It is done, by whomever.
+    /// Done, by the server or the device.
     Done,
 }
 
@@ -56,7 +56,7 @@ struct Job {
 enum Server {
     /// There is a connection.
     Connected,
-    /// There is none, and it is time to call at `at`; `None` while a call is being made.
+    /// No connection; the next call is due at `at`, or in progress if `None`.
     Lost { cause: String, at: Option<Time> },
 }
 
@@ -225,7 +225,7 @@ impl JobStates {
         }
     }
 
-    /// The server was called in vain, and the attempt ended at `now`.
+    /// A call failed at `now`.
     pub(crate) fn handle_no_answer(&mut self, now: Time) {
         let next = self.next_call(now);
         if let Server::Lost { at, .. } = &mut self.server {

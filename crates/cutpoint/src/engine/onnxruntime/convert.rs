@@ -65,7 +65,7 @@ impl<'t> Aligned<'t> {
 /// One of ONNX Runtime's values as a tensor.
 ///
 /// # Errors
-/// [`ErrorKind::Engine`] if the value is no tensor, or of an element type that is not supported.
+/// [`ErrorKind::Engine`] if the value is not a tensor, or of an element type that is not supported.
 pub(super) fn to_tensor(value: &DynValue) -> Result<Tensor> {
     let unsupported = || {
         let message = format!("ONNX Runtime gave {:?}, which is not supported", value.dtype());

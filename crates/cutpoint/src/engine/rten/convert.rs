@@ -66,7 +66,7 @@ fn narrow<T: Pod + std::fmt::Display + TryInto<i32>>(tensor: &Tensor) -> Result<
 /// One of rten's values as a tensor of the declared element type, or of rten's own.
 ///
 /// # Errors
-/// [`ErrorKind::Engine`] if the value is no tensor, or does not fit the declared element type.
+/// [`ErrorKind::Engine`] if the value is not a tensor, or does not fit the declared element type.
 pub(super) fn to_tensor(value: Value, declared: Option<ElementType>) -> Result<Tensor> {
     let own = match value.dtype() {
         ValueType::Tensor(DataType::Float) => ElementType::F32,

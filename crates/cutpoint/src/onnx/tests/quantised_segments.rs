@@ -127,7 +127,7 @@ fn the_ports_are_named_after_the_tensor_and_the_file_tells_its_encoding() {
     let ports = ["r.u8", "r.least", "r.step"];
     let u8s = forms(&["r"], Encoding::U8);
     let prefix = layered.encoded_prefix(&cut, &u8s).unwrap();
-    // `r` is an output of the model besides.
+    // `r` is also an output of the model.
     assert_eq!(prefix.outputs, ["r", "r.u8", "r.least", "r.step"]);
     let suffix = layered.encoded_suffix(&cut, &u8s).unwrap();
     assert_eq!(

@@ -161,7 +161,7 @@ impl EncodingProfile {
 /// An encoding over all tensors of the candidate cuts: medians, and the worst effect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodingSummary {
-    /// Which.
+    /// The encoding.
     pub encoding: Encoding,
     /// Raw bytes over encoded bytes.
     pub ratio: f64,

@@ -1,4 +1,4 @@
-//! What parts of models took in rehearsals, and the layers' times that follow.
+//! Times of parts of models in rehearsals, and the layers' times that follow.
 
 use crate::profile::median;
 use crate::session::replan::{cuts_of, has_cut};
@@ -30,11 +30,11 @@ pub(super) struct Observed {
     cuts: Vec<(ModelId, Partition)>,
     device: Vec<Sample>,
     server: Vec<Sample>,
-    /// What messages took beyond their bytes at the link's bandwidth.
+    /// The time of messages beyond that of their bytes at the link's bandwidth.
     beyond_ns: Vec<f64>,
 }
 
-/// Some layers of a model took so long together, once.
+/// One measured time of a set of layers.
 struct Sample {
     model: usize,
     layers: LayerSet,
@@ -154,7 +154,7 @@ fn fit(layers_ms: &mut [f64], parts: &[(Vec<usize>, f64)]) {
     }
 }
 
-/// What messages took beyond their bytes at the link's bandwidth.
+/// The time of messages beyond that of their bytes at the link's bandwidth.
 fn beyond_ns(workload: &Workload, plan: &Plan, execution: &Execution) -> Vec<f64> {
     let beyond_ns = |o: &Operation| {
         let Work::Transfer(id) = o.work else { return None };

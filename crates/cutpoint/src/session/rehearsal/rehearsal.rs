@@ -1,4 +1,4 @@
-//! Plans, executes some jobs as planned, and plans again from what they took.
+//! Plans, executes some jobs as planned, and re-plans from the measured times.
 
 use super::excerpt::{chosen, excerpt};
 use super::observed_times::Observed;
@@ -18,14 +18,14 @@ use cutpoint_plan::replan::Replanner;
 use cutpoint_plan::units::Time;
 use cutpoint_plan::workload::{JobId, Workload};
 
-/// Plans are rehearsed at most so often before one is taken.
+/// The most rehearsal rounds.
 const ROUNDS_MAX: usize = 3;
 
 /// A plan with cuts that were not rehearsed is rehearsed if it promises at least this much more.
 const GAIN_MIN: f64 = 0.01;
 
-/// Rounds of short jobs take about this long: fewer jobs would end before both machines and the link
-/// are all busy.
+/// Rounds of short jobs take about this long: fewer jobs would end before all machines are
+/// busy.
 const ROUND_MIN: Time = Time::from_nanoseconds(500_000_000);
 
 /// Rounds of long jobs take about this long, but include jobs of each cut.

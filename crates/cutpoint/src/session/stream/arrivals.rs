@@ -16,7 +16,7 @@ use std::time::SystemTime;
 /// How often a folder is looked at.
 const LOOK_EVERY: Time = Time::from_nanoseconds(100_000_000);
 
-/// A file is complete when its size and its time of change have stayed the same for so long.
+/// How long size and modification time must be unchanged for a file to be complete.
 const STABLE_FOR: Time = Time::from_nanoseconds(300_000_000);
 
 /// The most files that are known by name and wait to be taken; more are not looked at yet.
@@ -78,7 +78,7 @@ impl<'a> Watch<'a> {
     /// Watches a folder until `stop` is set, or `count_max` files have been taken.
     ///
     /// # Errors
-    /// [`ErrorKind::File`] if it is no folder that can be read.
+    /// [`ErrorKind::File`] if it is not a readable folder.
     pub fn new(
         folder: &Path,
         model: ModelId,

@@ -1,4 +1,4 @@
-//! What messages take longer in the rhythm of a stream, whose uplink rests between jobs.
+//! The extra time of messages after the uplink's pauses in a stream.
 
 use super::plan::StreamPlan;
 use crate::error::Result;
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// goes on as it was.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 
-/// After a longer pause than this a connection is no slower.
+/// Longer pauses than this do not make a connection slower still.
 const PAUSE_MAX: Duration = Duration::from_millis(1_500);
 
 /// Less than this, or than this share of a transfer, is left out of account.
@@ -24,7 +24,7 @@ struct Rhythm {
     bytes: u64,
     /// Mean tensors per job.
     tensors: f64,
-    /// What they take on the uplink.
+    /// Their time on the uplink.
     transfer: Duration,
     pause: Duration,
 }

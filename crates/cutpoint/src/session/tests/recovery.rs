@@ -52,7 +52,7 @@ impl Planner for Watched<'_> {
         let mut late = self.story.late.borrow_mut();
         match self.story.has_stayed.get() {
             true if standing.cuts.is_empty() => late.extend(offloaded),
-            // A job that is planned again may have begun meanwhile, so it is not sure to be offloaded.
+            // A job that is re-planned may have begun meanwhile, so it is not sure to be offloaded.
             true => late.retain(|job| {
                 offloaded.contains(job) || jobs.iter().all(|(replanned, _)| replanned != job)
             }),

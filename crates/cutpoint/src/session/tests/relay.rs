@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 pub(super) enum Fault {
     /// Both ends stay connected, and nothing gets through any more.
     Silence,
-    /// The device is sent bytes that are no protocol, and nothing else.
+    /// The device is sent bytes of no protocol, and nothing else.
     Garbage,
     /// Both connections are closed.
     Close,

@@ -124,7 +124,7 @@ fn a_lost_server_is_called_with_increasing_pauses_until_it_answers_a_job() {
     let mut jobs = JobStates::new(PATIENCE);
     jobs.handle_planned(JobId(0), true, true);
     jobs.handle_lost(0, "reset", at(0));
-    // Jobs that have not begun are not finished on the device; they are to be planned again.
+    // Jobs that have not begun are not finished on the device; they are to be re-planned.
     assert!(jobs.fallbacks.is_empty());
     let mut now = Time::ZERO;
     let mut waits = Vec::new();
