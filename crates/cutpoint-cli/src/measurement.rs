@@ -1,4 +1,4 @@
-//! What was measured, in words on standard error.
+//! Prints measurements in words on standard error.
 
 use crate::args::encoding;
 use cutpoint::profile::ModelProfile;

@@ -39,7 +39,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.stream.is_wanted() { run.stream(&profile) } else { run.batch(&profile) }
 }
 
-/// What batches and streams share.
+/// The state that batches and streams share.
 struct Run<'a> {
     args: &'a Args,
     session: &'a Session,

@@ -29,7 +29,7 @@ pub(crate) struct Args {
 /// The programs that the testbed runs.
 const PROGRAMS: [&str; 6] = ["ip", "tc", "ss", "nsenter", "setpriv", "taskset"];
 
-/// What this machine has of what the testbed needs.
+/// The testbed's requirements, as far as this machine meets them.
 #[derive(Debug, Serialize)]
 struct Offer {
     root: bool,

@@ -77,7 +77,7 @@ fn bottleneck(busy: &[(Machine, f64)], makespan: Time) -> String {
     }
 }
 
-/// What the weights of the lower bound say about the worth of time on each machine.
+/// The worth of time on each machine, by the weights of the lower bound.
 fn price(prices: [u64; 4]) -> String {
     let total: u64 = prices.iter().sum();
     let share = |price: u64| price as f64 / total.max(1) as f64;

@@ -8,7 +8,7 @@ use crate::workload::Workload;
 /// A picture of operations over time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
-    /// What it shows, in a line.
+    /// Its title, in a line.
     pub title: String,
     /// From top to bottom.
     pub lanes: Vec<ChartLane>,

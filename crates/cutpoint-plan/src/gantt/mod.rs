@@ -1,4 +1,4 @@
-//! What does a schedule look like? One chart for plans and for traces, as text and as SVG.
+//! Gantt charts of schedules: one chart for plans and for traces, as text and as SVG.
 //!
 //! A [`Chart`] is a list of lanes, each with bars that belong to jobs. Bars of one lane may overlap
 //! (a server with several executors); they are then laid on several rows.

@@ -196,10 +196,10 @@ pub struct LayerBuilder {
     /// The tensors that it writes.
     #[serde(default, with = "by_name")]
     pub writes: Vec<(String, Size)>,
-    /// What it takes on the device.
+    /// Its time on the device.
     #[serde(rename = "device_ms")]
     pub device: Time,
-    /// What it takes on the server.
+    /// Its time on the server.
     #[serde(rename = "server_ms", default)]
     pub server: Time,
 }
@@ -385,7 +385,7 @@ impl Graph {
         found.ok_or_else(|| InputError::unknown_tensor(place(), name))
     }
 
-    /// What a layer reads, each tensor once.
+    /// The tensors that a layer reads, each once.
     fn reads(&mut self, names: &[String], layer: LayerId) -> Result<Vec<TensorId>> {
         let place = format!("{}.layers[{}].reads", self.place, layer.index());
         at_most(&place, names.len() as u64, READS_MAX, "tensors read")?;
@@ -401,7 +401,7 @@ impl Graph {
         Ok(reads)
     }
 
-    /// What the user wants, each tensor once.
+    /// The outputs that the user wants, each once.
     fn outputs(&self, names: &[String]) -> Result<Vec<TensorId>> {
         let mut is_output = vec![false; self.tensors.len()];
         let mut outputs = Vec::new();

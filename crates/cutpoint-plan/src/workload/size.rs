@@ -32,10 +32,10 @@ pub struct TensorEncoding {
     /// The size on the link.
     #[serde(deserialize_with = "whole")]
     pub bytes: u64,
-    /// What encoding takes on the device.
+    /// The time to encode on the device.
     #[serde(rename = "encode_ms", default)]
     pub encode: Time,
-    /// What decoding takes on the server.
+    /// The time to decode on the server.
     #[serde(rename = "decode_ms", default)]
     pub decode: Time,
 }

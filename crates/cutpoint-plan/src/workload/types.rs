@@ -191,9 +191,9 @@ pub struct ModelGraph {
 pub struct Layer {
     /// Its name, unique in the model.
     pub name: String,
-    /// What it takes on the device.
+    /// Its time on the device.
     pub device: Time,
-    /// What it takes on the server.
+    /// Its time on the server.
     pub server: Time,
     /// The tensors it reads, each once.
     pub reads: Vec<TensorId>,

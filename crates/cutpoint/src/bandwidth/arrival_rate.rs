@@ -27,7 +27,7 @@ pub(crate) struct ArrivalRate {
     arrived: Option<(Mark, Time)>,
 }
 
-/// What has left since the beginning.
+/// Everything sent since the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mark {
     bytes: u64,

@@ -57,7 +57,8 @@ const ENTRIES_MAX: usize = 256;
 /// The largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// What to run or serve, with whom, and on what. Paths are relative to the working directory.
+/// The configuration: models, jobs, server, device and limits. Paths are relative to the working
+/// directory.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -102,7 +103,7 @@ pub struct ServerConfig {
     pub insecure: bool,
 }
 
-/// What computes on this machine.
+/// The settings of the device.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeviceConfig {

@@ -28,7 +28,7 @@ pub(super) fn parse<T: DeserializeOwned>(
     Ok(config)
 }
 
-/// What is wrong with an entry of `[[models]]` or `[[jobs]]`.
+/// The mistake in an entry of `[[models]]` or `[[jobs]]`.
 pub(super) struct Fault {
     pub(super) table: &'static str,
     pub(super) index: usize,

@@ -12,7 +12,7 @@ pub(crate) const JOBS_IN_SYSTEM_MAX: usize = 16;
 
 /// Where the jobs of a run come from.
 pub trait Arrivals<'s> {
-    /// What has arrived by `now`, if there is room for it. Without room the source only takes note of
+    /// The next arrival by `now`, if there is room for it. Without room the source only takes note of
     /// what arrives.
     fn poll(&mut self, now: Time, has_room: bool) -> Arrival;
 

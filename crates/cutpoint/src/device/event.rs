@@ -49,7 +49,7 @@ pub(crate) struct Transferred {
     pub(crate) sent: u64,
 }
 
-/// What a run is told to do while it works.
+/// A command to a run while it works.
 pub(crate) enum Command {
     Submit { job: JobId, model: ModelId, inputs: Inputs, at: Instant },
     Cancel(JobId),

@@ -1,4 +1,4 @@
-//! What the threads of a run share: the state, behind one lock.
+//! The shared state of a run's threads, behind one lock.
 
 use super::event::Event;
 use super::inputs::LoadedAhead;
@@ -23,7 +23,7 @@ pub(crate) fn time_of(duration: Duration) -> Time {
     Time::from_nanoseconds(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// What the threads share.
+/// The shared state of the threads.
 pub(crate) struct Monitor<'a> {
     pub(crate) workload: &'a Workload,
     pub(crate) checks: &'a TensorChecks<'a>,

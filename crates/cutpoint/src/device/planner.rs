@@ -11,12 +11,12 @@ use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use std::sync::Arc;
 
-/// What a plan for some jobs has to reckon with.
+/// The circumstances of a plan for some jobs.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
     /// The bandwidth of the uplink; `None` without a connection.
     pub(crate) uplink: Option<Bandwidth>,
-    /// What the machines still have to do for jobs that have begun.
+    /// The machines' remaining work for jobs that have begun.
     pub(crate) backlog: Backlog,
     /// How each of the jobs is cut so far; empty if they are new.
     pub(crate) cuts: Vec<Arc<Partition>>,
@@ -25,7 +25,7 @@ pub(crate) struct Standing {
 /// A program for some jobs.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    /// What to do; it names exactly the jobs that were asked for.
+    /// The program; it names exactly the requested jobs.
     pub program: Program,
     /// When these jobs are complete by the plan, from now on.
     pub makespan: Time,

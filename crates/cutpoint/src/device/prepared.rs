@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// The device: its engine, its speed, and its models.
 pub(crate) struct Device {
-    /// What computes.
+    /// The engine.
     pub(crate) engine: Arc<dyn Engine>,
     /// How it loads.
     pub(crate) options: EngineOptions,
@@ -30,7 +30,7 @@ pub(crate) struct Device {
     segments: Segments,
     /// The segments that are loaded, by model and number.
     sessions: BTreeMap<(ModelId, usize), LoadedSession>,
-    /// What runs of segments took.
+    /// Times of runs of segments.
     usual: Usual<(ModelId, Vec<usize>)>,
 }
 
@@ -42,7 +42,7 @@ struct LoadedSession {
 
 /// A plan, ready to be executed.
 pub struct Prepared {
-    /// What to do.
+    /// The program.
     pub(crate) program: Program,
     /// With what.
     pub(crate) device: Device,

@@ -1,4 +1,4 @@
-//! What the threads of a run have reported so far.
+//! The reports of a run's threads so far.
 
 use super::event::Transferred;
 use super::uplink_times::{Crossing, crossed};
@@ -16,7 +16,7 @@ struct Partial {
     latest: Time,
 }
 
-/// What has been reported so far.
+/// The reports so far.
 #[derive(Default)]
 pub(crate) struct Recorder {
     /// How many jobs are listed at least.
@@ -116,7 +116,7 @@ impl Recorder {
         }
     }
 
-    /// What really happened.
+    /// The measured execution.
     pub(crate) fn into_execution(mut self, waits: Waits) -> Execution {
         let schedule = &mut self.execution.schedule;
         let over = |job: JobId| self.over.get(job.index()).copied().flatten();

@@ -38,7 +38,7 @@ struct Submitted {
     inputs: Inputs,
 }
 
-/// What looks after a run.
+/// The supervisor of a run.
 pub(crate) struct Supervisor<'m, 'a, 's> {
     monitor: &'m Monitor<'m>,
     segments: Segments,
@@ -261,7 +261,7 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         }
     }
 
-    /// What really happened.
+    /// The measured execution.
     pub(crate) fn into_execution(self) -> Execution {
         let mut execution = self.recorder.into_execution(self.gate.waits);
         self.monitor.ask(|state| {
@@ -308,8 +308,8 @@ impl<'m, 'a, 's> Supervisor<'m, 'a, 's> {
         });
     }
 
-    /// How many jobs could be re-planned, as far as that matters; none without a planner or a server, or if the
-    /// link is not followed.
+    /// How many jobs could be re-planned, as far as that matters; none without a planner or a server,
+    /// or if the link is not followed.
     fn jobs_to_replan(&self) -> usize {
         if !self.follows_link || self.planner.is_none() || self.uplink().is_none() {
             return 0;

@@ -56,7 +56,7 @@ impl SpeedFraction {
     }
 }
 
-/// What pieces of work took lately, by their names.
+/// Recent times of pieces of work, by their names.
 #[derive(Debug)]
 pub(crate) struct Usual<N>(BTreeMap<N, VecDeque<Duration>>);
 

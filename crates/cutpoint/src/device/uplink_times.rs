@@ -13,7 +13,7 @@ use cutpoint_plan::workload::JobId;
 pub(crate) struct Crossing {
     /// From its first byte until the system had taken its last one.
     pub(crate) operation: Operation,
-    /// What its bytes take at the link's bandwidth.
+    /// The time of its bytes at the link's bandwidth.
     pub(crate) foreseen: Time,
 }
 

@@ -32,7 +32,7 @@ const TRIANGLE: u8 = 0;
 /// The orders of axes by their numbers.
 const LAYOUTS: [ImageLayout; 2] = [ImageLayout::Nchw, ImageLayout::Nhwc];
 
-/// What stands before the numbers of an encoded tensor.
+/// The header before the numbers of an encoded tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Header {
     pub(super) element_type: ElementType,
@@ -98,7 +98,7 @@ impl Encoded {
         self.count() * self.header.element_type.size()
     }
 
-    /// What crosses the link: header and numbers.
+    /// The bytes that cross the link: header and numbers.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }

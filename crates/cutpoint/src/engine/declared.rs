@@ -1,4 +1,4 @@
-//! What does an ONNX model declare about itself that an engine's adapter must know?
+//! The declarations of an ONNX model that an engine's adapter needs.
 //!
 //! A light reading of the protobuf: names, element types and shapes of the inputs and outputs, and
 //! the operators that are used. Weights are stepped over, not copied. For anything that works on

@@ -1,4 +1,4 @@
-//! What an engine can do: load a model, run it, time its nodes.
+//! The interface of engines: load a model, run it, time its nodes.
 
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -71,19 +71,19 @@ pub struct ProfileRuns {
     pub repeats: usize,
 }
 
-/// What an engine measured on itself.
+/// An engine's measurements of itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profiled {
     /// The nodes in the order in which they ran.
     pub nodes: Vec<NodeTimes>,
-    /// What each run without the clock took.
+    /// The time of each run without the clock.
     pub whole: Vec<Duration>,
     /// The share of the time in which the engine's threads were ready to run and waited for a
     /// processor; `None` where the operating system does not say.
     pub waiting: Option<f64>,
 }
 
-/// What one node took in each run that counts, by the engine's own clock.
+/// The times of one node in each run that counts, by the engine's own clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeTimes {
     /// Its name. Where the engine fused nodes, it is made from the name of one of them or of the

@@ -50,7 +50,7 @@ impl fmt::Display for EngineChoice {
     }
 }
 
-/// What else an engine is told when it is selected.
+/// Further options of an engine when it is selected.
 #[derive(Clone, Debug, Default)]
 pub struct SelectOptions {
     /// How far ONNX Runtime may rewrite models.

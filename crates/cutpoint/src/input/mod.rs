@@ -1,4 +1,4 @@
-//! What does a job start from? Tensors, and pictures that become tensors only where that is needed.
+//! Inputs of jobs: tensors, and pictures that become tensors only where that is needed.
 //!
 //! A picture stays the file that it came as. The device decodes it if a layer of its own reads it;
 //! where the file itself crosses the link, the server decodes it, by the same functions.

@@ -59,7 +59,7 @@ pub enum Waited {
     Ended,
 }
 
-/// What both ends share with the task between them.
+/// State that both ends share with the task between them.
 struct Shared {
     meter: Arc<Meter>,
     requests: AtomicU64,

@@ -20,7 +20,7 @@ use std::path::Path;
 /// The version of the intermediate representation from which on constants need not be inputs.
 const IR_VERSION_MIN: i64 = 4;
 
-/// What a reader may say about a model beyond its file.
+/// Options of reading a model.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
     /// Shapes of inputs by name, instead of those in the file. A symbolic dimension that is not

@@ -1,4 +1,4 @@
-//! What is constant once the input shapes are fixed, and the type and shape of everything else.
+//! The constants of a model once its input shapes are fixed, and the type and shape of everything else.
 //!
 //! A node is *constant* if all it reads is stored in the model. Constant nodes are not layers: they
 //! are copied to every segment that needs their result. A node is *static* if its result follows

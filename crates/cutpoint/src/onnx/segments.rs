@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A part of a model, as a model of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// What it reads: inputs of the whole model, and tensors that other parts write.
+    /// The tensors it reads: inputs of the whole model, and tensors that other parts write.
     pub inputs: Vec<String>,
-    /// What it writes for other parts, and the outputs of the whole model that it makes.
+    /// The tensors it writes for other parts, and the outputs of the whole model that it makes.
     pub outputs: Vec<String>,
     /// The bytes of an ONNX file.
     pub onnx: Vec<u8>,

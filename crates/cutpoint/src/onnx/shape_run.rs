@@ -1,4 +1,4 @@
-//! What shapes do tensors have, and what do static nodes compute? One run on synthetic inputs says.
+//! Learns the shapes of tensors and the results of static nodes from one run on synthetic inputs.
 //!
 //! The nodes run in stages, each a model of its own, so that a large model needs the memory of its
 //! largest stage and not that of all its tensors together: devices are small.
@@ -26,12 +26,12 @@ const STAGE_NODES: usize = 4;
 /// The most stages of a model.
 const STAGES_MAX: usize = 64;
 
-/// What a run has shown.
+/// The findings of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Learnt {
     /// Of every tensor that matters.
     pub(super) shapes: BTreeMap<String, Vec<usize>>,
-    /// What static nodes wrote.
+    /// The tensors that static nodes wrote.
     pub(super) statics: BTreeMap<String, Tensor>,
 }
 

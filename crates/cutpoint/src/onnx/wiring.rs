@@ -59,9 +59,9 @@ pub(super) fn place(node: &NodeProto) -> String {
 /// Who writes and who reads each tensor of a list of nodes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wiring {
-    /// What each node reads, by [`reads`].
+    /// The tensors that each node reads, by [`reads`].
     pub(super) reads: Vec<Vec<String>>,
-    /// What each node writes.
+    /// The tensors that each node writes.
     pub(super) writes: Vec<Vec<String>>,
     /// The node that writes a tensor.
     pub(super) producer: BTreeMap<String, usize>,

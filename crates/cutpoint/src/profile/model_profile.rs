@@ -93,7 +93,7 @@ pub struct WholeTime {
     pub runs: usize,
 }
 
-/// What was measured, in milliseconds.
+/// Measured times, in milliseconds.
 pub(super) struct Measured {
     pub(super) method: Method,
     /// By layer, then by repeat.

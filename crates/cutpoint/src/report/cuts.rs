@@ -17,7 +17,7 @@ pub(super) struct CutInUse {
     pub cost: CutCost,
 }
 
-/// What one job costs at a cut.
+/// The costs of one job at a cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct CutCost {
     /// f: layers and encodes on the device.
@@ -26,12 +26,12 @@ pub(super) struct CutCost {
     pub uplink: Time,
     /// Layers and decodes on the server.
     pub server: Time,
-    /// What crosses the uplink.
+    /// The bytes that cross the uplink.
     pub bytes: u64,
 }
 
 impl CutInUse {
-    /// What the cut does, in words.
+    /// The cut in words.
     pub(super) fn describe(&self, model: &ModelGraph) -> String {
         let name = |upload| label(self.upload_name(model, upload), 60);
         let kept = self.partition.device_layers.count();

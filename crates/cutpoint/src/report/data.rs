@@ -295,7 +295,7 @@ fn layers(model: &ModelGraph, order: &[LayerId], rows: usize) -> Vec<Value> {
     order.iter().map(layer).collect()
 }
 
-/// What a job costs on average.
+/// The mean costs of a job.
 fn mean(cuts: &[CutInUse]) -> Point {
     let mean =
         |axis: fn(&CutInUse) -> Time| mean_time(cuts.iter().map(|cut| (cut.jobs.len(), axis(cut))));

@@ -27,7 +27,7 @@ impl Places {
         places
     }
 
-    /// What to do, in one sentence.
+    /// The advice in one sentence.
     pub(super) fn advice(self) -> String {
         let Places { on_device, on_server, cut } = self;
         match (on_device, on_server, cut) {

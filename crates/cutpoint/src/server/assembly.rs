@@ -17,7 +17,7 @@ pub(super) struct PartMessage {
     pub(super) tensors: Vec<(String, Form)>,
 }
 
-/// What follows from a message.
+/// The outcome of a message.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
     /// More parts are needed.

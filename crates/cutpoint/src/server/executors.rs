@@ -26,7 +26,7 @@ pub(super) struct Job {
     pub(super) arrived: Instant,
 }
 
-/// What became of a job.
+/// The outcome of a job.
 #[derive(Debug)]
 pub(super) struct Computed {
     pub(super) outputs: Vec<(String, Tensor)>,

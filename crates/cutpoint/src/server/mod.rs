@@ -58,7 +58,7 @@ pub struct ServerOptions {
     pub listen: SocketAddr,
     /// How many jobs are computed at the same time. Every one needs a session of every model.
     pub executors: NonZeroUsize,
-    /// What computes.
+    /// The engine.
     pub engine: Arc<dyn Engine>,
     /// How it computes one job.
     pub engine_options: EngineOptions,

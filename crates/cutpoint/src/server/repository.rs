@@ -52,7 +52,7 @@ impl std::fmt::Debug for LoadedModel {
     }
 }
 
-/// What was counted since the model was loaded.
+/// Counts since the model was loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Statistics {
     pub(super) successes: u64,

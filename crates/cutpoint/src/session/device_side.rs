@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// A device, its models, and the server it is connected to, if any.
 pub(super) struct DeviceSide {
-    /// What computes on the device.
+    /// The engine on the device.
     pub(super) engine: Arc<dyn Engine>,
     /// How it loads.
     pub(super) options: EngineOptions,

@@ -16,7 +16,7 @@ use crate::profile::{
 use cutpoint_plan::units::{Bandwidth, TIME_MAX};
 use cutpoint_plan::workload::{Link, ModelId, Workload};
 
-/// What to measure, and how.
+/// Options of a measurement.
 #[derive(Default)]
 pub struct ProfileRequest<'a> {
     /// How often layers are timed.
@@ -65,7 +65,7 @@ impl EncodingRequest<'_> {
     }
 }
 
-/// What was measured before planning.
+/// Measurements before planning.
 #[derive(Clone, Debug)]
 pub struct Measurement {
     /// The layers' times on the device, at this machine's own speed, by model.

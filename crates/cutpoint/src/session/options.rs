@@ -1,4 +1,4 @@
-//! What a session works with.
+//! Options of a session.
 
 use crate::device::{RunOptions, SpeedFraction};
 use crate::engine::select::{EngineChoice, SelectOptions};
@@ -43,7 +43,7 @@ impl SessionModel {
 /// How a session is set up.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
-    /// What computes on this device.
+    /// The engine on this device.
     pub engine: EngineChoice,
     /// How far the engine may rewrite models, and what profiles for it.
     pub select: SelectOptions,

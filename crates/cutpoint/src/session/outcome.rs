@@ -1,14 +1,14 @@
-//! What became of the jobs of a run.
+//! Outcomes of the jobs of a run.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 use crate::trace::Execution;
 use cutpoint_plan::workload::JobId;
 
-/// What one job made: its model's outputs by name.
+/// The outputs of one job, by name.
 pub type Outputs = Vec<(String, Tensor)>;
 
-/// What became of one job.
+/// The outcome of one job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobOutcome {
     /// It is done.
@@ -19,10 +19,10 @@ pub enum JobOutcome {
     Cancelled,
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What became of each job, by its number.
+    /// The outcome of each job, by its number.
     pub jobs: Vec<JobOutcome>,
     /// What each machine did when, which jobs the device finished in place of the server, and why.
     pub execution: Execution,

@@ -1,10 +1,10 @@
-//! What happened in a run: measured operations, and what became of each job.
+//! The record of a run: measured operations, and the outcome of each job.
 
 use cutpoint_plan::plan::{Operation, Schedule};
 use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::JobId;
 
-/// What really happened in a run.
+/// The measured execution of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Execution {
     /// Measured operations. A device operation covers all the layers of its job that ran without

@@ -1,4 +1,4 @@
-//! What really happened, read back from `trace.json`.
+//! Reads a measured execution back from `trace.json`.
 
 use super::execution::Execution;
 use crate::error::{Error, ErrorKind, Result};

@@ -1,4 +1,4 @@
-//! What passes on a machine before its first and after its last work.
+//! Each machine's unavoidable idle time before its first and after its last work.
 //!
 //! On device and uplink alone, Johnson's order is best for jobs of two operations. So the uplink
 //! waits for the lead of its first job: the shortest of those leads that are shorter than their

@@ -15,7 +15,7 @@ const WIDTH: usize = 20_000;
 /// How many sums with less device time each sum is compared with.
 const COMPARED: usize = 24;
 
-/// What is asked of some jobs.
+/// A question about some jobs.
 pub(super) struct Question {
     /// Half the round trip.
     pub half: u64,
@@ -24,7 +24,7 @@ pub(super) struct Question {
     pub enough: u64,
 }
 
-/// What the jobs that have a mode add up to.
+/// The sums over the jobs that have a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sum {
     loads: Loads,
@@ -50,7 +50,7 @@ impl Sum {
     }
 }
 
-/// What jobs without a mode add at least.
+/// The least that jobs without a mode add.
 #[derive(Clone, Debug)]
 struct Rest {
     /// For each of the weights.

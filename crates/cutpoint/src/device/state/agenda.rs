@@ -14,9 +14,9 @@ const SENDS_LOOKED_AT_MAX: usize = 64;
 /// Steps, sends, and what waits between them.
 #[derive(Debug)]
 pub(crate) struct Agenda {
-    /// What the device is still to do.
+    /// The remaining steps of the device.
     pub(crate) steps: VecDeque<Step>,
-    /// What is still to be sent.
+    /// The tensors still to be sent.
     pub(crate) sends: VecDeque<Send>,
     waiting: BTreeMap<(JobId, TensorId), Form>,
     waiting_bytes: usize,

@@ -30,9 +30,9 @@ pub(crate) struct State {
     pub(crate) planned: BTreeMap<JobId, Arc<Job>>,
     /// Jobs that have ended, and whose tensors the compute thread may still hold.
     pub(crate) ended: Vec<JobId>,
-    /// What the compute thread has in hand.
+    /// The current work of the compute thread.
     pub(crate) step: Option<Step>,
-    /// What the sender has in hand.
+    /// The tensor that the sender is sending.
     pub(crate) send: Option<Send>,
     events: Sender<Event>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Returned {
     pub(crate) outputs: Vec<(String, Tensor)>,
 }
 
-/// What the compute thread is to do next.
+/// The next work of the compute thread.
 pub(crate) enum Task {
     /// A step of the plan.
     Step(Step, Arc<Job>),

@@ -27,7 +27,7 @@ const ERRORS: &str = "errors.txt";
 pub(super) const RUN: &str = "cutpoint: run ";
 pub(super) const WAITING: &str = "cutpoint: waiting ";
 
-/// What the child printed.
+/// The child's output.
 #[derive(Debug, Default, PartialEq)]
 struct Printed {
     runs: Vec<Vec<NodeTime>>,
@@ -35,7 +35,7 @@ struct Printed {
     waiting: Option<f64>,
 }
 
-/// What the child is to do.
+/// The child's job.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) threads: NonZeroUsize,

@@ -1,4 +1,4 @@
-//! What encodings cost, tensor by tensor.
+//! Costs of encodings, tensor by tensor.
 
 use super::coder::Coder;
 use super::encoding_profile::{EncodingCost, EncodingProfile, Sample};

@@ -1,4 +1,4 @@
-//! What was measured of the encodings on a model, and which of them a plan may use.
+//! Measurements of the encodings on a model, and the encodings that a plan may use.
 
 use super::accuracy::{AccuracyBudget, Effect};
 use crate::encoding::{Encoded, Encoding};
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// An encoding that saves less than this share of the bytes is not worth a choice.
 const SAVING_MIN: f64 = 0.05;
 
-/// What is measured, and on what.
+/// Options of a measurement of encodings.
 #[derive(Clone, Debug, Default)]
 pub struct EncodingOptions {
     /// For each model, inputs like those of the jobs.
@@ -20,7 +20,7 @@ pub struct EncodingOptions {
     pub budget: AccuracyBudget,
 }
 
-/// What an encoding does to a tensor: medians over the inputs.
+/// The costs of an encoding of a tensor: medians over the inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodingCost {
     /// The encoding.
@@ -33,7 +33,7 @@ pub struct EncodingCost {
     pub decode_ms: f64,
 }
 
-/// What sending all tensors of a cut in an encoding does to the outputs.
+/// The effect on the outputs of sending all tensors of a cut in an encoding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CutEffect {
     /// How many layers are before the cut.
@@ -44,7 +44,7 @@ pub struct CutEffect {
     pub effect: Effect,
 }
 
-/// What was measured of a model.
+/// The measured encodings of a model.
 #[derive(Clone, Debug, Default)]
 pub struct EncodingProfile {
     /// How many inputs were used.
@@ -57,7 +57,7 @@ pub struct EncodingProfile {
     pub costs: BTreeMap<String, Vec<EncodingCost>>,
     /// Those of `costs` that a plan may use.
     pub admitted: BTreeMap<String, Vec<EncodingCost>>,
-    /// What lossy encodings do to the outputs.
+    /// The effects of lossy encodings on the outputs.
     pub effects: Vec<CutEffect>,
     /// For each encoding, what the server takes to decode over what this machine takes; none where
     /// the server was not asked.
@@ -71,7 +71,7 @@ pub struct EncodingProfile {
 pub struct Sample {
     /// The tensor in the encoding.
     pub encoded: Encoded,
-    /// What this machine takes to decode it, in milliseconds.
+    /// The time to decode it on this machine, in milliseconds.
     pub here_ms: f64,
     /// Of the bytes that come back.
     pub sha256: String,

@@ -35,9 +35,9 @@ const ROUND_MAX: Time = Time::from_nanoseconds(5_000_000_000);
 pub(in crate::session) struct Rehearsal {
     /// The workload with the layers' times as they were.
     pub(in crate::session) workload: Workload,
-    /// What was planned by these times.
+    /// The plan by these times.
     pub(in crate::session) plan: Plan,
-    /// What the plan needs, loaded and warm.
+    /// The segments that the plan needs, loaded and warm.
     pub(in crate::session) prepared: Prepared,
 }
 

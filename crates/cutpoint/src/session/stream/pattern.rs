@@ -13,7 +13,7 @@ use cutpoint_plan::units::{Bandwidth, Time};
 use cutpoint_plan::workload::{JobId, ModelId, Workload};
 use std::ops::Range;
 
-/// What one job of a pattern consists of.
+/// The parts of one job of a pattern.
 struct Part {
     steps: Vec<Step>,
     sends: Vec<Send>,
