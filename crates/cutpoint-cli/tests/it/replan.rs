@@ -21,14 +21,15 @@ fn mbps(value: f64) -> Bandwidth {
     Bandwidth::from_mbit_per_s(value).unwrap()
 }
 
-/// A slow device with a model, connected to a server through an uplink that is held to a bandwidth.
+/// A device with a model, connected to a server through an uplink that is held to a bandwidth. It is
+/// so slow that jobs are left when a change of the link is noticed.
 fn open(model: &Path, address: &str, uplink_mbps: f64, replans: bool) -> Session {
     let connect =
         ConnectOptions { uplink_limit: Some(mbps(uplink_mbps)), ..ConnectOptions::default() };
     let options = SessionOptions {
         engine: "rten".parse().unwrap(),
         threads: Some(OPTIONS.threads),
-        speed: SpeedFraction::new(0.25).unwrap(),
+        speed: SpeedFraction::new(0.1).unwrap(),
         server: Some(address.to_owned()),
         connect,
         ..SessionOptions::default()
